@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+// Ring3: a web server in user mode. Targets are rooms; a room imports only what its line names.
+import PackageDescription
+
+/// Applied to every Swift target: bugs the compiler can see are errors, unsafe code must say so.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
+  .enableUpcomingFeature("ExistentialAny"),
+  // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
+  .enableUpcomingFeature("MemberImportVisibility"),
+  // Spans that outlive the expression that made them (@_lifetime).
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+/// Small accessors of one room are inlined into another: a hit crosses four rooms. The plain
+/// `-cross-module-optimization` does that for `public` names only; ours are all `package`, which
+/// takes package optimisation, and that in turn modules built for evolution.
+let roomSettings: [SwiftSetting] = [
+  .unsafeFlags(
+    [
+      "-enable-library-evolution", "-no-verify-emitted-module-interface",
+      "-no-emit-module-separately-wmo",
+      "-Xfrontend", "-experimental-package-cmo",
+      "-Xfrontend", "-experimental-allow-non-resilient-access",
+    ], .when(configuration: .release))
+]
+let rooms: Set = ["Platform", "HTTP", "Configuration", "Cache", "Worker", "Master"]
+
+let package = Package(
+  name: "Ring3",
+  targets: [
+    .target(name: "CLinux"),
+    .systemLibrary(
+      name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
+
+for target in package.targets where target.type != .system && target.name != "CLinux" {
+  target.swiftSettings = settings + (rooms.contains(target.name) ? roomSettings : [])
+}

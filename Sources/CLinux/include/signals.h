@@ -1,0 +1,23 @@
+// signalfd and eventfd: not in glibc's Swift module.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// Blocks the signals and returns a signalfd(2) that delivers them: non-blocking, close-on-exec.
+int ring3_signals_open(const int *signals, size_t count);
+
+/// The next signal's number, 0 when there is none now, -1 with errno.
+int ring3_signals_read(int descriptor);
+
+/// Unblocks every signal; all of them keep or get their default action, but SIGPIPE stays ignored.
+void ring3_signals_reset(void);
+
+/// Ignores SIGPIPE: a write to a closed socket is an error code. SIG_IGN is a cast in C.
+void ring3_signals_ignore_pipe(void);
+
+/// eventfd(2): non-blocking, close-on-exec.
+int ring3_event_open(void);
+/// Adds 1; a full counter is no error. -1 with errno.
+int ring3_event_signal(int descriptor);
+/// Takes the count, 0 when there is none. -1 with errno.
+int64_t ring3_event_take(int descriptor);

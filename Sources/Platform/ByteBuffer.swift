@@ -1,0 +1,114 @@
+// Bytes at a fixed address: what is received into and sent from.
+
+import Glibc
+
+/// A block of memory that never moves, so that the kernel may read and write it while the rest of
+/// the program holds only offsets. Filled from the front: `count` bytes are valid.
+@safe package final class ByteBuffer {
+  /// Valid for `capacity` bytes as long as the object lives.
+  let base: UnsafeMutableRawPointer
+  package let capacity: Int
+  /// 0 … capacity.
+  package private(set) var count = 0
+
+  package init(capacity: Int) {
+    precondition(capacity > 0)
+    self.capacity = capacity
+    unsafe base = .allocate(byteCount: capacity, alignment: 16)
+  }
+
+  deinit { unsafe base.deallocate() }
+
+  package var free: Int { capacity - count }
+
+  package func removeAll() { count = 0 }
+
+  /// Forgets the bytes behind the first `newCount`.
+  package func truncate(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= count)
+    count = newCount
+  }
+
+  /// The valid bytes. They must not be written while the span lives: the loop that owns a buffer
+  /// is the only one to touch it.
+  package var bytes: RawSpan {
+    @_lifetime(borrow self)
+    @inline(__always) get {
+      let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: count)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  @inline(__always)
+  package subscript(_ offset: Int) -> UInt8 {
+    precondition(offset >= 0 && offset < count)
+    return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+  }
+
+  /// Adds one byte; the capacity must suffice.
+  @inline(__always)
+  package func append(_ byte: UInt8) {
+    precondition(count < capacity)
+    unsafe base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+    count += 1
+  }
+
+  /// Adds bytes; the capacity must suffice.
+  @inline(__always)
+  package func append(_ span: RawSpan) {
+    let added = span.byteCount
+    precondition(added <= capacity - count)
+    guard added > 0 else { return }
+    unsafe span.withUnsafeBytes { bytes in
+      guard let source = bytes.baseAddress else { return }
+      unsafe memcpy(base + count, source, added)
+    }
+    count += added
+  }
+
+  package func append(_ array: [UInt8]) { append(array.rawSpan) }
+
+  /// Adds an integer's bytes as they lie in memory; for keys, never for the wire.
+  @inline(__always)
+  package func append(word: UInt64) {
+    precondition(capacity - count >= 8)
+    unsafe base.storeBytes(of: word, toByteOffset: count, as: UInt64.self)
+    count += 8
+  }
+
+  /// Adds bytes with A … Z turned into a … z.
+  @inline(__always)
+  package func append(lowercasing span: RawSpan) {
+    let added = span.byteCount
+    precondition(added <= capacity - count)
+    unsafe span.withUnsafeBytes { source in
+      for index in 0..<added {
+        let byte = unsafe source[index]
+        let isUpper = byte &- 0x41 < 26
+        unsafe base.storeBytes(
+          of: isUpper ? byte | 0x20 : byte, toByteOffset: count &+ index, as: UInt8.self)
+      }
+    }
+    count += added
+  }
+
+  /// Removes the first `removed` bytes and moves the rest to the front.
+  package func removeFirst(_ removed: Int) {
+    precondition(removed >= 0 && removed <= count)
+    count -= removed
+    if removed > 0 && count > 0 { unsafe memmove(base, base + removed, count) }
+  }
+
+  /// A copy of some of the bytes.
+  package func copy(_ range: Range<Int>) -> [UInt8] {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return unsafe [UInt8](
+      UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
+  }
+
+  /// Where the kernel may write next; `received` then tells how much it wrote.
+  func noteReceived(_ received: Int) {
+    precondition(received >= 0 && received <= capacity - count)
+    count += received
+  }
+}

@@ -1,0 +1,23 @@
+// The three clocks Ring3 reads.
+
+import Glibc
+
+package enum Clock {
+  /// Milliseconds of CLOCK_MONOTONIC: deadlines and durations inside one process.
+  package static func monotonicMilliseconds() -> Int64 { read(CLOCK_MONOTONIC, 1_000_000) }
+  /// Microseconds of CLOCK_MONOTONIC: the time a request took.
+  package static func monotonicMicroseconds() -> Int64 { read(CLOCK_MONOTONIC, 1_000) }
+  /// Milliseconds of CLOCK_BOOTTIME: times in shared memory, equal in all processes, counting
+  /// suspended time (DESIGN 4.10).
+  package static func bootMilliseconds() -> Int64 { read(CLOCK_BOOTTIME, 1_000_000) }
+  /// Seconds since 1970-01-01 UTC: what HTTP dates and logs show.
+  package static func realSeconds() -> Int64 { read(CLOCK_REALTIME, 1_000_000_000) }
+  /// Nanoseconds since 1970-01-01 UTC: compared with a file's mtime.
+  package static func realNanoseconds() -> Int64 { read(CLOCK_REALTIME, 1) }
+
+  private static func read(_ clock: clockid_t, _ nanosecondsPerUnit: Int64) -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(clock, &time)
+    return (Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)) / nanosecondsPerUnit
+  }
+}
