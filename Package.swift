@@ -36,7 +36,9 @@ let package = Package(
     .systemLibrary(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
+    .target(name: "HTTP"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+    .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,108 @@
+// Why an exchange or a connection ended: one list for logs, counters and answers.
+
+/// Every way an exchange or a connection ends.
+///
+/// The words are those of HTTP.sys's error log where it has one, so that people's tools and memory
+/// still apply; the rest is ours. Raw values index counters in shared memory: append, never
+/// renumber.
+package enum EndReason: UInt8, Sendable, CaseIterable {
+  // Ends as they should be.
+  case completed = 0
+  case clientClosed = 1
+  case connectionClose = 2
+  case keepAliveMax = 3
+  case drained = 4
+  case handedOver = 5
+  // The client went away.
+  case clientReset = 6
+  // Deadlines.
+  case timerConnectionIdle = 7
+  case timerHeaderWait = 8
+  case timerEntityBody = 9
+  case timerMinBytesPerSecond = 10
+  case timerSend = 11
+  case timerLinger = 12
+  // Requests that were refused while they were read.
+  case badRequest = 13
+  case verb = 14
+  case url = 15
+  case urlLength = 16
+  case versionNotSupported = 17
+  case invalidLineEnd = 18
+  case header = 19
+  case hostname = 20
+  case number = 21
+  case fieldLength = 22
+  case requestLength = 23
+  case entityTooLarge = 24
+  case lengthRequired = 25
+  case notImplemented = 26
+  case precondition = 27
+  case expectation = 28
+  case forbidden = 29
+  case methodNotAllowed = 30
+  // Room and resources.
+  case evictedIdle = 31
+  case connLimit = 32
+  case connectionsRefused = 33
+  case connectionDropped = 34
+  case queueFull = 35
+  // The server's own trouble.
+  case fileChanged = 36
+  case readFailed = 37
+  case sendFailed = 38
+  case `internal` = 39
+  case shutdown = 40
+  case masterGone = 41
+
+  /// The word written to logs and shown by counters.
+  package var word: String {
+    switch self {
+    case .completed: "Completed"
+    case .clientClosed: "ClientClosed"
+    case .connectionClose: "Connection_Close"
+    case .keepAliveMax: "KeepAlive_Max"
+    case .drained: "Drained"
+    case .handedOver: "Handed_Over"
+    case .clientReset: "Client_Reset"
+    case .timerConnectionIdle: "Timer_ConnectionIdle"
+    case .timerHeaderWait: "Timer_HeaderWait"
+    case .timerEntityBody: "Timer_EntityBody"
+    case .timerMinBytesPerSecond: "Timer_MinBytesPerSecond"
+    case .timerSend: "Timer_Send"
+    case .timerLinger: "Timer_Linger"
+    case .badRequest: "BadRequest"
+    case .verb: "Verb"
+    case .url: "URL"
+    case .urlLength: "URL_Length"
+    case .versionNotSupported: "Version_N/S"
+    case .invalidLineEnd: "Invalid_CR/LF"
+    case .header: "Header"
+    case .hostname: "Hostname"
+    case .number: "Number"
+    case .fieldLength: "FieldLength"
+    case .requestLength: "RequestLength"
+    case .entityTooLarge: "EntityTooLarge"
+    case .lengthRequired: "LengthRequired"
+    case .notImplemented: "N/I"
+    case .precondition: "Precondition"
+    case .expectation: "Expectation"
+    case .forbidden: "Forbidden"
+    case .methodNotAllowed: "Method_Not_Allowed"
+    case .evictedIdle: "Evicted_Idle"
+    case .connLimit: "ConnLimit"
+    case .connectionsRefused: "Connections_Refused"
+    case .connectionDropped: "Connection_Dropped"
+    case .queueFull: "QueueFull"
+    case .fileChanged: "FileChanged"
+    case .readFailed: "Read_Failed"
+    case .sendFailed: "Send_Failed"
+    case .internal: "Internal"
+    case .shutdown: "Shutdown"
+    case .masterGone: "Master_Gone"
+    }
+  }
+
+  /// The end of a connection or exchange that worked as both sides wanted: not worth an error line.
+  package var isOrderly: Bool { rawValue <= EndReason.handedOver.rawValue }
+}

@@ -1,0 +1,199 @@
+// A parsed request line and field section: offsets into the received bytes, reusable without
+// allocation.
+
+/// How the target was written (RFC 9112 §3.2).
+package enum TargetForm: UInt8, Sendable {
+  /// `/path?query`
+  case origin
+  /// `http://host/path?query`
+  case absolute
+  /// `host:port`, CONNECT only
+  case authority
+  /// `*`, OPTIONS only
+  case asterisk
+}
+
+/// How the request's body is delimited (RFC 9112 §6.3).
+package enum BodyFraming: Equatable, Sendable {
+  case none
+  /// Exactly this many bytes; never 0.
+  case length(UInt64)
+  case chunked
+}
+
+/// One field line: where its name and its value (without surrounding blanks) are.
+package struct FieldLine: Equatable, Sendable {
+  package var name: BufferRange
+  package var value: BufferRange
+  /// Raw value of the `KnownField`, or 0xff.
+  @usableFromInline var knownNumber: UInt8
+
+  @inlinable
+  package var known: KnownField? { KnownField(rawValue: knownNumber) }
+
+  @inlinable
+  init(name: BufferRange, value: BufferRange, known: KnownField?) {
+    self.name = name
+    self.value = value
+    knownNumber = known?.rawValue ?? 0xff
+  }
+}
+
+/// Which known fields a request has, and where; apart from the lines so that the parser can write
+/// to both without asking for each line whether the array is shared.
+@usableFromInline
+struct FieldIndex: Sendable {
+  @usableFromInline var count = 0
+  /// One bit a `KnownField`.
+  @usableFromInline var present: UInt64 = 0
+  @usableFromInline var repeated: UInt64 = 0
+  /// Line number of the first field of that kind, meaningful where its bit is set.
+  @usableFromInline var firstLine = InlineArray<40, UInt16>(repeating: 0)
+
+  /// Remembers that line `count` is `field`; false if there was one before.
+  @inline(__always)
+  mutating func note(_ field: KnownField) -> Bool {
+    guard present & field.bit == 0 else {
+      repeated |= field.bit
+      return false
+    }
+    present |= field.bit
+    firstLine[Int(field.rawValue)] = UInt16(truncatingIfNeeded: count)
+    return true
+  }
+}
+
+/// One request's head. Keep one and parse into it again and again: after the first few requests
+/// nothing is allocated. All ranges are offsets into the bytes that were given to the parser.
+///
+/// Contents mean something only after `RequestParser.parse` returned `.complete`.
+package struct RequestHead: Sendable {
+  package internal(set) var method = Method.get
+  package internal(set) var methodRange = BufferRange(offset: 0, count: 0)
+  /// 0 for HTTP/1.0, 1 for HTTP/1.1 and anything later in version 1.
+  package internal(set) var minorVersion: UInt8 = 1
+  package internal(set) var targetForm = TargetForm.origin
+  /// The scheme of an absolute-form target is https.
+  package internal(set) var targetSchemeIsSecure = false
+  /// The whole target as sent.
+  package internal(set) var target = BufferRange(offset: 0, count: 0)
+  /// The path, escapes not decoded. Empty for `http://host` and `http://host?query` (it then means
+  /// "/", or "*" for OPTIONS) and for authority-form.
+  package internal(set) var path = BufferRange(offset: 0, count: 0)
+  package internal(set) var hasQuery = false
+  @usableFromInline var queryRange = BufferRange(offset: 0, count: 0)
+  /// The request line without its line end.
+  package internal(set) var requestLine = BufferRange(offset: 0, count: 0)
+  /// A Host field or a target with an authority was there.
+  package internal(set) var hasAuthority = false
+  /// Host and port as sent, from the target if it has them, else from Host; may be empty.
+  package internal(set) var authority = BufferRange(offset: 0, count: 0)
+  /// The host without port; IPv6 literals with their brackets. Letters may be in either case.
+  package internal(set) var host = BufferRange(offset: 0, count: 0)
+  /// The port after the host, or nil if there is none (or nothing after the colon).
+  package internal(set) var hostPort: UInt16?
+  /// Bytes up to and including the empty line; the body, or the next request, starts here.
+  package internal(set) var headByteCount = 0
+  /// The client wants the connection to stay open after the response (RFC 9112 §9.3).
+  package internal(set) var keepAlive = true
+  /// Connection: upgrade was sent.
+  package internal(set) var connectionUpgrade = false
+  package internal(set) var body = BodyFraming.none
+  /// The client waits for 100 (Continue) before it sends the body there is (RFC 9110 §10.1.1).
+  package internal(set) var expectsContinue = false
+  /// An expectation other than 100-continue: answer 417.
+  package internal(set) var unknownExpectation = false
+
+  /// Only the first `index.count` are of this request.
+  @usableFromInline var lines: [FieldLine]
+  @usableFromInline var index = FieldIndex()
+
+  /// Field lines in the request.
+  @inlinable
+  package var fieldCount: Int { index.count }
+
+  /// A head with room for `fieldCapacity` field lines; it grows when a request has more.
+  package init(fieldCapacity: Int = 64) {
+    let empty = BufferRange(offset: 0, count: 0)
+    lines = [FieldLine](
+      repeating: FieldLine(name: empty, value: empty, known: nil), count: max(fieldCapacity, 1))
+  }
+
+  /// The query without its "?", or nil if there is no "?".
+  @inlinable
+  package var query: BufferRange? { hasQuery ? queryRange : nil }
+
+  /// The value of the first field of that name.
+  @inlinable @inline(__always)
+  package func known(_ field: KnownField) -> BufferRange? {
+    guard has(field) else { return nil }
+    return lines[Int(index.firstLine[Int(field.rawValue)])].value
+  }
+
+  @inlinable @inline(__always)
+  package func has(_ field: KnownField) -> Bool { index.present & field.bit != 0 }
+
+  /// Whether a field was sent more than once; then `joinedValue(of:in:)` has all of it.
+  @inlinable @inline(__always)
+  package func isRepeated(_ field: KnownField) -> Bool { index.repeated & field.bit != 0 }
+
+  /// Whether any of the fields that make a GET more than "the whole thing, please" is there:
+  /// preconditions and ranges. One test on the hit path.
+  @inlinable
+  package var hasConditionsOrRange: Bool {
+    let conditions: UInt64 =
+      KnownField.ifMatch.bit | KnownField.ifNoneMatch.bit | KnownField.ifModifiedSince.bit
+      | KnownField.ifUnmodifiedSince.bit | KnownField.range.bit | KnownField.ifRange.bit
+    return index.present & conditions != 0
+  }
+
+  /// Field line `number`, in the order received; traps at `fieldCount`.
+  @inlinable
+  package func field(at number: Int) -> FieldLine {
+    precondition(number < fieldCount)
+    return lines[number]
+  }
+
+  /// All values of a field joined with ", " (RFC 9110 §5.3); nil if it is not there. Allocates.
+  package func joinedValue(of field: KnownField, in bytes: RawSpan) -> [UInt8]? {
+    guard has(field) else { return nil }
+    var joined: [UInt8] = []
+    var isFirst = true
+    for number in 0..<fieldCount where lines[number].known == field {
+      if !isFirst { joined += [ASCII.comma, ASCII.space] }
+      joined.append(copying: lines[number].value.span(in: bytes))
+      isFirst = false
+    }
+    return joined
+  }
+
+  /// The value of the first field whose name is `name` in any case of letters.
+  package func value(named name: StaticString, in bytes: RawSpan) -> BufferRange? {
+    for number in 0..<fieldCount where FieldName.equal(lines[number].name.span(in: bytes), name) {
+      return lines[number].value
+    }
+    return nil
+  }
+
+  /// Forgets the request before, so that nothing of it can show in the next.
+  @inline(__always)
+  mutating func reset() {
+    index.count = 0
+    index.present = 0
+    index.repeated = 0
+    hasQuery = false
+    hasAuthority = false
+    targetSchemeIsSecure = false
+    targetForm = .origin
+    hostPort = nil
+    let empty = BufferRange(offset: 0, count: 0)
+    queryRange = empty
+    authority = empty
+    host = empty
+    headByteCount = 0
+    connectionUpgrade = false
+    body = .none
+    expectsContinue = false
+    unknownExpectation = false
+  }
+}
