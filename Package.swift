@@ -37,8 +37,12 @@ let package = Package(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
     .target(name: "HTTP"),
+    .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
+    .testTarget(
+      name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
+      exclude: ["Golden"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,150 @@
+// Names of httpd's modules about what responses hold: files, types, languages, filters, caches.
+
+extension KnownDirectives {
+  private static let ownCache = "Ring3 has a cache of its own; see CacheSize"
+  private static let noCompression = "no response is compressed while it is sent"
+
+  static let contentFamilies: [Family] = [
+    Family(
+      "mod_autoindex", .refused(.content),
+      """
+      AddAlt AddAltByEncoding AddAltByType AddDescription AddIcon AddIconByEncoding AddIconByType
+      DefaultIcon FancyIndexing HeaderName IndexHeadInsert IndexIgnoreReset IndexOptions
+      IndexOrderDefault IndexStyleSheet ReadmeName
+      """),
+    Family(
+      "mod_autoindex",
+      .refusedBecause(
+        "hides files from listings, and is not implemented: ignoring it would show their names"),
+      "IndexIgnore"),
+    Family("mod_alias", .refused(.content), "AliasPreservePath RedirectRelative"),
+    Family(
+      "mod_dir", .refused(.content),
+      "DirectoryCheckHandler DirectoryIndexRedirect DirectorySlash"),
+    Family(
+      "mod_mime", .refused(.content),
+      """
+      AddLanguage DefaultLanguage ModMimeUsePathInfo MultiviewsMatch RemoveCharset RemoveEncoding
+      RemoveLanguage RemoveType
+      """),
+    Family(
+      "mod_mime", .refused(.execution),
+      """
+      AddHandler AddInputFilter AddOutputFilter RemoveHandler RemoveInputFilter RemoveOutputFilter
+      """),
+    Family("mod_mime_magic", .refused(.content), "MimeMagicFile"),
+    Family(
+      "mod_negotiation", .refused(.content),
+      "CacheNegotiatedDocs ForceLanguagePriority LanguagePriority"),
+    Family(
+      "mod_headers",
+      .refusedBecause(
+        """
+        changes fields of requests for handlers and programs, which are not implemented: ignoring \
+        it could change what they decide
+        """), "RequestHeader"),
+    Family("mod_env", .refused(.environment), "PassEnv SetEnv UnsetEnv"),
+    Family(
+      "mod_setenvif", .refused(.environment),
+      "BrowserMatch BrowserMatchNoCase SetEnvIf SetEnvIfExpr SetEnvIfNoCase"),
+    Family(
+      "mod_filter", .refused(.content),
+      """
+      AddOutputFilterByType FilterChain FilterDeclare FilterProtocol FilterProvider FilterTrace
+      """),
+    Family(
+      "mod_brotli", .ignored(noCompression),
+      """
+      BrotliAlterETag BrotliCompressionMaxInputBlock BrotliCompressionQuality
+      BrotliCompressionWindow BrotliFilterNote
+      """),
+    Family(
+      "mod_deflate", .ignored(noCompression),
+      """
+      DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote
+      DeflateInflateLimitRequestBody DeflateInflateRatioBurst DeflateInflateRatioLimit
+      DeflateMemLevel DeflateWindowSize
+      """),
+    Family(
+      "mod_buffer", .ignored("responses are always gathered before they are sent"),
+      "BufferSize"),
+    Family(
+      "mod_cache", .ignored(ownCache),
+      """
+      CacheDefaultExpire CacheDisable CacheEnable CacheIgnoreCacheControl CacheIgnoreHeaders
+      CacheIgnoreNoLastMod CacheIgnoreQueryString CacheIgnoreURLSessionIdentifiers CacheKeyBaseURL
+      CacheLastModifiedFactor CacheLock CacheLockMaxAge CacheLockPath CacheMaxExpire CacheMinExpire
+      CacheQuickHandler CacheStaleOnError CacheStoreExpired CacheStoreNoStore CacheStorePrivate
+      """),
+    Family("mod_cache", .refused(.content), "CacheDetailHeader CacheHeader"),
+    Family(
+      "mod_cache_disk", .ignored(ownCache),
+      """
+      CacheDirLength CacheDirLevels CacheMaxFileSize CacheMinFileSize CacheReadSize CacheReadTime
+      CacheRoot CacheForceCompletion CacheGcInterval
+      """),
+    Family(
+      "mod_cache_socache", .ignored(ownCache),
+      """
+      CacheSocache CacheSocacheMaxSize CacheSocacheMaxTime CacheSocacheMinTime CacheSocacheReadSize
+      CacheSocacheReadTime
+      """),
+    Family(
+      "mod_mem_cache", .ignored(ownCache),
+      """
+      MCacheMaxObjectCount MCacheMaxObjectSize MCacheMaxStreamingBuffer MCacheMinObjectSize
+      MCacheRemovalAlgorithm MCacheSize
+      """),
+    Family("mod_file_cache", .ignored(ownCache), "CacheFile MMapFile"),
+    Family("mod_socache_memcache", .ignored(ownCache), "MemcacheConnTTL"),
+    Family("mod_socache_redis", .ignored(ownCache), "RedisConnPoolTTL RedisTimeout"),
+    Family("mod_cern_meta", .refused(.content), "MetaDir MetaFiles MetaSuffix"),
+    Family(
+      "mod_charset_lite", .refused(.content), "CharsetDefault CharsetOptions CharsetSourceEnc"),
+    Family("mod_sed", .refused(.content), "InputSed OutputSed"),
+    Family(
+      "mod_substitute", .refused(.content),
+      "Substitute SubstituteInheritBefore SubstituteMaxLineLength"),
+    Family("mod_reflector", .refused(.content), "ReflectorHeader"),
+    Family(
+      "mod_usertrack", .refused(.content),
+      """
+      CookieDomain CookieExpires CookieFormat CookieHTTPOnly CookieName CookieSameSite CookieSecure
+      CookieStyle CookieTracking
+      """),
+    Family("mod_xml2enc", .refused(.content), "xml2EncAlias xml2EncDefault xml2StartParse"),
+    Family(
+      "mod_policy", .refused(.content),
+      """
+      PolicyConditional PolicyConditionalURL PolicyEnvironment PolicyFilter PolicyKeepalive
+      PolicyKeepaliveURL PolicyLength PolicyLengthURL PolicyMaxage PolicyMaxageURL PolicyNocache
+      PolicyNocacheURL PolicyType PolicyTypeURL PolicyValidation PolicyValidationURL PolicyVary
+      PolicyVaryURL PolicyVersion PolicyVersionURL
+      """),
+    Family(
+      "mod_crypto", .refused(.encryption),
+      "CryptoCipher CryptoDriver CryptoIV CryptoKey CryptoSize"),
+    Family(
+      "mod_rewrite", .refused(.rewriting),
+      """
+      RewriteBase RewriteCond RewriteEngine RewriteMap RewriteOptions RewriteRule
+      """),
+    Family(
+      "mod_rewrite", .ignored("it only tells where a module locks or logs"),
+      "RewriteLock RewriteLog RewriteLogLevel"),
+    Family("mod_speling", .refused(.rewriting), "CheckBasenameMatch CheckCaseOnly CheckSpelling"),
+    Family("mod_userdir", .refused(.rewriting), "UserDir"),
+    Family(
+      "mod_vhost_alias", .refused(.rewriting),
+      """
+      VirtualDocumentRoot VirtualDocumentRootIP
+      """),
+    Family("mod_vhost_alias", .refused(.execution), "VirtualScriptAlias VirtualScriptAliasIP"),
+    Family("mod_imagemap", .refused(.rewriting), "ImapBase ImapDefault ImapMenu"),
+    Family(
+      "mod_dav", .refused(.webDAV),
+      "Dav DavBasePath DavDepthInfinity DavLockDiscovery DavMinTimeout"),
+    Family("mod_dav_fs", .refused(.webDAV), "DAVLockDB DAVLockDBType DAVquota"),
+    Family("mod_dav_lock", .refused(.webDAV), "DavGenericLockDB"),
+  ]
+}

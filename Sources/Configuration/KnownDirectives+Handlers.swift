@@ -1,0 +1,71 @@
+// Names of httpd's modules that run programs or pass requests on.
+
+extension KnownDirectives {
+  static let handlerFamilies: [Family] = [
+    Family("mod_actions", .refused(.execution), "Action Script"),
+    Family("mod_alias", .refused(.execution), "ScriptAlias ScriptAliasMatch"),
+    Family(
+      "mod_cgi", .refused(.execution),
+      "CGIScriptTimeout ScriptLog ScriptLogBuffer ScriptLogLength"),
+    Family("mod_cgid", .refused(.execution), "CGIDScriptTimeout ScriptSock"),
+    Family("mod_echo", .refused(.execution), "ProtocolEcho"),
+    Family("mod_ext_filter", .refused(.execution), "ExtFilterDefine ExtFilterOptions"),
+    Family(
+      "mod_include", .refused(.execution),
+      """
+      SSIAccessEnable SSIEndTag SSIErrorMsg SSIETag SSILastModified SSILegacyExprParser SSIStartTag
+      SSITimeFormat SSIUndefinedEcho XBitHack
+      """),
+    Family(
+      "mod_isapi", .refused(.execution),
+      """
+      ISAPIAppendLogToErrors ISAPIAppendLogToQuery ISAPICacheFile ISAPIFakeAsync
+      ISAPILogNotSupported ISAPIReadAheadBuffer
+      """),
+    Family(
+      "mod_lua", .refused(.execution),
+      """
+      LuaAuthzProvider LuaCodeCache LuaHookAccessChecker LuaHookAuthChecker LuaHookCheckUserID
+      LuaHookFixups LuaHookInsertFilter LuaHookLog LuaHookMapToStorage LuaHookPreTranslate
+      LuaHookTranslateName LuaHookTypeChecker LuaInherit LuaInputFilter LuaMapHandler
+      LuaOutputFilter LuaPackageCPath LuaPackagePath LuaQuickHandler LuaRoot LuaScope
+      """),
+  ]
+
+  static let proxyFamilies: [Family] = [
+    Family(
+      "mod_proxy", .refused(.proxying),
+      """
+      BalancerGrowth BalancerInherit BalancerMember BalancerPersist NoProxy Proxy Proxy100Continue
+      ProxyAddHeaders ProxyBadHeader ProxyBlock ProxyDomain ProxyErrorOverride ProxyIOBufferSize
+      ProxyMatch ProxyMaxForwards ProxyPass ProxyPassInherit ProxyPassInterpolateEnv ProxyPassMatch
+      ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost
+      ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch ProxyRequests ProxySet ProxySourceAddress
+      ProxyStatus ProxyTimeout ProxyVia
+      """),
+    Family("mod_proxy_connect", .refused(.proxying), "AllowCONNECT"),
+    Family(
+      "mod_proxy_express", .refused(.proxying),
+      "ProxyExpressDBMFile ProxyExpressDBMType ProxyExpressEnable"),
+    Family("mod_proxy_fcgi", .refused(.proxying), "ProxyFCGIBackendType ProxyFCGISetEnvIf"),
+    Family(
+      "mod_proxy_ftp", .refused(.proxying),
+      "ProxyFtpDirCharset ProxyFtpEscapeWildcards ProxyFtpListOnWildcard"),
+    Family("mod_proxy_hcheck", .refused(.proxying), "ProxyHCExpr ProxyHCTemplate ProxyHCTPsize"),
+    Family(
+      "mod_proxy_html", .refused(.proxying),
+      """
+      ProxyHTMLBufSize ProxyHTMLCharsetOut ProxyHTMLDocType ProxyHTMLEnable ProxyHTMLEvents
+      ProxyHTMLExtended ProxyHTMLFixups ProxyHTMLInterp ProxyHTMLLinks ProxyHTMLMeta
+      ProxyHTMLStripComments ProxyHTMLURLMap
+      """),
+    Family("mod_proxy_scgi", .refused(.proxying), "ProxySCGIInternalRedirect ProxySCGISendfile"),
+    Family(
+      "mod_proxy_wstunnel", .refused(.proxying),
+      """
+      ProxyWebsocketAsync ProxyWebsocketAsyncDelay ProxyWebsocketFallbackToProxyHttp
+      ProxyWebsocketIdleTimeout
+      """),
+    Family("mod_serf", .refused(.proxying), "SerfCluster SerfPass"),
+  ]
+}

@@ -1,0 +1,62 @@
+// The checked configuration: immutable, complete, defaults filled in.
+
+import HTTP
+import Platform
+
+/// One address to listen on, from `Listen`.
+package struct Listen: Hashable, Sendable {
+  package let address: SocketAddress
+
+  package init(address: SocketAddress) { self.address = address }
+}
+
+/// `ServerTokens`: how much the Server field says.
+package enum ServerTokens: String, Hashable, Sendable {
+  case prod, major, minor, minimal, os, full
+}
+
+/// Settings of the whole server; directives of the same names.
+package struct ServerSettings: Sendable {
+  package var serverRoot = "/"
+  /// nil: keep the identity the server was started with.
+  package var user: String?
+  package var group: String?
+  package var pidFile = "ring3d.pid"
+  package var controlSocketPath = "ring3d.sock"
+  package var controlSocketMode: UInt32 = 0o600
+  package var controlSocketOwner: String?
+  package var controlSocketGroup: String?
+  /// nil: auto, one per processor.
+  package var workers: Int?
+  package var listenBacklog: Int32 = 511
+  /// 0: never replaced.
+  package var maxConnectionsPerChild: UInt64 = 0
+  /// 0: no limit.
+  package var gracefulShutdownTimeoutMilliseconds: Int64 = 0
+  /// nil: auto.
+  package var cacheBytesMax: Int?
+  package var cacheObjectBytesMax = 1 << 20
+  package var cacheStaticRevalidateMilliseconds: Int64 = 1000
+  /// Path, "syslog" is not supported, "/dev/stderr" is.
+  package var errorLog = "/dev/stderr"
+  package var serverTokens = ServerTokens.full
+  /// The file the media types were read from; nil: the built-in ones.
+  package var typesConfig: String?
+
+  package init() {}
+}
+
+/// What a configuration file means.
+package struct Model: Sendable {
+  package var server = ServerSettings()
+  /// In file order, each once.
+  package var listens: [Listen] = []
+  /// The main server, then the virtual hosts in file order.
+  package var sites: [Site] = [Site()]
+  /// Of the server; a path's are in `mediaDescription`.
+  package var mediaTypes = MediaTypes()
+  /// Which of `sites` answers where.
+  var virtualHosts = VirtualHostTable()
+
+  package init() {}
+}

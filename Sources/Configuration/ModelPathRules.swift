@@ -1,0 +1,115 @@
+// Alias and Redirect: paths to files or URLs, by prefix or pattern; the first in order wins.
+
+import Platform
+
+/// One `Alias`, `AliasMatch`, `Redirect` or `RedirectMatch`.
+struct PathRule: Sendable {
+  enum Source: Sendable {
+    /// A URL path with runs of "/" collapsed; it matches at segment boundaries.
+    case prefix([UInt8])
+    case pattern(Pattern)
+  }
+
+  let source: Source
+  /// nil for a redirect without a target (410 and the like).
+  let target: Template?
+  /// 0 for an alias.
+  let status: Int
+  /// "file:line:column"
+  let place: String
+  /// The directive in canonical form.
+  let line: String
+
+  /// What remains of the path, or the groups; nil: no match.
+  func match(_ path: [UInt8], limitExceeded: inout String?) -> PathRuleMatch? {
+    switch source {
+    case .prefix(let prefix):
+      guard PathRule.isPrefix(prefix, of: path) else { return nil }
+      return PathRuleMatch(rule: self, restStart: prefix.count, groups: [])
+    case .pattern(let pattern):
+      switch pattern.match(path) {
+      case .match(let match):
+        return PathRuleMatch(rule: self, restStart: path.count, groups: match.captures)
+      case .noMatch: return nil
+      case .limitExceeded:
+        limitExceeded = pattern.text
+        return nil
+      }
+    }
+  }
+
+  /// "/x" holds for "/x" and "/x/y" but not "/xy"; "/x/" only for what starts with "/x/".
+  static func isPrefix(_ prefix: [UInt8], of path: [UInt8]) -> Bool {
+    guard path.starts(with: prefix) else { return false }
+    return path.count == prefix.count || prefix.last == slash || path[prefix.count] == slash
+  }
+}
+
+let slash = UInt8(ascii: "/")
+
+struct PathRuleMatch {
+  let rule: PathRule
+  /// Where the rest of the path starts, for a prefix rule.
+  let restStart: Int
+  let groups: [Range<Int>?]
+}
+
+/// Rules in file order with the literal prefixes indexed, so that thousands cost no more than ten.
+final class PathRuleTable: Sendable {
+  let rules: [PathRule]
+  let fingerprint: UInt64
+  /// Hash of a prefix to the first rule that has it.
+  private let prefixes: HashIndex
+  private let patterns: [Int]
+
+  static let empty = PathRuleTable([])
+
+  init(_ rules: [PathRule]) {
+    self.rules = rules
+    var prefixes = HashIndex(capacity: rules.count)
+    var patterns: [Int] = []
+    for (order, rule) in rules.enumerated() {
+      switch rule.source {
+      case .prefix(let prefix): prefixes.insert(RollingHash.of(prefix), order)
+      case .pattern: patterns.append(order)
+      }
+    }
+    var fingerprint = Fingerprint()
+    for rule in rules { fingerprint.mix(rule.line) }
+    self.fingerprint = fingerprint.value
+    self.prefixes = prefixes
+    self.patterns = patterns
+  }
+
+  /// The first rule in order that matches.
+  func first(_ path: [UInt8], limitExceeded: inout String?) -> PathRuleMatch? {
+    let best = firstPrefix(path)
+    for order in patterns {
+      if let best, best < order { break }
+      if let match = rules[order].match(path, limitExceeded: &limitExceeded) {
+        return match
+      }
+    }
+    return best.flatMap { rules[$0].match(path, limitExceeded: &limitExceeded) }
+  }
+
+  /// Probes every prefix of the path that ends at a segment boundary, with and without its slash.
+  private func firstPrefix(_ path: [UInt8]) -> Int? {
+    guard prefixes.count > 0 else { return nil }
+    var best: Int?
+    var hash = RollingHash()
+    func probe(_ hash: UInt64) {
+      guard let order = prefixes.find(hash), order < best ?? .max,
+        case .prefix(let prefix) = rules[order].source, PathRule.isPrefix(prefix, of: path)
+      else { return }
+      best = order
+    }
+    for byte in path {
+      if byte == slash { probe(hash.value) }
+      hash.add(byte)
+      if byte == slash { probe(hash.value) }
+    }
+    probe(hash.value)
+    return best
+  }
+}

@@ -1,0 +1,160 @@
+// The steps of routing, in httpd's order: locations, redirects, aliases, merge, section redirects.
+
+import Platform
+
+enum SegmentPath {
+  /// Runs of "/" become one, as `MergeSlashes On` has it; the same array if there are none.
+  static func collapsed(_ path: [UInt8]) -> [UInt8] {
+    var previous: UInt8 = 0
+    var hasRun = false
+    for byte in path {
+      if byte == slash, previous == slash { hasRun = true }
+      previous = byte
+    }
+    guard hasRun else { return path }
+    var result: [UInt8] = []
+    for byte in path where byte != slash || result.last != slash { result.append(byte) }
+    return result
+  }
+}
+
+/// The work on one request.
+struct Router {
+  let site: Site
+  var captures: Captures
+  var limitExceeded: String?
+  /// Filled by `collectLocations`, in merge order.
+  var locations: [Section] = []
+  private(set) var trace: [SectionTrace] = []
+
+  init(site: Site, captures: Captures) {
+    self.site = site
+    self.captures = captures
+  }
+
+  mutating func note(_ section: Section) {
+    trace.append(SectionTrace(title: section.title, place: section.place))
+  }
+
+  func route(_ path: [UInt8], _ query: [UInt8]?) -> Route {
+    var router = self
+    return router.decide(SegmentPath.collapsed(path), query)
+  }
+
+  private mutating func decide(_ path: [UInt8], _ query: [UInt8]?) -> Route {
+    collectLocations(path)
+    // httpd's translate phase: the innermost Redirect of a location, then the server's list.
+    if let section = locations.last(where: { $0.layer.redirect != nil }),
+      let (status, target, place) = section.layer.redirect
+    {
+      let location = target?.url(captures)
+      return early(
+        redirect(status, location, query), status, "Redirect in \(section.title)", place, location,
+        query)
+    }
+    for table in site.redirects {
+      guard let match = table.first(path, limitExceeded: &limitExceeded) else { continue }
+      let location = url(match, path)
+      return early(
+        redirect(match.rule.status, location, query), match.rule.status, match.rule.line,
+        match.rule.place, location, query)
+    }
+    let found = translate(path)
+    guard let file = found.path else {
+      return early(.refuse(status: 404), 404, found.line, found.place, nil, nil)
+    }
+    let root = found.root
+    var route = Route(
+      action: .file(path: file, root: root), settings: merged(filePath: file), captures: captures,
+      decidedBy: found.line, decidedAt: found.place)
+    // httpd's fixup phase: Redirect inside sections.
+    for rule in route.settings.redirects {
+      guard let match = rule.match(path, limitExceeded: &limitExceeded) else { continue }
+      let location = url(match, path)
+      route.action = redirect(rule.status, location, query)
+      route.dependencies.formUnion(queryDependency(location, query))
+      route.decidedBy = rule.line
+      route.decidedAt = rule.place
+      break
+    }
+    route.sections = trace
+    route.captures = captures
+    route.limitExceeded = limitExceeded
+    return route
+  }
+
+  /// A decision before access control: the settings are those of the locations.
+  private mutating func early(
+    _ action: Action, _ status: Int, _ line: String, _ place: String, _ location: [UInt8]?,
+    _ query: [UInt8]?
+  ) -> Route {
+    var settings = site.settings
+    for section in locations { settings.apply(section.layer) }
+    return Route(
+      action: action, settings: settings, dependencies: queryDependency(location, query),
+      checksAccess: false,
+      sections: locations.map { SectionTrace(title: $0.title, place: $0.place) },
+      captures: captures, decidedBy: line, decidedAt: place, limitExceeded: limitExceeded)
+  }
+
+  private func queryDependency(_ location: [UInt8]?, _ query: [UInt8]?) -> Dependencies {
+    // Also without a query: with one the answer would be another.
+    guard let location, !location.contains(UInt8(ascii: "?")) else { return [] }
+    return .query
+  }
+
+  /// The rest of the path goes behind the target, and the query if the target has none.
+  private func redirect(_ status: Int, _ location: [UInt8]?, _ query: [UInt8]?) -> Action {
+    guard var location else { return .refuse(status: status) }
+    if let query, !location.contains(UInt8(ascii: "?")) { location += [UInt8(ascii: "?")] + query }
+    return .redirect(status: status, location: location)
+  }
+
+  private func url(_ match: PathRuleMatch, _ path: [UInt8]) -> [UInt8]? {
+    guard let target = match.rule.target else { return nil }
+    var location = target.url(captures, subject: path, match: match.groups)
+    if match.groups.isEmpty { URLEscape.append(path[match.restStart...], to: &location) }
+    return location
+  }
+
+  private mutating func translate(
+    _ path: [UInt8]
+  ) -> (path: [UInt8]?, root: [UInt8], line: String, place: String) {
+    if let section = locations.last(where: { $0.layer.alias != nil }),
+      let (target, place) = section.layer.alias
+    {
+      let file = target.path(captures)
+      return (file, file ?? [], "Alias in \(section.title)", place)
+    }
+    for table in site.aliases {
+      guard let match = table.first(path, limitExceeded: &limitExceeded),
+        let target = match.rule.target
+      else { continue }
+      let real = target.path(captures, subject: path, match: match.groups)
+      guard let real else { return (nil, [], match.rule.line, match.rule.place) }
+      guard match.groups.isEmpty else {
+        return (
+          SegmentPath.collapsed(real), directory(target.literalPrefix), match.rule.line,
+          match.rule.place
+        )
+      }
+      let file = SegmentPath.collapsed(real + path[match.restStart...])
+      // "Alias /a /srv/x" must not reach /srv/xy: a rest without slash only comes from "/a/".
+      return (file, withoutTrailingSlash(real), match.rule.line, match.rule.place)
+    }
+    let line = "DocumentRoot \(site.documentRoot)"
+    guard let root = site.documentRoot.path(captures) else { return (nil, [], line, "") }
+    let base = withoutTrailingSlash(root)
+    return (SegmentPath.collapsed(base + path), base.isEmpty ? [slash] : base, line, "")
+  }
+
+  private func withoutTrailingSlash(_ path: [UInt8]) -> [UInt8] {
+    path.last == slash ? Array(path.dropLast()) : path
+  }
+
+  /// "/srv/files/prefix-" lies in "/srv/files".
+  private func directory(_ path: [UInt8]) -> [UInt8] {
+    guard let last = path.lastIndex(of: slash), last > 0 else { return [slash] }
+    return Array(path[..<last])
+  }
+}
