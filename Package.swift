@@ -38,11 +38,13 @@ let package = Package(
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
     .target(name: "HTTP"),
     .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
+    .target(name: "Cache", dependencies: ["Platform"]),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
       exclude: ["Golden"]),
+    .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,306 @@
+// One process and one anonymous segment: what is stored is found, whole, until it leaves.
+
+import Platform
+import Testing
+
+@testable import Cache
+
+@Suite struct CacheStoreTests {
+  @Test func `an entry is found with every byte, whatever its size`() throws {
+    let store = try CacheStore.small(megabytes: 32)
+    let sizes = [
+      0, 1, 7, 128, 200, 4095, 4096, 65_535, 65_536, 65_537, 70_000, 131_072, 300_001, 1 << 20,
+    ]
+    for (number, size) in sizes.enumerated() { #expect(store.put(number, count: size)) }
+    for (number, size) in sizes.enumerated() {
+      let hit = try #require(store.find(number))
+      #expect(store.isRight(hit, number))
+      #expect(store.bodyByteCount(hit) == size)
+      if size <= 65_536 { #expect(store.extentCount(hit) <= 1) }
+      #expect(store.verifyBody(hit))
+      store.release()
+    }
+    #expect(store.find(99) == nil)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `a body in one run follows its head without a gap`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 1000)
+    let hit = try #require(store.find(1))
+    let head = store.headRange(hit)
+    #expect(store.extent(hit, 0).offset == head.offset + head.count)
+  }
+
+  @Test func `publishing a key again replaces its entry and frees the old one`() throws {
+    let store = try CacheStore.small()
+    store.put(1, version: 0, count: 5000)
+    let used = store.statistics.usedBytes
+    for version in 1...1000 { #expect(store.put(1, version: version, count: 5000)) }
+    let hit = try #require(store.find(1))
+    #expect(store.facts(hit).checks == 1000)
+    #expect(store.isRight(hit, 1))
+    store.release()
+    #expect(store.settled() == [])
+    #expect(store.statistics.entries == 1)
+    #expect(store.statistics.usedBytes == used)
+  }
+
+  @Test func `a held entry keeps its bytes while it is replaced over and over`() throws {
+    let store = try CacheStore.small()
+    store.put(1, version: 0, count: 300_000)
+    let hit = try #require(store.find(1))
+    for version in 1...200 { #expect(store.put(1, version: version, count: 300_000)) }
+    #expect(store.facts(hit).checks == 0)
+    #expect(store.isRight(hit, 1))
+    #expect(store.statistics.retired == 1)
+    store.release()
+    #expect(store.settled() == [])
+    #expect(store.statistics.retired == 0)
+    #expect(store.statistics.entries == 1)
+  }
+
+  @Test(arguments: [1, 2, 3, 4]) func `under pressure the store evicts and never mixes bodies`(
+    seed: UInt64
+  ) throws {
+    let store = try CacheStore.small(megabytes: 8)
+    var chance = Chance(state: seed &* 0x9e37_79b9_7f4a_7c15)
+    var found = 0
+    for round in 0..<6000 {
+      let number = chance.below(900)
+      if let hit = store.find(number) {
+        found += 1
+        #expect(store.isRight(hit, number))
+        if chance.below(20) == 0 { store.drop(hit) }
+        store.release()
+      } else {
+        let size = chance.below(40) == 0 ? chance.below(600_000) : chance.below(20_000)
+        store.put(number, version: round, count: size)
+      }
+    }
+    #expect(found > 600)
+    #expect(store.statistics.evictions > 100)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `a store full of small entries still takes large ones`() throws {
+    let store = try CacheStore.small(megabytes: 8)
+    for number in 0..<20_000 { store.put(number, count: 300) }
+    for number in 0..<20_000 { if store.find(number) != nil { store.release() } }
+    var stored = 0
+    for number in 30_000..<30_050 { stored += store.put(number, count: 500_000) ? 1 : 0 }
+    #expect(stored >= 45)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `entries read lately outlive a scan`() throws {
+    let store = try CacheStore.small(megabytes: 8)
+    for number in 0..<100 { store.put(number, count: 8000) }
+    for number in 1000..<3000 {
+      store.put(number, count: 8000)
+      for hot in 0..<100 where store.find(hot) != nil { store.release() }
+    }
+    let hot = (0..<100).count { store.find($0) != nil }
+    #expect(hot >= 98)
+  }
+
+  @Test func `a full bucket makes room for the newest`() throws {
+    let store = try CacheStore.small()
+    // Keys of one bucket: same low bits of the hash.
+    let mask = store.geometry.bucketMask << store.geometry.shardBits | store.geometry.shardMask
+    let first = key(0)
+    let wanted = store.hash(first.rawSpan) & mask
+    var numbers: [Int] = []
+    var number = 0
+    while numbers.count < 20 {
+      if store.hash(key(number).rawSpan) & mask == wanted { numbers.append(number) }
+      number += 1
+    }
+    for number in numbers {
+      #expect(store.put(number, count: 100))
+      let hit = try #require(store.find(number))
+      #expect(store.isRight(hit, number))
+      store.release()
+    }
+    #expect(store.statistics.entries == 8)
+    #expect(store.statistics.evictions == 12)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `the moving word changes only from the value it was read as`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 10, validated: 7)
+    let hit = try #require(store.find(1))
+    #expect(store.validated(hit) == 7)
+    #expect(!store.setValidated(hit, from: 8, to: 9))
+    #expect(store.setValidated(hit, from: 7, to: 9))
+    #expect(store.validated(hit) == 9)
+    #expect(store.isSealed(hit.offset))
+  }
+
+  @Test func `a dropped entry is not found, and dropping it again is refused`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 10)
+    let hit = try #require(store.find(1))
+    #expect(store.drop(hit))
+    #expect(!store.drop(hit))
+    #expect(store.isRight(hit, 1))
+    #expect(store.find(1) == nil)
+    #expect(store.settled() == [])
+    #expect(store.statistics.usedBytes == 0)
+  }
+
+  @Test func `a fill is invisible until it is published, and gone when abandoned`() throws {
+    let store = try CacheStore.small()
+    let fill = try #require(store.begin(1, count: 100_000))
+    #expect(store.find(1) == nil)
+    #expect(store.checkInvariants() == [])
+    store.abandon(fill)
+    #expect(store.find(1) == nil)
+    #expect(store.statistics.usedBytes == 0)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `at most 32 fills are open, and what is too large is refused`() throws {
+    let store = try CacheStore.small()
+    let fills = (0..<32).compactMap { store.begin($0, count: 100) }
+    #expect(fills.count == 32)
+    #expect(store.begin(40, count: 100) == nil)
+    fills.forEach(store.abandon)
+    #expect(store.begin(40, count: store.objectBytesMax + 1) == nil)
+    #expect(store.begin(40, count: store.objectBytesMax) != nil)
+  }
+
+  @Test func `an object of 64 MiB fits when the store was made for it`() throws {
+    let store = try CacheStore.anonymous(byteCount: 288 << 20, objectBytesMax: 64 << 20)
+    store.attach(processSlot: 0)
+    #expect(store.objectBytesMax >= 64 << 20)
+    let fill = try #require(store.begin(1, count: 64 << 20))
+    #expect(store.extentCount(fill.hit) <= 1023)
+    #expect(
+      (0..<store.extentCount(fill.hit)).reduce(0) { $0 + store.extent(fill.hit, $1).count }
+        == 64 << 20)
+    #expect(store.publish(fill))
+    #expect(store.find(1) != nil)
+  }
+
+  @Test func `fills written in pieces are the same as fills written at once`() throws {
+    let store = try CacheStore.small()
+    let bytes = body(1, version: 0, count: 200_003)
+    let fill = try #require(store.begin(1, count: bytes.count))
+    var at = 0
+    while at < bytes.count {
+      let count = min(7001, bytes.count - at)
+      store.write(Array(bytes[at..<at + count]).rawSpan, at: at, of: fill)
+      at += count
+    }
+    #expect(store.publish(fill))
+    let hit = try #require(store.find(1))
+    #expect(store.bytes(hit) == bytes)
+  }
+
+  @Test func `the epoch only rises`() throws {
+    let store = try CacheStore.small()
+    let old = store.epoch
+    #expect(store.raiseEpoch() == old + 1)
+    #expect(store.epoch == old + 1)
+  }
+}
+
+@Suite struct CacheAliasTests {
+  private func insert(_ store: CacheStore, _ raw: Int, of canonical: Int) -> Bool {
+    let rawKey = key(raw)
+    let canonicalKey = key(canonical)
+    return store.insertAlias(
+      rawKey: rawKey.rawSpan, rawHash: store.hash(rawKey.rawSpan),
+      canonicalKey: canonicalKey.rawSpan, canonicalHash: store.hash(canonicalKey.rawSpan),
+      facts: EntryFacts(), validated: 0)
+  }
+
+  @Test func `an alias leads to its entry, and to nothing when that is gone`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 5000)
+    #expect(insert(store, 500, of: 1))
+    let alias = try #require(store.find(500))
+    #expect(store.facts(alias).kind == .alias)
+    let hit = try #require(store.follow(alias))
+    #expect(store.isRight(hit, 1))
+    store.drop(hit)
+    store.release()
+    let again = try #require(store.find(500))
+    #expect(store.follow(again) == nil)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `aliases stay within their budget and push out only each other`() throws {
+    let store = try CacheStore.small()
+    for number in 0..<50 { store.put(number, count: 5000) }
+    for number in 0..<20_000 { #expect(insert(store, 1000 + number, of: number % 50)) }
+    let statistics = store.statistics
+    #expect(statistics.aliases <= store.geometry.aliasesMax * store.shardCount)
+    #expect(statistics.aliases > store.geometry.aliasesMax * store.shardCount / 2)
+    #expect(statistics.usedBytes - 50 * 5376 < statistics.arenaBytes / 32)
+    for number in 0..<50 { #expect(store.find(number) != nil) }
+    #expect(store.find(1000 + 19_999) != nil)
+    #expect(store.settled() == [])
+  }
+
+  @Test func `a raw key counts from its second use`() throws {
+    let store = try CacheStore.small()
+    #expect(!store.aliasSeenBefore(0x1234_5678_9abc_def0))
+    #expect(store.aliasSeenBefore(0x1234_5678_9abc_def0))
+    #expect(!store.aliasSeenBefore(0x1234_567a_9abc_def0))
+  }
+}
+
+@Suite struct CachePinTests {
+  @Test func `a pinned entry survives release, drop and pressure`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 200_000)
+    let hit = try #require(store.find(1))
+    let pin = try #require(store.pin(hit))
+    store.release()
+    store.drop(pin.hit)
+    for number in 10..<2000 { store.put(number, count: 20_000) }
+    #expect(store.isRight(pin.hit, 1))
+    #expect(store.statistics.pinnedBytes >= 200_000)
+    store.unpin(pin)
+    #expect(store.statistics.pinnedBytes == 0)
+    #expect(store.settled() == [])
+    #expect(store.statistics.retired == 0)
+  }
+
+  @Test func `pins end at the byte cap of all processes together`() throws {
+    let store = try CacheStore.small()
+    let cap = store.pinnedBytesMax
+    var pins: [CachePin] = []
+    for number in 0..<40 {
+      store.put(number, count: 60_000)
+      let hit = try #require(store.find(number))
+      if let pin = store.pin(hit) { pins.append(pin) }
+      store.release()
+    }
+    #expect(store.statistics.pinnedBytes <= cap)
+    #expect(pins.count >= cap / 62_000 - 1 && pins.count < 40)
+    #expect(store.statistics.pinsRefused == 40 - pins.count)
+    pins.forEach(store.unpin)
+    #expect(store.statistics.pinnedBytes == 0)
+  }
+
+  @Test func `a thousand pins of one entry cost it once`() throws {
+    let store = try CacheStore.small()
+    store.put(1, count: 500_000)
+    let hit = try #require(store.find(1))
+    let pins = (0..<1000).compactMap { _ in store.pin(hit) }
+    store.release()
+    #expect(pins.count == 1000)
+    #expect(store.statistics.pinnedBytes < 510_000)
+    pins.dropLast().forEach(store.unpin)
+    store.drop(hit)
+    #expect(store.settled() == [])
+    #expect(store.statistics.retired == 1)
+    store.unpin(pins[999])
+    #expect(store.settled() == [])
+    #expect(store.statistics.usedBytes == 0)
+  }
+}
