@@ -39,12 +39,15 @@ let package = Package(
     .target(name: "HTTP"),
     .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
+    .target(name: "Worker", dependencies: ["Cache", "Configuration", "HTTP", "Platform"]),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
+    .testTarget(
+      name: "WorkerTests", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,115 @@
+// Cache keys: which bytes name a response.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+/// A key is: version, scheme, port, address class, host (lower case, no port), NUL, path or target.
+/// A *raw* key holds the target as sent, a *canonical* one the decoded, normalised path, encoded
+/// again; for what most clients send the two are equal, byte for byte, and one probe finds the
+/// entry. A coded variant has NUL and its coding behind. Canonical encoding leaves no "?" in a
+/// path, so no target with a query can be taken for one.
+enum CacheKeys {
+  private static let version: UInt8 = 1
+  private static let schemeHTTP: UInt8 = 1
+
+  /// The part of a key that a connection decides.
+  static func prefix(local: SocketAddress, model: Model) -> [UInt8] {
+    [
+      version, schemeHTTP, UInt8(truncatingIfNeeded: local.port >> 8),
+      UInt8(truncatingIfNeeded: local.port),
+    ] + model.addressClass(local: local).bytes
+  }
+
+  /// Writes a raw key; false when it would not fit, and then the request is not looked up.
+  @inline(__always)
+  static func writeRaw(
+    _ key: ByteBuffer, prefix: [UInt8], host: RawSpan, target: RawSpan
+  ) -> Bool {
+    key.removeAll()
+    guard prefix.count &+ host.byteCount &+ target.byteCount < key.capacity &- 16 else {
+      return false
+    }
+    key.append(prefix)
+    key.append(lowercasing: host)
+    key.append(0)
+    key.append(target)
+    return true
+  }
+
+  /// The canonical key of a normalised path; `host` is lower case and has no dot at its end.
+  static func canonical(prefix: [UInt8], host: [UInt8], path: [UInt8]) -> [UInt8] {
+    var key = prefix
+    key.reserveCapacity(prefix.count + host.count + path.count + 16)
+    key += host
+    key.append(0)
+    PercentEncoding.append(path: path.rawSpan, to: &key)
+    return key
+  }
+
+  /// The key of an encoded variant of the same resource.
+  static func variant(_ key: [UInt8], _ coding: ContentCoding) -> [UInt8] {
+    coding == .identity ? key : key + [0, coding.rawValue]
+  }
+}
+
+/// What the cache holds, for people.
+package enum CacheInspection {
+  /// "1024 bytes, compared with the file 0.4 s ago", or "no", for the plain variant of a path.
+  /// `host` as a client writes it, without port; the cache must be attached.
+  package static func describe(
+    _ cache: CacheStore, _ model: Model, local: SocketAddress, host: [UInt8], path: [UInt8]
+  ) -> String {
+    var host = host.map(ASCIICase.lower)
+    while host.last == UInt8(ascii: ".") { host.removeLast() }
+    let key = CacheKeys.canonical(
+      prefix: CacheKeys.prefix(local: local, model: model), host: host, path: path)
+    guard let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) else { return "no" }
+    defer { cache.release() }
+    let facts = cache.facts(hit)
+    if facts.checks & EntryChecks.isMarker != 0 { return "only compressed" }
+    let word = ValidatedWord(raw: cache.validated(hit))
+    guard word.epoch == UInt64(cache.epoch) & ValidatedWord.epochMask else {
+      return "\(cache.bodyByteCount(hit)) bytes, to be routed again before use"
+    }
+    let ticks = UInt64(Clock.bootMilliseconds() / ValidatedWord.millisecondsPerTick)
+    let tenths = word.age(at: ticks) * 10 / 8
+    return "\(cache.bodyByteCount(hit)) bytes, compared with the file \(tenths / 10).\(tenths % 10)"
+      + " s ago"
+  }
+}
+
+/// The one word of an entry that moves (DESIGN 3.7): under which routing epoch it was found right,
+/// for which site, and when.
+struct ValidatedWord: Equatable {
+  private static let epochBits: UInt64 = 18
+  private static let siteBits: UInt64 = 18
+  private static let timeBits: UInt64 = 28
+  static let epochMask: UInt64 = (1 << epochBits) - 1
+  static let siteCountMax = 1 << Int(siteBits)
+  static let timeMask: UInt64 = (1 << timeBits) - 1
+  /// A time is counted in eighths of a second of CLOCK_BOOTTIME; it wraps after a year, which only
+  /// makes an entry be looked at again.
+  static let millisecondsPerTick: Int64 = 125
+
+  let raw: UInt64
+
+  @inline(__always)
+  init(raw: UInt64) { self.raw = raw }
+
+  init(epoch: UInt32, site: Int, ticks: UInt64) {
+    raw =
+      (UInt64(epoch) & ValidatedWord.epochMask) << 46 | UInt64(site) << 28
+      | ticks & ValidatedWord.timeMask
+  }
+
+  @inline(__always) var epoch: UInt64 { raw >> 46 }
+  @inline(__always) var site: Int {
+    Int(truncatingIfNeeded: raw >> 28 & ((1 << ValidatedWord.siteBits) - 1))
+  }
+
+  /// Ticks since it was found right.
+  @inline(__always)
+  func age(at ticks: UInt64) -> UInt64 { (ticks &- raw) & ValidatedWord.timeMask }
+}

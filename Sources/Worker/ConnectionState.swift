@@ -1,0 +1,170 @@
+// What a connection does next: a pure machine, events in, actions out, no descriptors, no clock.
+
+import HTTP
+
+/// Where one HTTP/1.1 connection stands, and every decision about its life. `Connection` holds the
+/// buffers and `EventLoop` performs the actions; neither decides.
+///
+/// The life of a kept-alive connection is `idle → head → working → sending → idle`; a request whose
+/// head arrives whole and whose answer leaves whole passes through all of it in one turn.
+package struct ConnectionState: Equatable, Sendable {
+  package enum Phase: UInt8, Sendable {
+    /// Nothing received of the next request. May be handed over or evicted. → head, closed
+    case idle
+    /// A part of a head has arrived. → working, sending (408, 400), closed
+    case head
+    /// A request is being answered; its producer waits for a helper. → body, sending, closed
+    case working
+    /// Reading a request body that nobody wants. → sending, idle, closed
+    case body
+    /// A response is partly sent. → idle, body, lingering, closed
+    case sending
+    /// Our side is closed; the client's last bytes are read and thrown away, so that the kernel
+    /// does not answer them with a reset that would destroy the response (RFC 9112 §9.6). → closed
+    case lingering
+    case closed
+  }
+
+  /// What the loop does now.
+  package enum Action: Equatable, Sendable {
+    /// Wait for input of the next request.
+    case awaitRequest
+    /// Parse what is buffered already.
+    case parseBuffered
+    /// Read and discard the rest of the request body.
+    case discardBody
+    /// Answer with this status and close afterwards.
+    case refuse(status: UInt16, EndReason)
+    /// Close the sending side, then linger.
+    case linger
+    /// Give the connection to the next generation.
+    case handOver
+    case close(EndReason)
+    /// Nothing changes.
+    case none
+  }
+
+  package private(set) var phase = Phase.idle
+  /// The current response is the last one of this connection.
+  package private(set) var closesAfterResponse = false
+  /// The client has closed its sending side; it may still read.
+  package private(set) var inputEnded = false
+  /// The request body is not yet read to its end.
+  package private(set) var bodyPending = false
+  /// The process is leaving: idle connections move on.
+  package var draining = false
+
+  package init() {}
+
+  /// May be handed to another process or closed without anyone noticing more than a new connection.
+  package var isMovable: Bool { phase == .idle && !inputEnded }
+
+  /// Part of a head is buffered.
+  package mutating func headBegun() {
+    if phase == .idle { phase = .head }
+  }
+
+  /// A whole head has been parsed and accepted.
+  package mutating func requestBegun(keepAlive: Bool, hasBody: Bool) {
+    assert(phase == .idle || phase == .head)
+    phase = .working
+    closesAfterResponse = !keepAlive || inputEnded
+    bodyPending = hasBody
+  }
+
+  /// This response must be the connection's last one.
+  package mutating func closeAfterResponse() { closesAfterResponse = true }
+
+  /// The body is read before the response is produced.
+  package mutating func bodyAwaited() { phase = .body }
+
+  /// The body has been read to its end. True: before its response, which is to be produced now.
+  package mutating func bodyEnded() { bodyPending = false }
+
+  /// The response has begun to leave.
+  package mutating func responseBegun() { phase = .sending }
+
+  /// The response has left entirely; `bufferedCount` bytes of input wait behind it.
+  package mutating func responseEnded(bufferedCount: Int, reason: EndReason) -> Action {
+    if closesAfterResponse || inputEnded && bufferedCount == 0 {
+      // Unread bytes would make close(2) send a reset.
+      if inputEnded {
+        phase = .closed
+        return .close(reason)
+      }
+      phase = .lingering
+      return .linger
+    }
+    if bodyPending {
+      phase = .body
+      return .discardBody
+    }
+    phase = .idle
+    if bufferedCount > 0 { return .parseBuffered }
+    return draining ? .handOver : .awaitRequest
+  }
+
+  /// An unwanted body that followed its response has been read to its end.
+  package mutating func discardEnded(bufferedCount: Int) -> Action {
+    bodyPending = false
+    return responseEnded(bufferedCount: bufferedCount, reason: .completed)
+  }
+
+  /// recv returned zero.
+  package mutating func peerClosed() -> Action {
+    inputEnded = true
+    switch phase {
+    case .idle, .lingering:
+      phase = .closed
+      return .close(.clientClosed)
+    case .head, .body:
+      phase = .closed
+      return .close(.clientReset)
+    case .working, .sending:
+      // Half-closed: the client may still read its answer.
+      closesAfterResponse = true
+      return .none
+    case .closed:
+      return .none
+    }
+  }
+
+  /// The deadline of the present phase has passed.
+  package mutating func deadlinePassed() -> Action {
+    switch phase {
+    case .idle:
+      phase = .closed
+      return .close(.timerConnectionIdle)
+    case .head:
+      phase = .working
+      closesAfterResponse = true
+      return .refuse(status: 408, .timerHeaderWait)
+    case .body:
+      closesAfterResponse = true
+      phase = .closed
+      return .close(.timerEntityBody)
+    case .sending:
+      phase = .closed
+      return .close(.timerSend)
+    case .lingering:
+      phase = .closed
+      return .close(.timerLinger)
+    case .working, .closed:
+      return .none
+    }
+  }
+
+  /// A send or receive failed: the client is gone.
+  package mutating func broken() -> Action {
+    guard phase != .closed else { return .none }
+    let wasIdle = phase == .idle || phase == .lingering
+    phase = .closed
+    return .close(wasIdle ? .clientClosed : .clientReset)
+  }
+
+  /// The process wants to leave.
+  package mutating func drain() -> Action {
+    draining = true
+    return isMovable ? .handOver : .none
+  }
+}

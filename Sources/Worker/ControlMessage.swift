@@ -1,0 +1,115 @@
+// What master and worker say to each other over their SOCK_SEQPACKET channel: one message a packet.
+
+/// Master to worker. Descriptors travel beside the bytes (SCM_RIGHTS), in the order named here.
+package enum WorkerOrder: Equatable, Sendable {
+  /// Accept on these listeners too: slots of a dead sibling, or surplus ones.
+  case serve([UInt32])
+  /// Leave these listeners (EPOLL_CTL_DEL) without closing them.
+  case leave([UInt32])
+  /// A socketpair end to a worker of the next generation (one descriptor attached): connections may
+  /// be handed to it. Sent before `drain`, once per successor.
+  case successor
+  /// A socketpair end (one descriptor attached) from which connections of the previous generation
+  /// arrive.
+  case predecessor
+  /// Stop accepting, hand idle connections over, finish what is in flight, report `drained`, exit.
+  case drain
+  /// The next generation failed: accept again on the listeners served before `drain`, and publish
+  /// under this routing epoch, which the master raised for the generation that goes on.
+  case resume(epoch: UInt32)
+  /// The log files were reopened: the error log's descriptor, then one per `Heritage.logs`.
+  case reopenLogs
+  /// Finish what is in flight for at most this many milliseconds, without successors; then exit.
+  case quit(milliseconds: UInt32)
+  /// Exit now.
+  case stop
+}
+
+/// Worker to master.
+package enum WorkerReport: Equatable, Sendable {
+  /// Everything is set up and the worker accepts on its served listeners.
+  case ready
+  /// The listeners of the last `serve` or `leave` are now so.
+  case serving([UInt32])
+  /// No connection is left; the process is about to exit.
+  case drained
+  /// `MaxConnectionsPerChild` is reached: please replace me. The worker goes on until told to
+  /// drain.
+  case retiring
+  /// It could not start; the text is for the error log and for who asked for the reload.
+  case failed(String)
+}
+
+extension WorkerOrder {
+  package var bytes: [UInt8] {
+    switch self {
+    case .serve(let listeners): return [1] + encode(listeners)
+    case .leave(let listeners): return [2] + encode(listeners)
+    case .successor: return [3]
+    case .predecessor: return [4]
+    case .drain: return [5]
+    case .resume(let epoch): return [6] + encode([epoch])
+    case .reopenLogs: return [7]
+    case .quit(let milliseconds): return [8] + encode([milliseconds])
+    case .stop: return [9]
+    }
+  }
+
+  /// nil for bytes that no master of this build sends.
+  package init?(bytes: [UInt8]) {
+    guard let kind = bytes.first else { return nil }
+    let words = decode(bytes.dropFirst())
+    switch kind {
+    case 1: self = .serve(words)
+    case 2: self = .leave(words)
+    case 3: self = .successor
+    case 4: self = .predecessor
+    case 5: self = .drain
+    case 6:
+      guard let epoch = words.first else { return nil }
+      self = .resume(epoch: epoch)
+    case 7: self = .reopenLogs
+    case 8:
+      guard let milliseconds = words.first else { return nil }
+      self = .quit(milliseconds: milliseconds)
+    case 9: self = .stop
+    default: return nil
+    }
+  }
+}
+
+extension WorkerReport {
+  package var bytes: [UInt8] {
+    switch self {
+    case .ready: return [1]
+    case .serving(let listeners): return [2] + encode(listeners)
+    case .drained: return [3]
+    case .retiring: return [4]
+    case .failed(let text): return [5] + Array(text.utf8.prefix(4096))
+    }
+  }
+
+  /// nil for bytes that no worker of this build sends: a worker is not trusted.
+  package init?(bytes: [UInt8]) {
+    guard let kind = bytes.first else { return nil }
+    switch kind {
+    case 1: self = .ready
+    case 2: self = .serving(decode(bytes.dropFirst()))
+    case 3: self = .drained
+    case 4: self = .retiring
+    case 5: self = .failed(String(decoding: bytes.dropFirst(), as: UTF8.self))
+    default: return nil
+    }
+  }
+}
+
+private func encode(_ words: [UInt32]) -> [UInt8] {
+  words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) } }
+}
+
+private func decode(_ bytes: ArraySlice<UInt8>) -> [UInt32] {
+  let bytes = Array(bytes)
+  return (0..<bytes.count / 4).map { index in
+    (0..<4).reduce(0) { $0 | UInt32(bytes[index * 4 + $1]) << (8 * UInt32($1)) }
+  }
+}

@@ -1,0 +1,302 @@
+// A found file on its way to the client: through shared memory, or straight from its descriptor.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Whether this process's routing is the segment's: only then may it publish, validate or drop
+  /// (DESIGN 3.7).
+  var isCurrent: Bool { cache?.epoch == routingEpoch }
+
+  /// Larger files go from their descriptor: `CacheMaxObject`, as far as the store can.
+  var objectBytesMax: Int {
+    min(model.server.cacheObjectBytesMax, cache?.objectBytesMax ?? Limits.uncachedObjectBytesMax)
+  }
+
+  /// Serves an open file in the way its size and the cache allow.
+  func serve(_ file: OpenFile, _ exchange: Exchange, _ connection: Connection) -> Bool {
+    let settings = exchange.route.settings
+    let entity = entityHead(file, exchange)
+    if file.facts.size > Int64(objectBytesMax) {
+      return sendFile(file, entity, exchange, connection)
+    }
+    if head.method == .head && exchange.errorStatus == nil && cache == nil {
+      return sendFile(file, entity, exchange, connection)
+    }
+    guard let cache, exchange.errorStatus == nil, head.method.isRetrieval,
+      exchange.route.dependencies.union(settings.headerDependencies).subtracting(.clientAddress)
+        .isEmpty
+    else {
+      return beginCopy(file, entity, nil, exchange, connection)
+    }
+    let base = CacheKeys.canonical(
+      prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
+    let key = CacheKeys.variant(base, file.coding)
+    let facts = entryFacts(file, entity, exchange)
+    let validated = ValidatedWord(
+      epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
+    if let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) {
+      let found = cache.facts(hit)
+      if found.isSame(as: facts) {
+        if isCurrent {
+          _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
+          noteSpelling(exchange, connection, base: base, facts: facts, validated)
+        }
+        return sendChosen(
+          ChosenEntry(
+            hit: hit, facts: found, site: exchange.site.site, outcome: .revalidated),
+          exchange, connection)
+      }
+      if isCurrent { _ = cache.drop(hit) }
+      cache.release()
+    }
+    guard isCurrent else { return beginCopy(file, entity, nil, exchange, connection) }
+    if file.coding != .identity { mark(base, facts, validated) }
+    let fill = cache.beginFill(
+      key: key.rawSpan, hash: cache.hash(key.rawSpan), facts: facts,
+      head: entity.storedBytes(byteCount: file.facts.size).rawSpan,
+      bodyByteCount: Int(file.facts.size), validated: validated.raw)
+    return beginCopy(
+      file, entity, fill.map { ($0, key, validated) }, exchange, connection)
+  }
+
+  /// An encoded variant is found through the entry of the plain key. Where that is not stored, a
+  /// marker takes its place: it has no content and is never sent.
+  private func mark(_ base: [UInt8], _ variant: EntryFacts, _ validated: ValidatedWord) {
+    guard let cache else { return }
+    let hash = cache.hash(base.rawSpan)
+    if let hit = cache.lookUp(base.rawSpan, hash: hash) {
+      let found = cache.facts(hit)
+      let isRight =
+        found.variantsAvailable == variant.variantsAvailable
+        && found.fingerprint == variant.fingerprint
+      if !isRight { _ = cache.drop(hit) }
+      cache.release()
+      if isRight { return }
+    }
+    var facts = EntryFacts()
+    facts.fingerprint = variant.fingerprint
+    facts.variantsAvailable = variant.variantsAvailable
+    facts.checks = EntryChecks.isMarker
+    let empty: [UInt8] = []
+    guard
+      let fill = cache.beginFill(
+        key: base.rawSpan, hash: hash, facts: facts, head: empty.rawSpan, bodyByteCount: 0,
+        validated: validated.raw)
+    else { return }
+    _ = cache.publish(fill)
+  }
+
+  /// A spelling other than the canonical one gets an alias from its second use on (DESIGN 3.5).
+  private func noteSpelling(
+    _ exchange: Exchange, _ connection: Connection, base: [UInt8], facts: EntryFacts,
+    _ validated: ValidatedWord
+  ) {
+    guard let cache, head.targetForm == .origin else { return }
+    let bytes = exchange.bytes
+    guard
+      CacheKeys.writeRaw(
+        key, prefix: connection.keyPrefix, host: head.host.span(in: bytes.rawSpan),
+        target: head.target.span(in: bytes.rawSpan))
+    else { return }
+    let rawKey = key.copy(0..<key.count)
+    guard rawKey != base else { return }
+    let rawHash = cache.hash(rawKey.rawSpan)
+    guard cache.aliasSeenBefore(rawHash) else { return }
+    var aliasFacts = EntryFacts()
+    aliasFacts.kind = .alias
+    aliasFacts.fingerprint = facts.fingerprint
+    _ = cache.insertAlias(
+      rawKey: rawKey.rawSpan, rawHash: rawHash, canonicalKey: base.rawSpan,
+      canonicalHash: cache.hash(base.rawSpan), facts: aliasFacts, validated: validated.raw)
+  }
+
+  private func sendChosen(
+    _ chosen: ChosenEntry, _ exchange: Exchange, _ connection: Connection
+  ) -> Bool {
+    connection.exchange = nil
+    scoreboard.add(to: .cacheRevalidations, slot: slot)
+    let bytes = exchange.bytes
+    return send(chosen, on: connection, bytes.rawSpan)
+  }
+
+  // MARK: Copying
+
+  /// Copies a small file into the fill, or into memory of our own when it cannot be stored, so that
+  /// no client ever sees two versions mixed.
+  private func beginCopy(
+    _ file: OpenFile, _ entity: EntityHead, _ fill: (CacheFill, [UInt8], ValidatedWord)?,
+    _ exchange: Exchange, _ connection: Connection
+  ) -> Bool {
+    let target: CopyInProgress.Target =
+      if let fill { .fill(fill.0) } else {
+        .buffer(ByteBuffer(capacity: max(1, Int(file.facts.size))))
+      }
+    exchange.copy = CopyInProgress(
+      file: file, target: target, entity: entity, key: fill?.1 ?? [],
+      validated: fill?.2 ?? ValidatedWord(raw: 0))
+    return copyOn(exchange, connection)
+  }
+
+  /// Goes on copying; true when the response has left whole.
+  func copyOn(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    guard let copy = exchange.copy else { preconditionFailure("nothing to copy") }
+    let step: FileCopy.Step
+    switch copy.target {
+    case .fill(let fill):
+      guard let cache else { preconditionFailure("a fill without a cache") }
+      step = copy.copy.advance(
+        from: copy.file.descriptor, into: cache.region, extents: cache.extents(of: fill.hit))
+    case .buffer(let buffer):
+      step = copy.copy.advance(from: copy.file.descriptor, into: buffer)
+    }
+    switch step {
+    case .complete(let storable):
+      exchange.copy = nil
+      return finishCopy(copy, storable: storable, exchange, connection)
+    case .cold(let offset, let count):
+      exchange.waiting = .copy
+      return ask(
+        .warm(copy.file.descriptor, offset: offset, count: count), exchange, connection)
+    case .unsettled(let milliseconds):
+      exchange.waiting = .settling(until: now + milliseconds)
+      settling.append(connection.token)
+      nextTick = min(nextTick, now + milliseconds)
+      setInterest(connection, [])
+      setDeadline(connection, .max)
+      return false
+    case .changed:
+      // Another size or another file: ask the file system again from the start.
+      abandonCopy(exchange)
+      exchange.changeCount += 1
+      guard exchange.changeCount <= Limits.fileChangesMax else {
+        return fail(exchange, connection, 503, .fileChanged)
+      }
+      return resolve(exchange, connection)
+    case .torn:
+      abandonCopy(exchange)
+      log(of: connection).write(
+        .warn, "a file changed each time it was read; answered with 503", client: connection.client)
+      return fail(exchange, connection, 503, .fileChanged)
+    case .failed(let error):
+      abandonCopy(exchange)
+      log(of: connection).write(.error, "\(error)", client: connection.client)
+      return fail(exchange, connection, 503, .readFailed)
+    }
+  }
+
+  private func abandonCopy(_ exchange: Exchange) {
+    if case .fill(let fill)? = exchange.copy?.target { cache?.abandon(fill) }
+    exchange.copy = nil
+  }
+
+  /// Exchanges whose file had changed an instant before go on.
+  func resumeSettling() {
+    guard !settling.isEmpty else { return }
+    let tokens = settling
+    settling.removeAll()
+    for token in tokens {
+      guard let connection = connection(of: token), let exchange = connection.exchange,
+        case .settling(let until) = exchange.waiting
+      else { continue }
+      if now >= until {
+        resume(exchange, connection, nil)
+      } else {
+        settling.append(token)
+        nextTick = min(nextTick, until)
+      }
+    }
+  }
+
+  private func finishCopy(
+    _ copy: CopyInProgress, storable: Bool, _ exchange: Exchange, _ connection: Connection
+  ) -> Bool {
+    let byteCount = Int(copy.file.facts.size)
+    let source: ByteBuffer
+    switch copy.target {
+    case .buffer(let buffer):
+      source = buffer
+    case .fill(let fill):
+      guard let cache else { preconditionFailure("a fill without a cache") }
+      if storable && isCurrent {
+        return publish(copy, fill, cache, exchange, connection)
+      }
+      // Not to be kept: the bytes are right, and for this client.
+      source = ByteBuffer(capacity: max(1, byteCount))
+      cache.copyBody(of: fill.hit, byteCount: byteCount, into: source)
+      cache.abandon(fill)
+    }
+    scoreboard.add(to: .cacheBypasses, slot: slot)
+    let entity = Entity(
+      head: copy.entity, byteCount: Int64(byteCount), source: .buffer(source),
+      status: exchange.errorStatus ?? 200, site: exchange.site.site, outcome: .bypassed)
+    return sendEntity(entity, exchange, connection)
+  }
+
+  private func publish(
+    _ copy: CopyInProgress, _ fill: CacheFill, _ cache: CacheStore, _ exchange: Exchange,
+    _ connection: Connection
+  ) -> Bool {
+    if cache.publish(fill) {
+      scoreboard.add(to: .cacheFills, slot: slot)
+      let key = copy.key
+      if let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)),
+        cache.facts(hit).fileInode == copy.file.facts.inode
+      {
+        connection.exchange = nil
+        let bytes = exchange.bytes
+        return send(
+          ChosenEntry(
+            hit: hit, facts: cache.facts(hit), site: exchange.site.site, outcome: .filled),
+          on: connection, bytes.rawSpan)
+      }
+      cache.release()
+    }
+    // Refused, or evicted or replaced in this instant; the fill is over either way. The file is
+    // read once more, for this client only.
+    return beginCopy(copy.file, copy.entity, nil, exchange, connection)
+  }
+
+  /// Sends an entity that is not in the cache.
+  func sendEntity(_ entity: Entity, _ exchange: Exchange, _ connection: Connection) -> Bool {
+    let bytes = exchange.bytes
+    guard entity.status == 200 else {
+      return sendWhole(entity, on: connection, exchange.head, bytes.rawSpan)
+    }
+    return sendConditionally(entity, on: connection, exchange.head, bytes.rawSpan)
+  }
+
+  /// A large file goes from its descriptor (sendfile), unless only its head is asked for.
+  private func sendFile(
+    _ file: OpenFile, _ entity: EntityHead, _ exchange: Exchange, _ connection: Connection
+  ) -> Bool {
+    scoreboard.add(to: .cacheBypasses, slot: slot)
+    return sendEntity(
+      Entity(
+        head: entity, byteCount: file.facts.size, source: .file(file),
+        status: exchange.errorStatus ?? 200, site: exchange.site.site, outcome: .bypassed),
+      exchange, connection)
+  }
+
+  /// Whether the next part of a file has to be brought into memory first; then a helper does it.
+  func warm(_ file: OpenFile, offset: Int64, count: Int, for connection: Connection) -> Bool {
+    guard let files, let exchange = connection.exchange,
+      File.residency(file.descriptor, at: offset, count: count) != .resident
+    else { return false }
+    guard exchange.warmedOffset != offset else { return false }
+    exchange.warmedOffset = offset
+    guard
+      let number = files.send(
+        .warm(file.descriptor, offset: offset, count: Limits.warmBytes), now: now)
+    else { return false }
+    scoreboard.add(to: .helperRequests, slot: slot)
+    exchange.waiting = .output
+    exchange.helperRequest = number
+    helperWaiters[number] = connection.token
+    setInterest(connection, [])
+    setDeadline(connection, .max)
+    return true
+  }
+}

@@ -1,0 +1,267 @@
+// Leaving without cutting anybody off: idle connections move to the next generation.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+/// One channel to a worker of the next generation.
+struct Successor {
+  let channel: MessageSocket
+  /// Packets sent and not acknowledged, oldest first: the connections are ours until then.
+  var inFlight: [[Connection]] = []
+  var isOpen = true
+  /// False after `resume`: that generation is given up, nothing more goes there.
+  var takesMore = true
+}
+
+/// What a worker knows about handing over.
+struct HandoverState {
+  /// Told to leave.
+  var isDraining = false
+  var successors: [Successor] = []
+  /// Channels from workers of the previous generation.
+  var predecessors: [MessageSocket?] = []
+  /// Idle connections that wait for room in a channel.
+  var waiting: [Connection] = []
+  /// Round robin over the successors.
+  var nextSuccessor = 0
+  /// Monotonic milliseconds after which what is left is cut; `Int64.max`: never.
+  var deadline = Int64.max
+  /// The listeners served before the drain, for `resume`.
+  var servedBefore: [UInt32] = []
+  var reportedDrained = false
+  /// The master is gone.
+  var isOrphaned = false
+
+  /// Somebody of the next generation takes connections.
+  var hasSuccessor: Bool { successors.contains { $0.isOpen && $0.takesMore } }
+}
+
+extension EventLoop {
+  // MARK: The leaving side
+
+  /// Stop accepting; move what is idle; the rest follows as it becomes idle.
+  func beginDrain() {
+    guard !handover.isDraining else { return }
+    // What waits in the queues is taken along: a listener whose address is no longer configured
+    // has nobody else to serve it.
+    for index in listeners.indices {
+      acceptConnections(listener: index, countMax: Limits.drainAcceptsMax)
+    }
+    handover.isDraining = true
+    handover.reportedDrained = false
+    handover.servedBefore = Array(served) + pausedListeners
+    pausedListeners = []
+    acceptResumesAt = 0
+    leave(Array(served))
+    for connection in connections {
+      guard let connection else { continue }
+      perform(connection.state.drain(), on: connection)
+    }
+    advanceHandover()
+  }
+
+  /// The next generation failed: we serve again.
+  func resumeServing(epoch: UInt32) {
+    adopt(epoch: epoch)
+    guard handover.isDraining else { return }
+    handover.isDraining = false
+    handover.deadline = .max
+    for index in handover.successors.indices { handover.successors[index].takesMore = false }
+    for connection in connections { connection?.state.draining = false }
+    let waiting = handover.waiting
+    handover.waiting = []
+    for connection in waiting { takeBack(connection) }
+    serve(handover.servedBefore)
+  }
+
+  /// An idle connection is to leave. Without successors it is closed: nobody could take it.
+  func handOver(_ connection: Connection) {
+    guard handover.isDraining else { return beginIdle(connection) }
+    guard handover.hasSuccessor else {
+      close(connection, .drained)
+      return
+    }
+    guard !connection.isLeaving else { return }
+    connection.isLeaving = true
+    // Out of epoll before it is sent: this process must see no event of it any more.
+    poller.remove(connection.descriptor)
+    connection.input = nil
+    setDeadline(connection, .max)
+    handover.waiting.append(connection)
+    runnable.append(Token.special(.successor, handover.successors.count))
+  }
+
+  /// Sends as many packets as the channels take. Called after each batch of events and each tick.
+  func advanceHandover() {
+    guard handover.isDraining else { return }
+    while !handover.waiting.isEmpty, let index = successorWithRoom() {
+      let batch = Array(handover.waiting.prefix(Limits.handoverBatchCount))
+      let message = HandoverMessage.connections(
+        batch.map {
+          HandedConnection(
+            listener: listeners[$0.listener].identifier, requestCount: $0.requestCount,
+            client: $0.client)
+        })
+      do throws(SystemError) {
+        guard
+          try handover.successors[index].channel.send(
+            message.bytes, numbers: batch.map(\.descriptor))
+        else { break }
+        handover.waiting.removeFirst(batch.count)
+        handover.successors[index].inFlight.append(batch)
+      } catch {
+        // ETOOMANYREFS: too many descriptors are on their way; acknowledgements make room.
+        if error.code == SystemError.tooManyReferences { break }
+        successorIsGone(index)
+      }
+    }
+    checkDrained()
+  }
+
+  private func successorWithRoom() -> Int? {
+    let count = handover.successors.count
+    for step in 0..<count {
+      let index = (handover.nextSuccessor + step) % count
+      let successor = handover.successors[index]
+      if successor.takesMore && successor.isOpen
+        && successor.inFlight.count < Limits.handoverPacketsMax
+      {
+        handover.nextSuccessor = (index + 1) % count
+        return index
+      }
+    }
+    return nil
+  }
+
+  /// The receiver has taken packets: now, and only now, the connections are no longer ours.
+  func receiveAcknowledgements(_ index: Int) {
+    // The index behind the last one is the loop's own "go on", queued by `handOver`.
+    guard index < handover.successors.count else { return advanceHandover() }
+    while index < handover.successors.count, handover.successors[index].isOpen {
+      do throws(SystemError) {
+        switch try handover.successors[index].channel.receive() {
+        case .message(let bytes, _):
+          guard case .acknowledged(let count)? = HandoverMessage(bytes: bytes),
+            !handover.successors[index].inFlight.isEmpty
+          else { return successorIsGone(index) }
+          let batch = handover.successors[index].inFlight.removeFirst()
+          for (position, connection) in batch.enumerated() {
+            if position < Int(count) {
+              scoreboard.add(to: .connectionsHandedOver, slot: slot)
+              close(connection, .handedOver)
+            } else {
+              takeBack(connection)
+            }
+          }
+        case .wouldBlock: return advanceHandover()
+        case .closed: return successorIsGone(index)
+        }
+      } catch {
+        return successorIsGone(index)
+      }
+    }
+  }
+
+  /// The receiver died: what it had not acknowledged is ours again.
+  private func successorIsGone(_ index: Int) {
+    guard handover.successors[index].isOpen else { return }
+    handover.successors[index].isOpen = false
+    poller.remove(handover.successors[index].channel.descriptor.number)
+    let batches = handover.successors[index].inFlight
+    handover.successors[index].inFlight = []
+    let others = handover.hasSuccessor
+    for connection in batches.joined() {
+      if others { handover.waiting.append(connection) } else { takeBack(connection) }
+    }
+    if !others {
+      let waiting = handover.waiting
+      handover.waiting = []
+      for connection in waiting { takeBack(connection) }
+    }
+    advanceHandover()
+  }
+
+  /// Back into our own epoll. It is served here until it closes or another successor appears.
+  private func takeBack(_ connection: Connection) {
+    connection.isLeaving = false
+    do throws(SystemError) {
+      try poller.add(connection.descriptor, token: connection.token, interest: .readable)
+      connection.interest = .readable
+      beginIdle(connection)
+    } catch {
+      close(connection, .internal)
+    }
+  }
+
+  /// When nothing is left, the master is told and the process ends.
+  func checkDrained() {
+    guard handover.isDraining, !handover.reportedDrained else { return }
+    if now >= handover.deadline {
+      for connection in connections { if let connection { close(connection, .shutdown) } }
+    }
+    // A predecessor may still be sending us its connections: they pass through. Closing the last
+    // one may have come here already.
+    guard openCount == 0, !handover.reportedDrained,
+      now >= handover.deadline || handover.predecessors.allSatisfy({ $0 == nil })
+    else { return }
+    handover.reportedDrained = true
+    report(.drained)
+    exitCode = 0
+  }
+
+  // MARK: The receiving side
+
+  func takeOver(_ index: Int) {
+    guard index < handover.predecessors.count, let channel = handover.predecessors[index] else {
+      return
+    }
+    while true {
+      do throws(SystemError) {
+        switch try channel.receiveNumbers() {
+        case .message(let bytes, let descriptors):
+          guard case .connections(let connections)? = HandoverMessage(bytes: bytes) else {
+            for descriptor in descriptors { Descriptor.close(descriptor) }
+            return predecessorIsGone(index)
+          }
+          take(connections, descriptors)
+          let count = UInt32(min(connections.count, descriptors.count))
+          // A full channel means a sender that reads no acknowledgements: treat it as gone.
+          guard try channel.send(HandoverMessage.acknowledged(count: count).bytes, numbers: [])
+          else { return predecessorIsGone(index) }
+        case .wouldBlock: return
+        case .closed: return predecessorIsGone(index)
+        }
+      } catch {
+        errorLog.write(.error, "taking over connections: \(error)")
+        return predecessorIsGone(index)
+      }
+    }
+  }
+
+  private func take(_ handed: [HandedConnection], _ descriptors: [CInt]) {
+    for (connection, descriptor) in zip(handed, descriptors) {
+      // An address that is no longer configured: its connections end as its listeners did.
+      guard let index = listeners.firstIndex(where: { $0.identifier == connection.listener })
+      else {
+        Descriptor.close(descriptor)
+        scoreboard.ended(.drained, slot: slot)
+        continue
+      }
+      let admitted = admit(
+        descriptor, client: connection.client, listener: index,
+        requestCount: connection.requestCount)
+      if let admitted {
+        scoreboard.add(to: .connectionsTakenOver, slot: slot)
+        if handover.isDraining { perform(admitted.state.drain(), on: admitted) }
+      }
+    }
+  }
+
+  private func predecessorIsGone(_ index: Int) {
+    if let channel = handover.predecessors[index] { poller.remove(channel.descriptor.number) }
+    handover.predecessors[index] = nil
+    checkDrained()
+  }
+}

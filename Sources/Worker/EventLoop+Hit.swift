@@ -1,0 +1,219 @@
+// The hit: parse, one probe, one send. Everything that is not this common case goes elsewhere.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+/// A cached response chosen for a request, held by the hazard slot until it is sent.
+struct ChosenEntry {
+  var hit: CacheHit
+  var facts: EntryFacts
+  var site: Int
+  var outcome: CacheOutcome
+}
+
+extension EventLoop {
+  /// Answers the request that was just parsed into `head`; true when the answer has left whole.
+  /// Otherwise somebody goes on with it later, or the connection is closed.
+  @inline(__always)
+  func answer(_ connection: Connection, _ buffer: ByteBuffer, from start: Int) -> Bool {
+    let bytes = buffer.bytes.extracting(start..<buffer.count)
+    if head.method.isRetrieval && head.body == .none && !head.unknownExpectation,
+      let chosen = probe(connection, bytes)
+    {
+      connection.state.requestBegun(keepAlive: keepsAlive(connection, chosen.site), hasBody: false)
+      connection.site = chosen.site
+      return send(chosen, on: connection, bytes)
+    }
+    return beginExchange(connection, bytes)
+  }
+
+  /// Whether the connection stays after this response.
+  @inline(__always)
+  func keepsAlive(_ connection: Connection, _ site: Int) -> Bool {
+    let policy = policies[site]
+    return head.keepAlive && policy.keepAlive
+      && (policy.maxKeepAliveRequests == 0
+        || connection.requestCount < policy.maxKeepAliveRequests)
+      && (!handover.isDraining || handover.hasSuccessor)
+  }
+
+  /// One probe by the target as sent. nil when there is no entry, or when more than a look at the
+  /// entry is needed to know that it is right.
+  @inline(__always)
+  private func probe(_ connection: Connection, _ bytes: RawSpan) -> ChosenEntry? {
+    guard let cache, head.targetForm == .origin else { return nil }
+    guard
+      CacheKeys.writeRaw(
+        key, prefix: connection.keyPrefix, host: head.host.span(in: bytes),
+        target: head.target.span(in: bytes))
+    else { return nil }
+    guard var hit = lookUpKey(cache, key) else { return nil }
+    var facts = cache.facts(hit)
+    if facts.kind == .alias {
+      // The alias says what the target means; that is as old as its own epoch.
+      guard ValidatedWord(raw: cache.validated(hit)).epoch == ownEpoch,
+        let target = cache.follow(hit)
+      else {
+        cache.release()
+        return nil
+      }
+      hit = target
+      facts = cache.facts(hit)
+    }
+    if facts.variantsAvailable != 0, head.has(.acceptEncoding) {
+      guard let variant = chooseVariant(cache, hit, facts, bytes) else {
+        cache.release()
+        return nil
+      }
+      hit = variant
+      facts = cache.facts(hit)
+    }
+    let word = ValidatedWord(raw: cache.validated(hit))
+    guard word.epoch == ownEpoch, word.age(at: bootTicks) < revalidateTicks, facts.checks == 0
+    else {
+      cache.release()
+      return nil
+    }
+    return ChosenEntry(hit: hit, facts: facts, site: word.site, outcome: .hit)
+  }
+
+  @inline(__always)
+  private func lookUpKey(_ cache: CacheStore, _ key: ByteBuffer) -> CacheHit? {
+    let bytes = key.bytes
+    return cache.lookUp(bytes, hash: cache.hash(bytes))
+  }
+
+  /// The variant that the client prefers, found by a second probe; the entry itself when that is
+  /// the best. nil: the variant is not stored (yet).
+  private func chooseVariant(
+    _ cache: CacheStore, _ hit: CacheHit, _ facts: EntryFacts, _ bytes: RawSpan
+  ) -> CacheHit? {
+    let coding = negotiate(ContentCodings(rawValue: facts.variantsAvailable), bytes)
+    if coding == .identity { return hit }
+    let range = cache.keyRange(hit)
+    key.removeAll()
+    let region = cache.region
+    key.append(region.span(at: range.offset, count: range.count))
+    key.append(0)
+    key.append(coding.rawValue)
+    return lookUpKey(cache, key)
+  }
+
+  /// Sends a cached response; true when it has left whole.
+  @inline(__always)
+  func send(_ chosen: ChosenEntry, on connection: Connection, _ bytes: RawSpan) -> Bool {
+    guard let cache else { preconditionFailure("a hit without a cache") }
+    guard !head.hasConditionsOrRange else {
+      return sendConditionally(Entity(chosen, in: cache), on: connection, head, bytes)
+    }
+    gathered.removeAll()
+    gathered.append(prefixes.buffer(row: 0, connection: connectionField(connection, head)))
+    if chosen.facts.expiresAccessSeconds >= 0 {
+      extra.removeAll()
+      extra.append(expiresLine(chosen.facts.expiresAccessSeconds))
+      gathered.append(extra)
+    }
+    let headRange = cache.headRange(chosen.hit)
+    let headByteCount = gathered.byteCount &+ headRange.count
+    gather(cache, chosen.hit, headRange)
+    switch Stream.send(connection.descriptor, gathered) {
+    case .sent(let count) where count == gathered.byteCount:
+      cache.release()
+      countHit(connection, chosen, byteCount: count, headByteCount: headByteCount, bytes)
+      return true
+    case .sent(let count):
+      return sendRest(chosen, sent: count, headByteCount, on: connection, bytes)
+    case .wouldBlock:
+      return sendRest(chosen, sent: 0, headByteCount, on: connection, bytes)
+    case .broken:
+      cache.release()
+      close(connection, .clientReset)
+      return false
+    }
+  }
+
+  /// Head and body of an entry; one piece when they lie together, as they do up to 64 KiB.
+  @inline(__always)
+  private func gather(_ cache: CacheStore, _ hit: CacheHit, _ headRange: RegionRange) {
+    let extentCount = head.method == .head ? 0 : cache.extentCount(hit)
+    var lying = headRange
+    for index in 0..<extentCount {
+      let body = cache.extent(hit, index)
+      if body.offset == lying.offset &+ lying.count {
+        lying.count &+= body.count
+      } else {
+        gathered.append(cache.region, offset: lying.offset, count: lying.count)
+        lying = body
+      }
+    }
+    gathered.append(cache.region, offset: lying.offset, count: lying.count)
+  }
+
+  @inline(__always)
+  private func countHit(
+    _ connection: Connection, _ chosen: ChosenEntry, byteCount: Int, headByteCount: Int,
+    _ bytes: RawSpan
+  ) {
+    scoreboard.add(byteCount, to: .bytesSent, slot: slot)
+    guard policies[chosen.site].logs || chosen.outcome != .hit else {
+      scoreboard.add(to: .requests, slot: slot)
+      scoreboard.add(to: .cacheHits, slot: slot)
+      scoreboard.ended(.completed, slot: slot)
+      return
+    }
+    var record = makeRecord(connection, site: chosen.site, status: 200, head, bytes)
+    record.outcome = chosen.outcome
+    record.byteCount = byteCount
+    record.headByteCount = headByteCount
+    finishRecord(record, reason: .completed)
+  }
+
+  /// The socket took only a part. Small rests are copied; a large one is pinned, so that the entry
+  /// may be replaced meanwhile but not reused (DESIGN 4.2).
+  private func sendRest(
+    _ chosen: ChosenEntry, sent: Int, _ headByteCount: Int, on connection: Connection,
+    _ bytes: RawSpan
+  ) -> Bool {
+    guard let cache else { preconditionFailure("a hit without a cache") }
+    scoreboard.add(sent, to: .bytesSent, slot: slot)
+    var record = makeRecord(connection, site: chosen.site, status: 200, head, bytes)
+    record.outcome = chosen.outcome
+    record.byteCount = sent
+    record.headByteCount = headByteCount
+    let output = PendingOutput(record: record)
+    let rest = gathered.byteCount - sent
+    if rest > Limits.copiedRestBytesMax, let pin = cache.pin(chosen.hit) {
+      output.pin = pin
+      appendPinned(output, cache, chosen.hit, sent: sent, headByteCount: headByteCount)
+    } else {
+      // Also when the cap on pinned bytes is reached: the copy is ours alone.
+      output.append(
+        .bytes(gathered.copy(droppingFirst: sent), from: 0, count: rest))
+      noteCopy(rest, output)
+    }
+    cache.release()
+    return start(output, on: connection)
+  }
+
+  private func appendPinned(
+    _ output: PendingOutput, _ cache: CacheStore, _ hit: CacheHit, sent: Int, headByteCount: Int
+  ) {
+    // A head that was cut is copied; it is small.
+    let headRest = max(0, headByteCount - sent)
+    if headRest > 0 {
+      output.append(
+        .bytes(gathered.copy(from: sent, count: headRest), from: 0, count: headRest))
+    }
+    var skipped = max(0, sent - headByteCount)
+    for index in 0..<cache.extentCount(hit) {
+      let body = cache.extent(hit, index)
+      let dropped = min(skipped, body.count)
+      skipped -= dropped
+      if body.count > dropped {
+        output.append(.cached(offset: body.offset + dropped, count: body.count - dropped))
+      }
+    }
+  }
+}

@@ -1,0 +1,146 @@
+// Bytes out, when the socket did not take them at once.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Sends what a response consists of; true when all of it has left. Otherwise the connection
+  /// waits for room and `continueOutput` goes on.
+  func start(_ output: PendingOutput, on connection: Connection) -> Bool {
+    connection.state.responseBegun()
+    connection.output = output
+    switch pump(output, connection) {
+    case .finished:
+      endOutput(connection, output)
+      finishRecord(output.record, reason: .completed)
+      return true
+    case .blocked:
+      // Memory for slow readers is bounded: beyond it, who cannot take its answer is ended.
+      if output.copiedBytes > 0 && copiedBytes > Limits.copiedBytesMax {
+        fail(connection, .connectionDropped)
+        return false
+      }
+      awaitRoom(connection)
+      return false
+    case .yielded:
+      yield(connection)
+      return false
+    case .waiting:
+      return false
+    case .failed(let reason):
+      fail(connection, reason)
+      return false
+    }
+  }
+
+  /// The socket has room again, or it is this connection's turn again.
+  func continueOutput(_ connection: Connection) {
+    guard let output = connection.output else { return }
+    switch pump(output, connection) {
+    case .finished:
+      endOutput(connection, output)
+      finishRecord(output.record, reason: .completed)
+      finishResponse(connection)
+    case .blocked: awaitRoom(connection)
+    case .yielded: yield(connection)
+    case .waiting: break
+    case .failed(let reason): fail(connection, reason)
+    }
+  }
+
+  /// A response that was finished in a later turn than its request: go on with what is buffered.
+  func finishResponse(_ connection: Connection) {
+    let action = connection.state.responseEnded(
+      bufferedCount: connection.input?.count ?? 0, reason: .connectionClose)
+    perform(action, on: connection)
+  }
+
+  /// Others first. Its turn comes by `runnable`; events beside that would multiply its turns.
+  private func yield(_ connection: Connection) {
+    setInterest(connection, [])
+    setDeadline(connection, now + policies[connection.site].timeoutMilliseconds)
+    runnable.append(connection.token)
+  }
+
+  private func awaitRoom(_ connection: Connection) {
+    // While a response is stuck nothing more is read: that is the back-pressure.
+    setInterest(connection, .writable)
+    setDeadline(connection, now + policies[connection.site].timeoutMilliseconds)
+  }
+
+  /// The response cannot be completed: the client must not mistake the part it got for the whole.
+  private func fail(_ connection: Connection, _ reason: EndReason) {
+    if reason == .fileChanged || reason == .readFailed {
+      Stream.resetOnClose(connection.descriptor)
+    }
+    if let output = connection.output {
+      finishRecord(output.record, reason: reason)
+      endOutput(connection, output)
+    }
+    close(connection, reason)
+  }
+
+  /// Gives back what kept the pieces alive.
+  func endOutput(_ connection: Connection, _ output: PendingOutput) {
+    if let pin = output.pin {
+      cache?.unpin(pin)
+      output.pin = nil
+    }
+    copiedBytes -= output.copiedBytes
+    output.copiedBytes = 0
+    output.file = nil
+    connection.output = nil
+    connection.exchange = nil
+  }
+
+  private enum PumpResult {
+    case finished
+    /// The socket is full.
+    case blocked
+    /// Enough for this turn.
+    case yielded
+    /// A helper brings the file's next bytes into memory.
+    case waiting
+    case failed(EndReason)
+  }
+
+  private func pump(_ output: PendingOutput, _ connection: Connection) -> PumpResult {
+    var budget = Limits.fileBytesPerTurn
+    while let piece = output.next {
+      let result: SendResult
+      if case .file(let offset, let count) = piece {
+        guard budget > 0 else { return .yielded }
+        let part = Int(min(count, Int64(budget)))
+        guard let file = output.file else { preconditionFailure("a file piece without its file") }
+        // A file rewritten or truncated in place is noticed before each part: what the client got
+        // is then not completed (it would be a mixture).
+        guard File.isUnchanged(file.descriptor, file.facts) else { return .failed(.fileChanged) }
+        if warm(file, offset: offset, count: part, for: connection) { return .waiting }
+        switch File.send(file.descriptor, at: offset, count: part, to: connection.descriptor) {
+        case .sent(let sent): result = .sent(sent)
+        case .truncated: return .failed(.fileChanged)
+        case .wouldBlock: result = .wouldBlock
+        case .broken: result = .broken
+        case .failed(let error):
+          log(of: connection).write(.error, "\(error)", client: connection.client)
+          return .failed(.readFailed)
+        }
+        budget -= part
+      } else {
+        let moreFollows = output.gather(into: gathered, region: cache?.region)
+        result = Stream.send(connection.descriptor, gathered, more: moreFollows)
+      }
+      switch result {
+      case .sent(let count):
+        output.sent(count)
+        output.record.byteCount += count
+        scoreboard.add(count, to: .bytesSent, slot: slot)
+      case .wouldBlock: return .blocked
+      case .broken: return .failed(.clientReset)
+      }
+    }
+    return .finished
+  }
+}

@@ -1,0 +1,255 @@
+// Responses that are made for one request: errors, redirects, parts of files, listings.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// How this response spells Connection; decided by the machine and the client's version.
+  @inline(__always)
+  func connectionField(_ connection: Connection, _ head: borrowing RequestHead) -> ConnectionField {
+    if connection.state.closesAfterResponse { return .close }
+    return head.minorVersion == 0 ? .keepAlive : .none
+  }
+
+  func makeRecord(
+    _ connection: Connection, site: Int, status: UInt16, _ head: borrowing RequestHead,
+    _ bytes: RawSpan
+  ) -> ExchangeRecord {
+    var record = ExchangeRecord(site: site, status: status, second: prefixes.second)
+    guard policies[site].logs else { return record }
+    record.summary = RequestSummary(
+      client: connection.client, requestLine: head.requestLine.copy(from: bytes),
+      referer: head.known(.referer)?.copy(from: bytes),
+      userAgent: head.known(.userAgent)?.copy(from: bytes))
+    return record
+  }
+
+  /// The one place where a finished exchange is counted and logged.
+  func finishRecord(_ record: ExchangeRecord, reason: EndReason) {
+    scoreboard.add(to: .requests, slot: slot)
+    scoreboard.ended(reason, slot: slot)
+    if record.outcome == .hit || record.outcome == .revalidated {
+      scoreboard.add(to: .cacheHits, slot: slot)
+    }
+    if record.summary != nil { accessLogs.append(record) }
+  }
+
+  // MARK: Errors
+
+  /// Answers with an error; `ErrorDocument` may replace our page. `.completed` as the reason means
+  /// that nothing is wrong with the request or the server: the resource is just not there.
+  func fail(
+    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ reason: EndReason
+  ) -> Bool {
+    if case .fill(let fill)? = exchange.copy?.target { cache?.abandon(fill) }
+    exchange.copy = nil
+    exchange.waiting = .nothing
+    if reason == .entityTooLarge || head.expectsContinue && !exchange.invited {
+      connection.state.closeAfterResponse()
+    }
+    let shown = exchange.errorStatus ?? status
+    var fields = ResponseFields()
+    if shown == 405 { fields.add("Allow", allowedMethods(exchange)) }
+    if shown == 503 { fields.add("Retry-After", "1") }
+    if let isDone = errorDocument(exchange, connection, status, fields) { return isDone }
+    let body = ErrorPage.body(status: Int(shown), signature: signature(exchange))
+    return respond(
+      exchange, connection, shown, fields, type: errorPageType, body: body, reason: reason)
+  }
+
+  /// What `ErrorDocument` says of the status; nil when our own page is to be sent.
+  private func errorDocument(
+    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ fields: ResponseFields
+  ) -> Bool? {
+    // An error while an error document is looked for gets our page for the first error.
+    guard exchange.errorStatus == nil,
+      let document = exchange.route.settings.errorDocument(Int(status))
+    else { return nil }
+    switch document {
+    case .standard: return nil
+    case .text(let template):
+      return respond(
+        exchange, connection, status, fields, type: errorPageType,
+        body: template.text(exchange.route.captures), reason: .completed)
+    case .url(let template):
+      return redirect(
+        exchange, connection, status: 302, location: template.url(exchange.route.captures))
+    case .path(let template):
+      guard let path = template.path(exchange.route.captures) else { return nil }
+      exchange.errorStatus = status
+      exchange.resumption = nil
+      exchange.internalRedirectCount += 1
+      return follow(path, exchange, connection)
+    }
+  }
+
+  private var errorPageType: [UInt8] { Array("text/html; charset=utf-8".utf8) }
+
+  private func signature(_ exchange: Exchange) -> [UInt8]? {
+    let site = model.sites[exchange.site.site]
+    switch exchange.route.settings.serverSignature {
+    case .off: return nil
+    case .on: return Array("\(model.serverFieldText) at \(site.name)".utf8)
+    case .email:
+      return Array(
+        "\(model.serverFieldText) at \(site.name) (\(site.serverAdmin ?? "no address"))".utf8)
+    }
+  }
+
+  /// A head that could not be parsed: nothing of it is trusted, not even where the next one starts.
+  func reject(
+    _ connection: Connection, _ buffer: ByteBuffer, from start: Int, _ rejection: RequestRejection
+  ) {
+    log(of: connection).write(
+      .info,
+      "request refused with \(rejection.status) (\(rejection.reason.word)): "
+        + "\(rejection.message), at byte \(rejection.byteOffset)", client: connection.client)
+    let line = buffer.bytes.extracting(start..<buffer.count).array.prefix {
+      $0 != 0x0d && $0 != 0x0a
+    }
+    connection.input = nil
+    connection.state.requestBegun(keepAlive: false, hasBody: false)
+    answerUnparsed(
+      connection, status: rejection.status, reason: rejection.reason, line: Array(line.prefix(8192))
+    )
+  }
+
+  /// A head that did not arrive in time, or whatever else the machine refuses.
+  func refuse(_ connection: Connection, status: UInt16, reason: EndReason) {
+    connection.input = nil
+    answerUnparsed(connection, status: status, reason: reason, line: [])
+  }
+
+  private func answerUnparsed(
+    _ connection: Connection, status: UInt16, reason: EndReason, line: [UInt8]
+  ) {
+    let body = ErrorPage.body(status: Int(status))
+    var bytes = prefixes.head(status: status, connection: .close)
+    var fields = ResponseFields()
+    fields.add("Content-Type", errorPageType)
+    fields.add("Content-Length", "\(body.count)")
+    bytes += fields.lines()
+    bytes += [0x0d, 0x0a]
+    var record = ExchangeRecord(
+      site: connection.site, status: status, second: prefixes.second)
+    record.headByteCount = bytes.count
+    if policies[connection.site].logs {
+      record.summary = RequestSummary(client: connection.client, requestLine: line)
+    }
+    scoreboard.ended(reason, slot: slot)
+    let output = PendingOutput(record: record)
+    output.append(bytes + body)
+    if start(output, on: connection) { finishResponse(connection) }
+  }
+
+  func methodNotAllowed(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    fail(exchange, connection, 405, .methodNotAllowed)
+  }
+
+  func allowedMethods(_ exchange: Exchange) -> String {
+    model.sites[exchange.site.site].traceEnable
+      ? "GET, HEAD, OPTIONS, TRACE" : "GET, HEAD, OPTIONS"
+  }
+
+  // MARK: Small responses
+
+  /// Sends a response made of fields and a body of our own.
+  func respond(
+    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ given: ResponseFields,
+    type: [UInt8], body: [UInt8], reason: EndReason
+  ) -> Bool {
+    var fields = given
+    if !type.isEmpty { fields.add("Content-Type", type) }
+    if status != 204 && status != 304 { fields.add("Content-Length", "\(body.count)") }
+    edit(&fields, exchange, isSuccess: (200..<300).contains(status))
+    var bytes = prefixes.head(status: status, connection: connectionField(connection, head))
+    bytes += fields.lines()
+    bytes += [0x0d, 0x0a]
+    let requestBytes = exchange.bytes
+    var record = makeRecord(
+      connection, site: exchange.site.site, status: status, exchange.head, requestBytes.rawSpan)
+    record.headByteCount = bytes.count
+    if reason != .completed { scoreboard.ended(reason, slot: slot) }
+    let output = PendingOutput(record: record)
+    output.append(head.method == .head ? bytes : bytes + body)
+    connection.exchange = nil
+    return start(output, on: connection)
+  }
+
+  /// `Header` directives: `always` for every response, the others for successful ones.
+  func edit(_ fields: inout ResponseFields, _ exchange: Exchange, isSuccess: Bool) {
+    let settings = exchange.route.settings
+    let edits =
+      isSuccess
+      ? settings.headerEditsOnSuccess + settings.headerEditsAlways : settings.headerEditsAlways
+    guard !edits.isEmpty else { return }
+    fields.apply(
+      edits, captures: exchange.route.captures,
+      receivedMicroseconds: exchange.receivedMicroseconds,
+      nowMicroseconds: Clock.realNanoseconds() / 1000)
+  }
+
+  func redirect(
+    _ exchange: Exchange, _ connection: Connection, status: UInt16, location: [UInt8]
+  ) -> Bool {
+    var fields = ResponseFields()
+    fields.add("Location", absolute(location, exchange))
+    return respond(
+      exchange, connection, status, fields, type: errorPageType,
+      body: ErrorPage.body(status: Int(status), location: location), reason: .completed)
+  }
+
+  /// A path stays relative (RFC 9110 §10.2.2), so that it is right whatever name, port or proxy the
+  /// client used; `UseCanonicalName On` asks for the configured name instead.
+  private func absolute(_ location: [UInt8], _ exchange: Exchange) -> [UInt8] {
+    let site = model.sites[exchange.site.site]
+    guard location.first == UInt8(ascii: "/"), site.useCanonicalName, !site.name.isEmpty else {
+      return location
+    }
+    let scheme = site.scheme ?? "http"
+    let standard: UInt16 = scheme == "https" ? 443 : 80
+    let port = site.port.map { $0 == standard ? "" : ":\($0)" } ?? ""
+    return Array("\(scheme)://\(site.name)\(port)".utf8) + location
+  }
+
+  func redirectToDirectory(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    var location: [UInt8] = []
+    PercentEncoding.append(path: exchange.currentPath.rawSpan, to: &location)
+    location.append(UInt8(ascii: "/"))
+    if let query = head.query {
+      location.append(UInt8(ascii: "?"))
+      location += exchange.copy(query)
+    }
+    return redirect(exchange, connection, status: 301, location: location)
+  }
+
+  func respondOptions(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    var fields = ResponseFields()
+    fields.add("Allow", allowedMethods(exchange))
+    return respond(
+      exchange, connection, 200, fields, type: [], body: [], reason: .completed)
+  }
+
+  /// `TraceEnable on`: the request as it arrived (RFC 9110 §9.3.8). A body is refused.
+  func echo(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    guard head.body == .none else { return fail(exchange, connection, 413, .entityTooLarge) }
+    return respond(
+      exchange, connection, 200, ResponseFields(), type: Array("message/http".utf8),
+      body: exchange.bytes, reason: .completed)
+  }
+
+  /// A directory listing, made by a helper and lying in memory.
+  func serveListing(_ page: OpenFile, _ exchange: Exchange, _ connection: Connection) -> Bool {
+    let buffer = ByteBuffer(capacity: max(1, Int(page.facts.size)))
+    while buffer.free > 0 {
+      let result = File.read(
+        page.descriptor, at: Int64(buffer.count), count: buffer.free, into: buffer, mayWait: true)
+      guard case .read(let count) = result, count > 0 else { break }
+    }
+    return respond(
+      exchange, connection, 200, ResponseFields(), type: errorPageType, body: buffer.bytes.array,
+      reason: .completed)
+  }
+}

@@ -1,0 +1,274 @@
+// The worker's one loop: wait, hand each event to its connection, look at the clock.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+/// A local address that this worker accepts on, with what follows from it.
+struct LocalListener {
+  let identifier: UInt32
+  let address: SocketAddress
+  let descriptor: Descriptor
+  /// Bytes that stand for scheme, port and address class in every cache key.
+  let keyPrefix: [UInt8]
+}
+
+/// Everything a worker is. Single-threaded: no method waits for anything but `Poller.wait`.
+///
+/// The extensions hold one task each: +Accept, +Input (receive and parse), +Hit (answer from shared
+/// memory), +Exchange (everything else), +Output (what could not be sent at once), +Handover,
+/// +Orders (what the master says), +Deadlines.
+final class EventLoop {
+  let heritage: Heritage
+  let model: Model
+  let poller: Poller
+  let cache: CacheStore?
+  let scoreboard: Scoreboard
+  let slot: Int
+  let control: MessageSocket
+  let files: HelperClient?
+  var errorLog: ErrorLog
+  /// By site: its own `ErrorLog` and `LogLevel`, or the server's.
+  private(set) var siteErrorLogs: [ErrorLog] = []
+  var accessLogs: AccessLogs
+  let prefixes: ResponsePrefixes
+  let policies: [SitePolicy]
+  let fileTable: OpenFileTable
+  /// Of the server's table of media types.
+  let mediaFingerprint: UInt64
+
+  /// All local addresses, in the order of the heritage.
+  let listeners: [LocalListener]
+  /// Whether the virtual hosts tell the local addresses of one wildcard listener apart.
+  let needsLocalAddress: Bool
+  /// Identifiers of the listeners that are accepted on.
+  var served: Set<UInt32> = []
+
+  /// Indexed by descriptor.
+  var connections: ContiguousArray<Connection?> = []
+  /// Monotonic milliseconds, indexed by descriptor; `Int64.max` for none. Flat, so that looking at
+  /// ten thousand of them is a walk over 80 KB a few times a second and setting one is a store.
+  var deadlines: ContiguousArray<Int64> = []
+  var openCount = 0
+  /// Over all pending outputs: see `Limits.copiedBytesMax`.
+  var copiedBytes = 0
+  var nextSerial: UInt32 = 1
+  /// Descriptors with work left over from the last turn: bounded work a turn keeps the loop fair.
+  var runnable: [UInt64] = []
+
+  /// Received bytes of the connection at hand; empty between events.
+  let scratch = ByteBuffer(capacity: Limits.receiveBytes)
+  /// The key being looked up.
+  let key = ByteBuffer(capacity: Limits.keyBytesMax)
+  /// Small per-request pieces of a head.
+  let extra = ByteBuffer(capacity: Limits.extraHeadBytesMax)
+  let gathered = OutputVector()
+  var parser: RequestParser
+  var head = RequestHead()
+
+  /// Monotonic milliseconds of the present batch.
+  var now: Int64 = 0
+  /// CLOCK_BOOTTIME of the present batch, as `ValidatedWord` counts.
+  var bootTicks: UInt64 = 0
+  /// `CacheStaticRevalidate`, as `ValidatedWord` counts.
+  let revalidateTicks: UInt64
+  /// The routing epoch of this process's model, and the same as `ValidatedWord` holds it.
+  private(set) var routingEpoch: UInt32
+  private(set) var ownEpoch: UInt64
+  var nextTick: Int64 = 0
+  var nextFlush: Int64 = 0
+  var acceptedCount: UInt64 = 0
+  /// Left while no descriptors are to be had.
+  var pausedListeners: [UInt32] = []
+  /// Connections get descriptors below this number; the rest is for files and channels.
+  let descriptorMax = max(
+    64, Int(clamping: Privileges.raiseDescriptorLimit()) - Limits.reservedDescriptors)
+  /// Accepting is suspended until then because descriptors ran out.
+  var acceptResumesAt: Int64 = 0
+  var handover = HandoverState()
+  /// Who waits for which request to the helpers.
+  var helperWaiters: [UInt64: UInt64] = [:]
+  var helperInterest: Interest = .readable
+  /// Connections whose file changed an instant ago.
+  var settling: [UInt64] = []
+  /// `MaxConnectionsPerChild` was reported.
+  var retiring = false
+  var exitCode: Int32?
+
+  init(_ heritage: Heritage) throws(SystemError) {
+    self.heritage = heritage
+    model = heritage.model
+    poller = try Poller()
+    cache = heritage.cache
+    scoreboard = heritage.scoreboard
+    slot = heritage.processSlot
+    control = MessageSocket(heritage.control)
+    files = heritage.fileHelper.map { HelperClient(MessageSocket($0)) }
+    errorLog = ErrorLog(descriptor: heritage.errorLog, level: heritage.model.sites[0].logLevel)
+    accessLogs = AccessLogs(heritage.model, heritage.logs)
+    prefixes = ResponsePrefixes(server: heritage.model.serverField)
+    policies = heritage.model.sites.map(SitePolicy.init)
+    fileTable = OpenFileTable(
+      capacity: Limits.openFilesMax,
+      revalidateMilliseconds: heritage.model.server.cacheStaticRevalidateMilliseconds)
+    mediaFingerprint = heritage.model.mediaFingerprint
+    let model = heritage.model
+    listeners = heritage.listeners.map { listener in
+      LocalListener(
+        identifier: listener.identifier, address: listener.address,
+        descriptor: listener.descriptor,
+        keyPrefix: CacheKeys.prefix(local: listener.address, model: model))
+    }
+    needsLocalAddress = model.tellsLocalAddressesApart
+    parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
+    revalidateTicks = UInt64(
+      max(
+        0,
+        heritage.model.server.cacheStaticRevalidateMilliseconds
+          / ValidatedWord.millisecondsPerTick))
+    routingEpoch = heritage.routingEpoch
+    ownEpoch = UInt64(heritage.routingEpoch) & ValidatedWord.epochMask
+    siteErrorLogs = siteLogs(heritage.logs.map(\.descriptor))
+    readClocks()
+  }
+
+  /// The error log of the connection's site: its last request's, or the server's before one.
+  func log(of connection: Connection) -> ErrorLog { siteErrorLogs[connection.site] }
+
+  /// `descriptors`: of `Heritage.logs`, in its order.
+  private func siteLogs(_ descriptors: [Descriptor]) -> [ErrorLog] {
+    model.sites.map { site in
+      let own = heritage.logs.firstIndex { $0.path == site.errorLog }
+      return ErrorLog(
+        descriptor: own.map { descriptors[$0] } ?? errorLog.descriptor, level: site.logLevel)
+    }
+  }
+
+  /// After rotation: the error log, then one for each of `Heritage.logs`.
+  func reopenLogs(_ descriptors: [Descriptor]) {
+    guard descriptors.count == 1 + heritage.logs.count else { return }
+    accessLogs.flush()
+    errorLog.reopen(descriptors[0])
+    accessLogs.reopen(Array(descriptors.dropFirst()))
+    siteErrorLogs = siteLogs(Array(descriptors.dropFirst()))
+  }
+
+  private func readClocks() {
+    now = Clock.monotonicMilliseconds()
+    bootTicks = UInt64(Clock.bootMilliseconds() / ValidatedWord.millisecondsPerTick)
+    prefixes.advance(to: Clock.realSeconds())
+  }
+
+  /// A reload failed and the master raised the epoch for our routing. The segment may be ahead of
+  /// it already, of another generation: its epoch is not ours to take.
+  func adopt(epoch: UInt32) {
+    guard cache != nil else { return }
+    routingEpoch = epoch
+    ownEpoch = UInt64(routingEpoch) & ValidatedWord.epochMask
+  }
+
+  /// Serves until told to leave; returns the exit code.
+  func run() -> Int32 {
+    scoreboard.beat(slot: slot, now: now)
+    while exitCode == nil {
+      let count = poller.wait(timeoutMilliseconds: timeout())
+      readClocks()
+      for index in 0..<count where exitCode == nil {
+        let (token, readiness) = poller.event(index)
+        dispatch(token, readiness)
+      }
+      resumeRunnable()
+      if now >= nextTick { tick() }
+    }
+    accessLogs.flush()
+    return exitCode ?? 0
+  }
+
+  private func timeout() -> Int32 {
+    guard runnable.isEmpty else { return 0 }
+    return Int32(clamping: max(0, nextTick - now))
+  }
+
+  private func dispatch(_ token: UInt64, _ readiness: Readiness) {
+    guard token & Token.specialBit == 0 else { return dispatchSpecial(token, readiness) }
+    let descriptor = Int(truncatingIfNeeded: token & 0xffff_ffff)
+    guard descriptor < connections.count, let connection = connections[descriptor],
+      connection.serial == UInt32(truncatingIfNeeded: token >> 32)
+    else { return }  // closed earlier in this batch
+    // Out of epoll: it waits to be handed over, and a token left from before must not wake it.
+    guard !connection.isLeaving else { return }
+    switch connection.state.phase {
+    case .sending:
+      if let exchange = connection.exchange, case .output = exchange.waiting {
+        // A helper is busy for it; only a broken connection needs no more waiting.
+        if !readiness.isDisjoint(with: .broken) {
+          perform(connection.state.broken(), on: connection)
+        }
+        return
+      }
+      continueOutput(connection)
+    default:
+      receive(connection)
+    }
+  }
+
+  private func dispatchSpecial(_ token: UInt64, _ readiness: Readiness) {
+    let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
+    switch Token.kind(of: token) {
+    case .listener: acceptConnections(listener: index)
+    case .control: receiveOrders()
+    case .fileHelper: receiveHelperReplies()
+    case .successor: receiveAcknowledgements(index)
+    case .predecessor: takeOver(index)
+    }
+  }
+
+  /// Work that was cut short to let others run.
+  private func resumeRunnable() {
+    guard !runnable.isEmpty else { return }
+    let tokens = runnable
+    runnable.removeAll(keepingCapacity: true)
+    for token in tokens { dispatch(token, []) }
+  }
+
+  /// Several times a second: heartbeat, deadlines, logs.
+  private func tick() {
+    nextTick = now + (openCount > 0 ? Limits.tickMilliseconds : Limits.idleTickMilliseconds)
+    scoreboard.beat(slot: slot, now: now)
+    scoreboard.setOpenConnections(openCount, slot: slot)
+    expireDeadlines()
+    expireHelperRequests()
+    resumeSettling()
+    advanceHandover()
+    if now >= nextFlush {
+      accessLogs.flush()
+      nextFlush = now + Limits.logFlushMilliseconds
+    }
+    if acceptResumesAt != 0 && now >= acceptResumesAt { resumeAccepting() }
+  }
+}
+
+/// What epoll gives back: a connection's serial and descriptor, or one of the loop's own sources.
+enum Token {
+  static let specialBit: UInt64 = 1 << 63
+
+  enum Kind: UInt64 {
+    case listener = 0
+    case control = 1
+    case fileHelper = 2
+    case successor = 3
+    case predecessor = 4
+  }
+
+  static func special(_ kind: Kind, _ index: Int) -> UInt64 {
+    specialBit | kind.rawValue << 32 | UInt64(UInt32(truncatingIfNeeded: index))
+  }
+
+  static func kind(of token: UInt64) -> Kind {
+    guard let kind = Kind(rawValue: token >> 32 & 0xff) else {
+      preconditionFailure("a token that nobody made")
+    }
+    return kind
+  }
+}

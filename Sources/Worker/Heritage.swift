@@ -1,0 +1,79 @@
+// Exactly what a worker receives from the master when it is forked, and nothing else.
+
+import Cache
+import Configuration
+import Platform
+
+/// One listening socket of one address: there are as many per address as worker slots, all bound
+/// with SO_REUSEPORT, all owned by the master (DESIGN 2).
+package struct InheritedListener: Sendable {
+  /// Its place in `Heritage.listeners`; orders name listeners by it. Stable while the address is
+  /// configured, over all generations.
+  package let identifier: UInt32
+  package let address: SocketAddress
+  package let descriptor: Descriptor
+
+  package init(identifier: UInt32, address: SocketAddress, descriptor: Descriptor) {
+    self.identifier = identifier
+    self.address = address
+    self.descriptor = descriptor
+  }
+}
+
+/// An open log file: workers write whole lines with O_APPEND.
+package struct InheritedLog: Sendable {
+  /// As written in the configuration after expansion; the key by which sites name their log.
+  package let path: String
+  package let descriptor: Descriptor
+
+  package init(path: String, descriptor: Descriptor) {
+    self.path = path
+    self.descriptor = descriptor
+  }
+}
+
+/// The whole inheritance of a worker.
+package struct Heritage {
+  package let model: Model
+  /// Counts from 1; raised by each reload.
+  package let generation: UInt32
+  /// The cache's routing epoch that this model belongs to (DESIGN 3.7).
+  package let routingEpoch: UInt32
+  /// 0 … workers - 1 within the generation.
+  package let workerIndex: Int
+  /// 0 … 255: the slot in the cache's and the scoreboard's tables, owned until the process is
+  /// reaped.
+  package let processSlot: Int
+  package let listeners: [InheritedListener]
+  /// Identifiers of the listeners that this worker accepts on from its start.
+  package let served: [UInt32]
+  /// nil when the cache could not be created (reported by the master).
+  package let cache: CacheStore?
+  package let scoreboard: Scoreboard
+  /// SOCK_SEQPACKET to the master: `WorkerOrder` in, `WorkerReport` out.
+  package let control: Descriptor
+  /// SOCK_SEQPACKET to the I/O helpers; nil in tests.
+  package let fileHelper: Descriptor?
+  package let errorLog: Descriptor
+  package let logs: [InheritedLog]
+
+  package init(
+    model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
+    listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
+    control: Descriptor, fileHelper: Descriptor?, errorLog: Descriptor, logs: [InheritedLog]
+  ) {
+    self.model = model
+    self.generation = generation
+    self.routingEpoch = routingEpoch
+    self.workerIndex = workerIndex
+    self.processSlot = processSlot
+    self.listeners = listeners
+    self.served = served
+    self.cache = cache
+    self.scoreboard = scoreboard
+    self.control = control
+    self.fileHelper = fileHelper
+    self.errorLog = errorLog
+    self.logs = logs
+  }
+}

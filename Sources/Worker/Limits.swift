@@ -1,0 +1,44 @@
+// The worker's limits, units last.
+
+enum Limits {
+  /// One recv takes at most this much; a head larger than `RequestLimits` allows is refused long
+  /// before.
+  static let receiveBytes = 65_536
+  /// A kept rest of a head or of pipelined requests; more is left in the socket.
+  static let inputBytesMax = 262_144
+  static let keyBytesMax = 32_768
+  static let extraHeadBytesMax = 4096
+  /// A rest of a cached body up to this size is copied, above it is pinned (DESIGN 4.2).
+  static let copiedRestBytesMax = 65_536
+  /// One sendfile at most, then the next connection's turn.
+  static let fileBytesPerTurn = 262_144
+  static let acceptsPerTurn = 16
+  /// Accepted from each listener before it is left for good.
+  static let drainAcceptsMax = 1024
+  static let openFilesMax = 256
+  /// Descriptors that connections leave for files, helpers and hand-over.
+  static let reservedDescriptors = 48
+  static let tickMilliseconds: Int64 = 125
+  static let idleTickMilliseconds: Int64 = 500
+  static let logFlushMilliseconds: Int64 = 1000
+  static let lingerMilliseconds: Int64 = 2000
+  static let lingerBytesMax = 1 << 20
+  /// Pause after accept failed for want of descriptors and nobody was idle.
+  static let acceptPauseMilliseconds: Int64 = 100
+  static let helperDeadlineMilliseconds: Int64 = 10_000
+  /// What a worker without a master may still take to finish its requests.
+  static let orphanMilliseconds: Int64 = 30_000
+  /// Descriptors in one packet to the next generation, and packets on their way.
+  static let handoverBatchCount = 32
+  static let handoverPacketsMax = 4
+  /// Evicted at once when descriptors run out: one scan pays for many accepts.
+  static let evictionBatchCount = 16
+  static let internalRedirectsMax = 10
+  static let fileChangesMax = 8
+  /// Without a cache, larger files go from their descriptor.
+  static let uncachedObjectBytesMax = 1 << 20
+  /// Copies of large rests, over all connections of this process; beyond, the slowest are ended.
+  static let copiedBytesMax = 64 << 20
+  /// Brought into memory ahead of a send.
+  static let warmBytes = 2_097_152
+}

@@ -1,0 +1,91 @@
+// The rest of a response that the socket would not take at once.
+
+import Cache
+import Platform
+
+/// What is still to be sent, piece by piece, and what keeps those pieces alive.
+final class PendingOutput {
+  enum Piece {
+    /// Bytes of our own: heads, multipart boundaries, small copies.
+    case bytes(ByteBuffer, from: Int, count: Int)
+    /// Bytes of a pinned cache entry, by offset into the segment.
+    case cached(offset: Int, count: Int)
+    /// Bytes of the file, by offset into it.
+    case file(offset: Int64, count: Int64)
+  }
+
+  private var pieces: [Piece] = []
+  /// Index of the first piece that is not sent.
+  private var first = 0
+  /// Keeps the cached pieces; given back when the output ends.
+  var pin: CachePin?
+  /// The file behind `.file` pieces.
+  var file: OpenFile?
+  /// Bytes of large rests that could not be pinned and were copied for this response.
+  var copiedBytes = 0
+  /// What is recorded when the response has left or failed.
+  var record: ExchangeRecord
+
+  init(record: ExchangeRecord) { self.record = record }
+
+  var isEmpty: Bool { first == pieces.count }
+
+  func append(_ piece: Piece) { pieces.append(piece) }
+
+  /// Appends bytes of our own; nothing for none.
+  func append(_ bytes: [UInt8]) {
+    guard !bytes.isEmpty else { return }
+    let buffer = ByteBuffer(capacity: bytes.count)
+    buffer.append(bytes)
+    pieces.append(.bytes(buffer, from: 0, count: bytes.count))
+  }
+
+  /// The next piece; nil when all are sent.
+  var next: Piece? { first < pieces.count ? pieces[first] : nil }
+
+  /// All coming memory pieces up to the first file piece, gathered; true if a file piece follows.
+  func gather(into output: OutputVector, region: SharedRegion?) -> Bool {
+    output.removeAll()
+    var index = first
+    while index < pieces.count, !output.isFull {
+      switch pieces[index] {
+      case .bytes(let buffer, let from, let count): output.append(buffer, from: from, count: count)
+      case .cached(let offset, let count):
+        guard let region else { preconditionFailure("cached bytes without a cache") }
+        output.append(region, offset: offset, count: count)
+      case .file: return true
+      }
+      index += 1
+    }
+    return index < pieces.count
+  }
+
+  /// Forgets the first `count` bytes, which have been sent.
+  func sent(_ count: Int) {
+    var rest = count
+    while rest > 0, first < pieces.count {
+      switch pieces[first] {
+      case .bytes(let buffer, let from, let pieceCount):
+        if rest < pieceCount {
+          pieces[first] = .bytes(buffer, from: from + rest, count: pieceCount - rest)
+          return
+        }
+        rest -= pieceCount
+      case .cached(let offset, let pieceCount):
+        if rest < pieceCount {
+          pieces[first] = .cached(offset: offset + rest, count: pieceCount - rest)
+          return
+        }
+        rest -= pieceCount
+      case .file(let offset, let pieceCount):
+        if Int64(rest) < pieceCount {
+          pieces[first] = .file(offset: offset + Int64(rest), count: pieceCount - Int64(rest))
+          return
+        }
+        rest -= Int(pieceCount)
+      }
+      first += 1
+    }
+    assert(rest == 0, "more bytes sent than there were")
+  }
+}

@@ -1,0 +1,32 @@
+// A worker's life: set up, serve, drain, leave.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+package enum WorkerProcess {
+  /// Runs in the forked child until it is told to leave; returns the exit code. Reports `ready`
+  /// once it accepts on its listeners, or `failed` and returns 1.
+  package static func run(_ heritage: Heritage) -> Int32 {
+    do throws(SystemError) {
+      heritage.cache?.attach(processSlot: heritage.processSlot)
+      let loop = try EventLoop(heritage)
+      loop.watch(loop.control, Token.special(.control, 0))
+      if let files = heritage.fileHelper {
+        loop.watch(MessageSocket(files), Token.special(.fileHelper, 0))
+      }
+      loop.serve(heritage.served)
+      loop.report(.ready)
+      return loop.run()
+    } catch {
+      let text = WorkerReport.failed("worker \(heritage.workerIndex): \(error)")
+      do throws(SystemError) {
+        _ = try MessageSocket(heritage.control).send(text.bytes)
+      } catch {
+        return 2
+      }
+      return 1
+    }
+  }
+}
