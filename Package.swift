@@ -29,8 +29,18 @@ let roomSettings: [SwiftSetting] = [
 ]
 let rooms: Set = ["Platform", "HTTP", "Configuration", "Cache", "Worker", "Master"]
 
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
 let package = Package(
   name: "Ring3",
+  products: [
+    .executable(name: "ring3d", targets: ["ring3d"]),
+    .executable(name: "ring3ctl", targets: ["ring3ctl"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
   targets: [
     .target(name: "CLinux"),
     .systemLibrary(
@@ -40,6 +50,11 @@ let package = Package(
     .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
     .target(name: "Worker", dependencies: ["Cache", "Configuration", "HTTP", "Platform"]),
+    .target(
+      name: "Master", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
+    .executableTarget(
+      name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
+    .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
@@ -48,6 +63,8 @@ let package = Package(
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
       name: "WorkerTests", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
+    .testTarget(
+      name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,92 @@
+// What `ring3ctl` and the master say to each other, as bytes.
+//
+// Request: the words of the command line, separated by tabs, ended by a line feed:
+//     reload<TAB>--dry-run<LF>
+// Answer: lines, each with a letter and a space in front: "o text" for standard output, "e text"
+// for standard error, and at last "x code" with the exit code.
+
+/// One request, parsed.
+package struct ControlRequest: Equatable, Sendable {
+  package let verb: String
+  /// Words that do not begin with "--", after the verb.
+  package var arguments: [String] = []
+  /// Words that begin with "--", without it; "--name=value" keeps its value.
+  package var flags: [String: String] = [:]
+
+  package var wantsJSON: Bool { flags["json"] != nil }
+
+  /// What a buffer holds so far.
+  package enum Parsed: Equatable, Sendable {
+    case needMore
+    case request(ControlRequest)
+    /// No request of ours; the text says why.
+    case garbage(String)
+  }
+
+  /// Parses one request line. Bytes behind it are ignored: a connection carries one request.
+  package static func parse(_ bytes: [UInt8]) -> Parsed {
+    let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
+    // Checked before the end of the line is there: garbage is answered at once.
+    if line.contains(where: { $0 < 0x20 && $0 != UInt8(ascii: "\t") || $0 == 0x7f }) {
+      return .garbage("a request is one line of words separated by tabs")
+    }
+    if line.count > Limits.controlRequestBytes {
+      return .garbage("a request has at most \(Limits.controlRequestBytes) bytes")
+    }
+    if line.count == bytes.count { return .needMore }
+    guard let text = String(validating: line, as: UTF8.self) else {
+      return .garbage("a request is UTF-8")
+    }
+    let words = text.split(separator: "\t").map(String.init)
+    guard let verb = words.first else { return .garbage("empty request") }
+    var request = ControlRequest(verb: verb)
+    var rest = words.dropFirst()
+    while let word = rest.popFirst() {
+      guard word.hasPrefix("--"), word.utf8.count > 2 else {
+        request.arguments.append(word)
+        continue
+      }
+      let parts = word.dropFirst(2).split(
+        separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      let name = String(parts[0])
+      // "--address A" and "--address=A" are the same.
+      if parts.count == 1, ControlRequest.flagsWithValue.contains(name),
+        let value = rest.popFirst()
+      {
+        request.flags[name] = value
+      } else {
+        request.flags[name] = parts.count == 2 ? String(parts[1]) : ""
+      }
+    }
+    return .request(request)
+  }
+
+  private static let flagsWithValue: Set<String> = ["address"]
+}
+
+/// One answer.
+package struct ControlAnswer: Equatable, Sendable {
+  package var output = ""
+  package var error = ""
+  package var exitCode: Int32 = 0
+
+  package static func success(_ output: String) -> ControlAnswer {
+    ControlAnswer(output: output)
+  }
+  package static func failure(_ error: String, code: Int32 = 1) -> ControlAnswer {
+    ControlAnswer(error: error, exitCode: code)
+  }
+
+  package var bytes: [UInt8] {
+    let lines =
+      ControlAnswer.lines(output).map { "o \($0)\n" }
+      + ControlAnswer.lines(error).map { "e \($0)\n" }
+    return Array((lines.joined() + "x \(exitCode)\n").utf8)
+  }
+
+  private static func lines(_ text: String) -> [Substring] {
+    if text.isEmpty { return [] }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.last == "" ? lines.dropLast() : lines
+  }
+}

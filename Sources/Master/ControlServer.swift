@@ -1,0 +1,136 @@
+// The control socket: many clients, one request each, all of them bounded.
+
+import Configuration
+import Platform
+
+/// Clients of the control socket. Knows bytes and deadlines; `Master` knows what they mean.
+final class ControlServer {
+  enum State: Equatable {
+    case reading
+    /// The answer comes later (a reload, a stop).
+    case waiting
+    case writing
+  }
+
+  struct Client {
+    let descriptor: Descriptor
+    let peer: PeerIdentity
+    var state = State.reading
+    var bytes: [UInt8] = []
+    var sent = 0
+    /// nil while it waits.
+    var deadline: Int64?
+    var request: ControlRequest?
+  }
+
+  let path: String
+  let listener: Descriptor
+  private let poller: Poller
+  private(set) var clients: [UInt64: Client] = [:]
+  private var lastSerial: UInt64 = 0
+
+  init(path: String, listener: Descriptor, poller: Poller) throws(SystemError) {
+    self.path = path
+    self.listener = listener
+    self.poller = poller
+    try poller.add(listener.number, token: Token.controlListener, interest: .readable)
+  }
+
+  /// Every descriptor, for a child that must not hold them.
+  var numbers: [CInt] { [listener.number] + clients.values.map { $0.descriptor.number } }
+
+  var nextDeadline: Int64? { clients.values.compactMap { $0.deadline }.min() }
+
+  /// Takes all waiting clients; beyond the limit they are closed at once.
+  func accept(now: Int64) {
+    while let descriptor = (try? UnixSocket.accept(listener)) ?? nil {
+      guard clients.count < Limits.controlClients,
+        let peer = try? UnixSocket.peer(of: descriptor)
+      else { continue }
+      lastSerial += 1
+      let added: Void? = try? poller.add(
+        descriptor.number, token: Token.client(lastSerial), interest: .readable)
+      guard added != nil else { continue }
+      clients[lastSerial] = Client(
+        descriptor: descriptor, peer: peer, deadline: now + Limits.controlMilliseconds)
+    }
+  }
+
+  /// Reads or writes; returns a request that has just become complete.
+  func advance(_ serial: UInt64) -> ControlRequest? {
+    guard var client = clients[serial] else { return nil }
+    switch client.state {
+    case .writing:
+      write(serial)
+      return nil
+    case .waiting:
+      // Nothing is expected: bytes are thrown away, an end means that nobody waits any more.
+      if case .closed = UnixSocket.receive(client.descriptor, byteCountMax: 4096) { close(serial) }
+      return nil
+    case .reading: break
+    }
+    switch UnixSocket.receive(client.descriptor, byteCountMax: 4096) {
+    case .wouldBlock: return nil
+    case .closed:
+      close(serial)
+      return nil
+    case .bytes(let bytes): client.bytes += bytes
+    }
+    clients[serial] = client
+    switch ControlRequest.parse(client.bytes) {
+    case .needMore: return nil
+    case .garbage(let text):
+      answer(serial, .failure("bad request: \(text)\n", code: 2))
+      return nil
+    case .request(let request):
+      clients[serial]?.state = .waiting
+      clients[serial]?.deadline = nil
+      clients[serial]?.bytes = []
+      clients[serial]?.request = request
+      return request
+    }
+  }
+
+  /// Sends an answer; the connection ends after its last byte.
+  func answer(_ serial: UInt64, _ answer: ControlAnswer) {
+    guard clients[serial] != nil else { return }
+    clients[serial]?.state = .writing
+    clients[serial]?.bytes = answer.bytes
+    clients[serial]?.sent = 0
+    clients[serial]?.deadline = Clock.monotonicMilliseconds() + Limits.controlMilliseconds
+    write(serial)
+  }
+
+  private func write(_ serial: UInt64) {
+    guard var client = clients[serial] else { return }
+    while client.sent < client.bytes.count {
+      guard let count = UnixSocket.send(client.descriptor, client.bytes[client.sent...]) else {
+        close(serial)
+        return
+      }
+      if count == 0 { break }
+      client.sent += count
+    }
+    clients[serial] = client
+    if client.sent == client.bytes.count {
+      close(serial)
+    } else {
+      try? poller.modify(
+        client.descriptor.number, token: Token.client(serial), interest: .writable)
+    }
+  }
+
+  /// Ends clients that are too slow; returns those that are gone, for whoever remembers them.
+  func expire(now: Int64) {
+    for (serial, client) in clients {
+      if let deadline = client.deadline, deadline <= now { close(serial) }
+    }
+  }
+
+  func close(_ serial: UInt64) {
+    guard let client = clients.removeValue(forKey: serial) else { return }
+    poller.remove(client.descriptor.number)
+  }
+
+  func removeSocketFile() { UnixSocket.remove(path: path) }
+}

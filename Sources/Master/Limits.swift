@@ -1,0 +1,56 @@
+// Limits of this room: how long, how many, how often.
+
+/// Every number that bounds the master. Times are milliseconds.
+package enum Limits {
+  /// A generation must be ready within this time or it counts as failed.
+  package static let readyMilliseconds: Int64 = 10_000
+  /// This many deaths within `probationMilliseconds` send a generation back.
+  package static let probationDeaths = 3
+  package static let probationMilliseconds: Int64 = 5_000
+  /// A worker whose heartbeat is older is killed.
+  package static let heartbeatMilliseconds: Int64 = 5_000
+  /// How often heartbeats are looked at.
+  package static let heartbeatCheckMilliseconds: Int64 = 1_000
+  /// A master that has not looked for longer was not running itself; and for so long after waking
+  /// it trusts no heartbeat.
+  package static let heartbeatPauseMilliseconds: Int64 = 2_500
+  /// From "stop" to SIGKILL.
+  package static let stopMilliseconds: Int64 = 2_000
+  /// What a withdrawn generation may spend on requests in flight.
+  package static let withdrawnMilliseconds: Int64 = 2_000
+  /// How long workers may empty the queues of an address that was removed.
+  package static let retireMilliseconds: Int64 = 1_000
+  /// The same for the sockets of a generation that failed.
+  package static let giveUpMilliseconds: Int64 = 200
+  /// Generations alive at a time. One more waits for the oldest to finish handing over, and stops
+  /// it after `drainPatienceMilliseconds`.
+  package static let generationsMax = 4
+  package static let drainPatienceMilliseconds: Int64 = 10_000
+  /// Process slots, a constant of the cache's layout (DESIGN 4.4).
+  package static let processSlots = 256
+  /// Workers of one generation: so that `generationsMax` + 1 generations fit into the slots.
+  package static let workersMax = 48
+
+  /// Waiting times before a worker that died is started again: none, then this, doubled up to
+  /// the maximum, forgotten after it lived long enough.
+  package static let backOffFirstMilliseconds: Int64 = 100
+  /// The longest wait while no worker serves at all.
+  package static let backOffUrgentMilliseconds: Int64 = 50
+  package static let backOffMaxMilliseconds: Int64 = 10_000
+  package static let backOffForgetMilliseconds: Int64 = 30_000
+
+  /// When to send orders again that were held up.
+  package static let orderRetryMilliseconds: Int64 = 20
+  /// Reports read from one worker before others have their turn.
+  package static let reportsPerTurn = 64
+
+  /// Clients of the control socket at a time.
+  package static let controlClients = 64
+  /// Bytes of one request on the control socket.
+  package static let controlRequestBytes = 65_536
+  /// From the connection to the whole request, and from the answer to its last byte.
+  package static let controlMilliseconds: Int64 = 5_000
+
+  /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
+  package static let logsPerMessage = 253
+}
