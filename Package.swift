@@ -55,6 +55,10 @@ let package = Package(
     .executableTarget(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
+    // What the tests and tools that talk to the real binaries share; no server code is in it.
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .executableTarget(
+      name: "loadclient", dependencies: ["TestSupport", argumentParser], path: "tools/loadclient"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
@@ -65,6 +69,8 @@ let package = Package(
       name: "WorkerTests", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
     .testTarget(
       name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform"]),
+    .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),
+    .testTarget(name: "TidyTests"),
   ],
   swiftLanguageModes: [.v6]
 )

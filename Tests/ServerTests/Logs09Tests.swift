@@ -1,0 +1,94 @@
+// 09: logs. What is written for each request, and how files are changed under the server.
+
+import TestSupport
+import Testing
+
+extension ServerTests {
+  @Suite struct `09 it writes logs` {
+    /// Waits until a log has so many lines, and returns them.
+    static func lines(_ server: TestServer, _ name: String, _ count: Int) -> [String] {
+      var lines: [String] = []
+      _ = eventually {
+        lines = server.directory.read(name).split(separator: "\n").map(String.init)
+        return lines.count >= count
+      }
+      return lines
+    }
+
+    @Test func `common and combined say what happened`() throws {
+      let server = try TestServer(
+        "CustomLog common.log common\nCustomLog combined.log combined", files: ["a": "12345"])
+      let connection = try server.open()
+      _ = try connection.get(
+        "/a?q=\"x\"", fields: ["User-Agent: a \"quoted\" agent", "Referer: http://r.test/"])
+      _ = try connection.get("/none")
+      let common = Self.lines(server, "common.log", 2)
+      #expect(common.count == 2)
+      let form = /127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] (.*)/
+      let first = try #require(try form.wholeMatch(in: common.first ?? ""))
+      #expect(first.1 == "\"GET /a?q=\\\"x\\\" HTTP/1.1\" 200 5")
+      let second = try #require(try form.wholeMatch(in: common.last ?? ""))
+      #expect(second.1.hasPrefix("\"GET /none HTTP/1.1\" 404 "))
+      let combined = Self.lines(server, "combined.log", 2)
+      #expect(
+        combined.first?.hasSuffix("200 5 \"http://r.test/\" \"a \\\"quoted\\\" agent\"") == true,
+        "\(combined)")
+      #expect(combined.last?.hasSuffix(" \"-\" \"-\"") == true, "\(combined)")
+    }
+
+    @Test func `hits are logged like misses, for the right site`() throws {
+      let server = try TestServer(
+        """
+        <VirtualHost *:@port@>
+          ServerName a.test
+          DocumentRoot "@root@/www"
+          CustomLog a.log common
+        </VirtualHost>
+        <VirtualHost *:@port@>
+          ServerName b.test
+          DocumentRoot "@root@/www"
+          CustomLog b.log common
+        </VirtualHost>
+        """, files: ["x": "x"])
+      for _ in 0..<20 { _ = try server.get("/x", host: "a.test") }
+      for _ in 0..<10 { _ = try server.get("/x", host: "b.test") }
+      #expect(Self.lines(server, "a.log", 20).count == 20)
+      #expect(Self.lines(server, "b.log", 10).count == 10)
+    }
+
+    @Test func `a request that the server ended itself is logged`() throws {
+      let server = try TestServer("CustomLog access.log common")
+      _ = try server.exchange("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+      #expect(Self.lines(server, "access.log", 1).first?.contains(" 400 ") == true)
+    }
+
+    @Test func `control characters of a request do not reach the log`() throws {
+      let server = try TestServer("CustomLog access.log combined")
+      _ = try server.get("/", fields: ["User-Agent: a\u{1b}[31m\tb"])
+      let line = try #require(Self.lines(server, "access.log", 1).first)
+      #expect(!line.utf8.contains(0x1b))
+    }
+
+    @Test func `USR1 opens the logs again`() throws {
+      let server = try TestServer("CustomLog access.log common", files: ["a": "A"])
+      _ = try server.get("/a?before")
+      #expect(Self.lines(server, "access.log", 1).count == 1)
+      moveOver(server.directory.path("access.log"), server.directory.path("access.log.1"))
+      moveOver(server.directory.path("error.log"), server.directory.path("error.log.1"))
+      server.program?.signal(Signal.user1)
+      #expect(eventually { server.directory.exists("access.log") })
+      #expect(eventually { server.directory.exists("error.log") })
+      _ = try server.get("/a?after")
+      #expect(Self.lines(server, "access.log", 1).first?.contains("/a?after") == true)
+      #expect(!server.directory.read("access.log.1").contains("/a?after"))
+    }
+
+    @Test func `the error log says when the server starts and stops`() throws {
+      let server = try TestServer()
+      server.stop()
+      let text = server.directory.read("error.log")
+      #expect(text.contains("["), "\(text)")
+      #expect(text.split(separator: "\n").count >= 2, "\(text)")
+    }
+  }
+}
