@@ -44,9 +44,34 @@ extension Master {
     if let problem = openCache(model) { log.write(.error, problem) }
     do {
       try launch(
-        model, startedAt: startedAt, warnings: result.diagnostics.map { $0.rendered })
+        model, startedAt: startedAt,
+        warnings: result.diagnostics.map { $0.rendered } + changesThatWait(model))
     } catch {
       refuse(error.description)
+    }
+  }
+
+  /// What a reload cannot change is said, so that nobody believes it took effect.
+  private func changesThatWait(_ model: Model) -> [String] {
+    guard let old = currentModel?.server else { return [] }
+    let new = model.server
+    let changes = [
+      ("PidFile", old.pidFile != new.pidFile),
+      (
+        "ControlSocket",
+        old.controlSocketPath != new.controlSocketPath
+          || old.controlSocketMode != new.controlSocketMode
+          || old.controlSocketOwner != new.controlSocketOwner
+          || old.controlSocketGroup != new.controlSocketGroup
+      ),
+      ("CacheSize", old.cacheBytesMax != new.cacheBytesMax),
+      (
+        "CacheMaxObject",
+        new.cacheObjectBytesMax > max(old.cacheObjectBytesMax, cache?.objectBytesMax ?? 0)
+      ),
+    ]
+    return changes.filter { $0.1 }.map {
+      "warning: '\($0.0)' has changed; it takes effect when the server is started anew"
     }
   }
 

@@ -25,6 +25,14 @@ extension ServerTests {
       #expect(server.reload("").succeeded)
     }
 
+    @Test func `what a reload cannot change is said`() throws {
+      let server = try TestServer()
+      let outcome = server.reload("CacheSize 32M")
+      #expect(outcome.succeeded)
+      #expect(outcome.output.contains("'CacheSize' has changed"), "\(outcome.output)")
+      #expect(!server.reload("CacheSize 32M").output.contains("'CacheSize' has changed"))
+    }
+
     @Test func `a site inserted before another takes its requests at once`() throws {
       let old = Hosts.site("ServerName b.test\nServerAlias *.b.test", root: "old")
       let server = try TestServer(old, files: ["old/x": "old", "new/x": "new"])
