@@ -9,7 +9,12 @@ import Glibc
   let base: UnsafeMutableRawPointer
   package let capacity: Int
   /// 0 … capacity.
-  package private(set) var count = 0
+  package var count: Int {
+    @inline(__always) get { unsafe filled }
+  }
+  /// A plain integer that one thread reads and writes in single steps: no access of it can overlap
+  /// another, so the run-time check of that, several times a request, would only cost.
+  @exclusivity(unchecked) private var filled = 0
 
   package init(capacity: Int) {
     precondition(capacity > 0)
@@ -21,12 +26,12 @@ import Glibc
 
   package var free: Int { capacity - count }
 
-  package func removeAll() { count = 0 }
+  package func removeAll() { unsafe filled = 0 }
 
   /// Forgets the bytes behind the first `newCount`.
   package func truncate(to newCount: Int) {
     precondition(newCount >= 0 && newCount <= count)
-    count = newCount
+    unsafe filled = newCount
   }
 
   /// The valid bytes. They must not be written while the span lives: the loop that owns a buffer
@@ -50,7 +55,7 @@ import Glibc
   package func append(_ byte: UInt8) {
     precondition(count < capacity)
     unsafe base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
-    count += 1
+    unsafe filled += 1
   }
 
   /// Adds bytes; the capacity must suffice.
@@ -63,7 +68,7 @@ import Glibc
       guard let source = bytes.baseAddress else { return }
       unsafe memcpy(base + count, source, added)
     }
-    count += added
+    unsafe filled += added
   }
 
   package func append(_ array: [UInt8]) { append(array.rawSpan) }
@@ -73,7 +78,7 @@ import Glibc
   package func append(word: UInt64) {
     precondition(capacity - count >= 8)
     unsafe base.storeBytes(of: word, toByteOffset: count, as: UInt64.self)
-    count += 8
+    unsafe filled += 8
   }
 
   /// Adds bytes with A … Z turned into a … z.
@@ -89,13 +94,13 @@ import Glibc
           of: isUpper ? byte | 0x20 : byte, toByteOffset: count &+ index, as: UInt8.self)
       }
     }
-    count += added
+    unsafe filled += added
   }
 
   /// Removes the first `removed` bytes and moves the rest to the front.
   package func removeFirst(_ removed: Int) {
     precondition(removed >= 0 && removed <= count)
-    count -= removed
+    unsafe filled -= removed
     if removed > 0 && count > 0 { unsafe memmove(base, base + removed, count) }
   }
 
@@ -109,6 +114,6 @@ import Glibc
   /// Where the kernel may write next; `received` then tells how much it wrote.
   func noteReceived(_ received: Int) {
     precondition(received >= 0 && received <= capacity - count)
-    count += received
+    unsafe filled += received
   }
 }

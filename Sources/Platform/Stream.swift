@@ -149,19 +149,23 @@ package enum Stream {
   /// UIO_MAXIOV, the kernel's limit.
   package static let pieceCountMax = 1024
   let vectors: UnsafeMutablePointer<iovec>
-  private(set) var vectorCount = 0
+  /// Pieces gathered. As `ByteBuffer.filled`: integers of one thread, touched in single steps.
+  @exclusivity(unchecked) private(set) var vectorCount = 0
   /// Bytes gathered.
-  package private(set) var byteCount = 0
+  package var byteCount: Int {
+    @inline(__always) get { unsafe gatheredByteCount }
+  }
+  @exclusivity(unchecked) private var gatheredByteCount = 0
 
   package init() { unsafe vectors = .allocate(capacity: OutputVector.pieceCountMax) }
   deinit { unsafe vectors.deallocate() }
 
-  package var isFull: Bool { vectorCount == OutputVector.pieceCountMax }
+  package var isFull: Bool { unsafe vectorCount == OutputVector.pieceCountMax }
 
   @inline(__always)
   package func removeAll() {
-    vectorCount = 0
-    byteCount = 0
+    unsafe vectorCount = 0
+    unsafe gatheredByteCount = 0
   }
 
   /// Adds bytes of a buffer.
@@ -191,7 +195,7 @@ package enum Stream {
     precondition(start >= 0 && count > 0 && start <= byteCount - count)
     let copy = ByteBuffer(capacity: count)
     var skipped = start
-    for index in 0..<vectorCount where copy.free > 0 {
+    for index in unsafe 0..<vectorCount where copy.free > 0 {
       let piece = unsafe vectors[index]
       let length = unsafe piece.iov_len
       let dropped = min(skipped, length)
@@ -207,9 +211,9 @@ package enum Stream {
   @inline(__always)
   @unsafe func add(_ start: UnsafeMutableRawPointer, _ count: Int) {
     guard count > 0 else { return }
-    precondition(vectorCount < OutputVector.pieceCountMax)
+    unsafe precondition(vectorCount < OutputVector.pieceCountMax)
     unsafe vectors[vectorCount] = iovec(iov_base: start, iov_len: count)
-    vectorCount += 1
-    byteCount += count
+    unsafe vectorCount += 1
+    unsafe gatheredByteCount += count
   }
 }
