@@ -174,6 +174,7 @@ package enum MasterProcess {
   ) throws(Refusal) -> Master {
     do {
       Privileges.raiseDescriptorLimit()
+      try Privileges.keepMasterCapabilities()
       return try Master(arguments: arguments, rooms: rooms)
     } catch {
       throw Refusal(error.description)

@@ -48,6 +48,14 @@ package enum Privileges {
     return Identity(userName: found.name, user: found.user, group: number)
   }
 
+  /// As root: gives up every capability that a master does not need:
+  /// it stays root, but not all of root). A new image started by exec(3) has them again and calls
+  /// this itself. capabilities(7).
+  package static func keepMasterCapabilities() throws(SystemError) {
+    guard isRoot else { return }
+    _ = try systemCall("capset") { ring3_keep_capabilities(ring3_master_capabilities()) }
+  }
+
   /// Becomes that identity for good: supplementary groups, group, user, and a check that there is
   /// no way back.
   package static func become(_ identity: Identity) throws(SystemError) {

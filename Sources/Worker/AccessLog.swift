@@ -38,6 +38,11 @@ struct ExchangeRecord {
   var outcome = CacheOutcome.none
   /// Seconds since 1970 when the request was read.
   var second: Int64
+  /// Monotonic milliseconds when the request was read, and when its last byte had left.
+  var startedMilliseconds: Int64 = 0
+  var endedMilliseconds: Int64 = 0
+  var method = Method.other
+  var reason = EndReason.completed
   /// nil when the site has no access log.
   var summary: RequestSummary?
 }

@@ -18,6 +18,8 @@ extension EventLoop {
     _ bytes: RawSpan
   ) -> ExchangeRecord {
     var record = ExchangeRecord(site: site, status: status, second: prefixes.second)
+    record.startedMilliseconds = now
+    record.method = head.method
     guard policies[site].logs else { return record }
     record.summary = RequestSummary(
       client: connection.client, requestLine: head.requestLine.copy(from: bytes),
@@ -33,7 +35,11 @@ extension EventLoop {
     if record.outcome == .hit || record.outcome == .revalidated {
       scoreboard.add(to: .cacheHits, slot: slot)
     }
-    if record.summary != nil { accessLogs.append(record) }
+    guard record.summary != nil else { return }
+    var record = record
+    record.endedMilliseconds = now
+    record.reason = reason
+    accessLogs.append(record)
   }
 
   // MARK: Errors

@@ -36,6 +36,23 @@ extension ServerTests {
       #expect(server.said.contains("User 'root' is root"))
     }
 
+    @Test func `the master keeps only what it needs of root, workers nothing`() throws {
+      guard isRoot() else { return }
+      let server = try TestServer()
+      func capabilities(of process: Int32) -> UInt64? {
+        let lines = textOfKernelFile("/proc/\(process)/status").split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("CapEff:") }
+        return line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) }
+      }
+      // capabilities(7): CHOWN 0, DAC_OVERRIDE 1, DAC_READ_SEARCH 2, FOWNER 3, KILL 5, SETGID 6,
+      // SETUID 7, NET_BIND_SERVICE 10.
+      let allowed: UInt64 = 0b100_1110_1111
+      let pid = try #require(server.program).pid
+      let master = try #require(capabilities(of: pid))
+      #expect(master & ~allowed == 0)
+      for worker in server.workers { #expect(capabilities(of: worker) == 0) }
+    }
+
     @Test func `a worker holds one epoll instance, its own`() throws {
       guard isRoot() else { return }
       let server = try TestServer()
