@@ -1,9 +1,8 @@
-// signalfd and eventfd: not in glibc's Swift module.
+// signalfd: not in glibc's Swift module.
 #define _GNU_SOURCE
 #include "signals.h"
 #include <errno.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -33,18 +32,3 @@ void ring3_signals_reset(void) {
 }
 
 void ring3_signals_ignore_pipe(void) { signal(SIGPIPE, SIG_IGN); }
-
-int ring3_event_open(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
-
-int ring3_event_signal(int descriptor) {
-  uint64_t one = 1;
-  ssize_t count = write(descriptor, &one, sizeof one);
-  return count == sizeof one || errno == EAGAIN ? 0 : -1;
-}
-
-int64_t ring3_event_take(int descriptor) {
-  uint64_t value = 0;
-  ssize_t count = read(descriptor, &value, sizeof value);
-  if (count == sizeof value) return (int64_t)value;
-  return errno == EAGAIN ? 0 : -1;
-}

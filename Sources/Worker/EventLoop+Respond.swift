@@ -168,7 +168,7 @@ extension EventLoop {
   ) -> Bool {
     var fields = given
     if !type.isEmpty { fields.add("Content-Type", type) }
-    if status != 204 && status != 304 { fields.add("Content-Length", "\(body.count)") }
+    if !Status.forbidsContent(Int(status)) { fields.add("Content-Length", "\(body.count)") }
     edit(&fields, exchange, isSuccess: (200..<300).contains(status))
     var bytes = prefixes.head(status: status, connection: connectionField(connection, head))
     bytes += fields.lines()

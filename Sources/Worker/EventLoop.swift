@@ -243,6 +243,8 @@ final class EventLoop {
     advanceHandover()
     if now >= nextFlush {
       accessLogs.flush()
+      // Whatever dead processes or slow readers left in the cache is freed, a shard at a time.
+      cache?.tidy()
       nextFlush = now + Limits.logFlushMilliseconds
     }
     if acceptResumesAt != 0 && now >= acceptResumesAt { resumeAccepting() }

@@ -1,4 +1,4 @@
-// signalfd and eventfd: not in glibc's Swift module.
+// signalfd: not in glibc's Swift module.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +14,3 @@ void ring3_signals_reset(void);
 
 /// Ignores SIGPIPE: a write to a closed socket is an error code. SIG_IGN is a cast in C.
 void ring3_signals_ignore_pipe(void);
-
-/// eventfd(2): non-blocking, close-on-exec.
-int ring3_event_open(void);
-/// Adds 1; a full counter is no error. -1 with errno.
-int ring3_event_signal(int descriptor);
-/// Takes the count, 0 when there is none. -1 with errno.
-int64_t ring3_event_take(int descriptor);
