@@ -26,6 +26,16 @@ package final class Descriptor: Sendable {
       adopting: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 0) })
   }
 
+  /// Makes this number stand for another open file, whoever else refers to it: the file it stood
+  /// for is closed here for good. dup3(2) in effect; close-on-exec.
+  package func become(_ other: Descriptor) throws(SystemError) {
+    let number = self.number
+    let source = other.number
+    _ = try systemCall("dup2") { dup2(source, number) }
+    try setCloseOnExec(true)
+    withExtendedLifetime(other) {}
+  }
+
   /// Sets or clears close-on-exec: cleared for what an exec in place must keep.
   package func setCloseOnExec(_ on: Bool) throws(SystemError) {
     let number = self.number

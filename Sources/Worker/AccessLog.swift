@@ -54,7 +54,7 @@ struct AccessLogs {
     let format: AccessLog.Format
   }
 
-  private var descriptors: [Descriptor]
+  private let descriptors: [Descriptor]
   private var buffers: [[UInt8]]
   /// Indexed by site.
   private let targets: [[Target]]
@@ -73,9 +73,6 @@ struct AccessLogs {
       }
     }
   }
-
-  /// New descriptors in the order of the heritage's logs.
-  mutating func reopen(_ descriptors: [Descriptor]) { self.descriptors = descriptors }
 
   mutating func append(_ record: ExchangeRecord) {
     guard let summary = record.summary else { return }

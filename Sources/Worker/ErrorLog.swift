@@ -5,7 +5,7 @@ import Platform
 
 /// Writes whole lines to a descriptor opened with O_APPEND.
 package struct ErrorLog {
-  package private(set) var descriptor: Descriptor
+  package let descriptor: Descriptor
   /// Lines of less weight are not written.
   package let level: LogLevel
   private let processIdentifier = ProcessNumber.current
@@ -14,9 +14,6 @@ package struct ErrorLog {
     self.descriptor = descriptor
     self.level = level
   }
-
-  /// After the file was moved away and opened anew.
-  package mutating func reopen(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
   /// Writes "[date] [level] [pid N] [client A] message"; control characters in the message, which
   /// may stem from a client, are escaped.

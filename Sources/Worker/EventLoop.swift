@@ -28,7 +28,7 @@ final class EventLoop {
   let slot: Int
   let control: MessageSocket
   let files: HelperClient?
-  var errorLog: ErrorLog
+  let errorLog: ErrorLog
   /// By site: its own `ErrorLog` and `LogLevel`, or the server's.
   private(set) var siteErrorLogs: [ErrorLog] = []
   var accessLogs: AccessLogs
@@ -129,29 +129,34 @@ final class EventLoop {
           / ValidatedWord.millisecondsPerTick))
     routingEpoch = heritage.routingEpoch
     ownEpoch = UInt64(heritage.routingEpoch) & ValidatedWord.epochMask
-    siteErrorLogs = siteLogs(heritage.logs.map(\.descriptor))
+    siteErrorLogs = siteLogs()
     readClocks()
   }
 
   /// The error log of the connection's site: its last request's, or the server's before one.
   func log(of connection: Connection) -> ErrorLog { siteErrorLogs[connection.site] }
 
-  /// `descriptors`: of `Heritage.logs`, in its order.
-  private func siteLogs(_ descriptors: [Descriptor]) -> [ErrorLog] {
+  private func siteLogs() -> [ErrorLog] {
     model.sites.map { site in
-      let own = heritage.logs.firstIndex { $0.path == site.errorLog }
+      let own = heritage.logs.first { $0.path == site.errorLog }
       return ErrorLog(
-        descriptor: own.map { descriptors[$0] } ?? errorLog.descriptor, level: site.logLevel)
+        descriptor: own?.descriptor ?? errorLog.descriptor, level: site.logLevel)
     }
   }
 
-  /// After rotation: the error log, then one for each of `Heritage.logs`.
+  /// After rotation: the error log, then one for each of `Heritage.logs`. The numbers stay and
+  /// stand for the new files, so nothing in this process keeps an old one, and its blocks, alive.
   func reopenLogs(_ descriptors: [Descriptor]) {
-    guard descriptors.count == 1 + heritage.logs.count else { return }
+    let own = [heritage.errorLog] + heritage.logs.map(\.descriptor)
+    guard descriptors.count == own.count else { return }
     accessLogs.flush()
-    errorLog.reopen(descriptors[0])
-    accessLogs.reopen(Array(descriptors.dropFirst()))
-    siteErrorLogs = siteLogs(Array(descriptors.dropFirst()))
+    for (old, new) in zip(own, descriptors) {
+      do throws(SystemError) {
+        try old.become(new)
+      } catch {
+        errorLog.write(.error, "reopening a log: \(error)")
+      }
+    }
   }
 
   private func readClocks() {

@@ -1,5 +1,6 @@
 // 09: logs. What is written for each request, and how files are changed under the server.
 
+import Foundation
 import TestSupport
 import Testing
 
@@ -69,6 +70,15 @@ extension ServerTests {
       #expect(!line.utf8.contains(0x1b))
     }
 
+    private static func holdsRotatedLog(_ process: Int32) -> Bool {
+      let directory = "/proc/\(process)/fd"
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+      return names.contains { name in
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: directory + "/" + name))?
+          .hasSuffix(".log.1") == true
+      }
+    }
+
     @Test func `USR1 opens the logs again`() throws {
       let server = try TestServer("CustomLog access.log common", files: ["a": "A"])
       _ = try server.get("/a?before")
@@ -81,6 +91,10 @@ extension ServerTests {
       _ = try server.get("/a?after")
       #expect(Self.lines(server, "access.log", 1).first?.contains("/a?after") == true)
       #expect(!server.directory.read("access.log.1").contains("/a?after"))
+      // A rotated file that a worker kept open would keep its blocks on the disk.
+      for worker in server.workers {
+        #expect(eventually { !Self.holdsRotatedLog(worker) })
+      }
     }
 
     @Test func `the error log says when the server starts and stops`() throws {
