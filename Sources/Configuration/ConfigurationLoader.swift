@@ -24,13 +24,17 @@ package enum ConfigurationLoader {
     file: String, reader: ConfigurationReader = .system, defines: [String: String?] = [:]
   ) -> LoadResult {
     let parsed = ConfigurationParser.parse(file: file, reader: reader, defines: defines)
-    let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
-    let root = parsed.serverRoot ?? (directory.isEmpty ? "/" : directory)
-    var checker = Checker(reader: reader, serverRoot: root)
+    var checker = Checker(reader: reader, serverRoot: serverRoot(of: parsed, file: file))
     let model = checker.check(parsed.directives)
     let diagnostics = inFileOrder(parsed.diagnostics + checker.diagnostics)
     let result = LoadResult(model: model, diagnostics: diagnostics)
     return result.hasErrors ? LoadResult(model: nil, diagnostics: diagnostics) : result
+  }
+
+  /// `ServerRoot`, or the directory of the main file.
+  package static func serverRoot(of parsed: ParseResult, file: String) -> String {
+    let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
+    return parsed.serverRoot ?? (directory.isEmpty ? "/" : directory)
   }
 
   /// Files in the order of their first finding, lines within them.

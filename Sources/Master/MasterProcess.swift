@@ -46,8 +46,23 @@ package enum MasterProcess {
   package static func printControlSocket(
     _ arguments: MasterArguments, rooms: MasterRooms = .real
   ) -> Int32 {
-    guard let model = loaded(arguments, rooms, quietly: true) else { return 1 }
-    print(path(model.server.controlSocketPath, model.server))
+    if let model = rooms.load(arguments).model {
+      print(path(model.server.controlSocketPath, model.server))
+      return 0
+    }
+    // A configuration with mistakes names its socket too: the running server is to tell them.
+    let parsed = ConfigurationParser.parse(
+      file: arguments.configurationFile, reader: .system, defines: arguments.defines)
+    guard !parsed.directives.isEmpty else {
+      _ = loaded(arguments, rooms)
+      return 1
+    }
+    let named = parsed.directives.last { $0.row.name == "ControlSocket" }
+    var server = ServerSettings()
+    server.serverRoot = ConfigurationLoader.serverRoot(
+      of: parsed, file: arguments.configurationFile)
+    let socket = named?.arguments.first?.text ?? server.controlSocketPath
+    print(path(socket, server))
     return 0
   }
 
@@ -64,10 +79,10 @@ package enum MasterProcess {
   }
 
   private static func loaded(
-    _ arguments: MasterArguments, _ rooms: MasterRooms, quietly: Bool = false
+    _ arguments: MasterArguments, _ rooms: MasterRooms
   ) -> Model? {
     let result = rooms.load(arguments)
-    let shown = quietly && result.model != nil ? [] : result.diagnostics
+    let shown = result.diagnostics
     for diagnostic in shown { Console.error(diagnostic.rendered) }
     return result.model
   }

@@ -55,6 +55,14 @@ extension ServerTests {
       #expect(try server.get("/").text == "home\n")
     }
 
+    @Test func `a mistaken file still names the server that is to tell of it`() throws {
+      let server = try TestServer()
+      server.configure("DocumentRot /x")
+      let refused = server.controlByFile("reload")
+      #expect(refused.ending == .exited(1))
+      #expect(refused.output.contains("did you mean 'DocumentRoot'"), "\(refused.output)")
+    }
+
     @Test func `without a server ring3ctl says so`() throws {
       let server = try TestServer(starts: false)
       let outcome = server.control("status")

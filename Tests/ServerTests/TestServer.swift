@@ -150,6 +150,11 @@ final class TestServer {
     run([Ring3.path("ring3ctl"), "--socket", directory.path("ring3d.sock")] + arguments)
   }
 
+  /// Runs ring3ctl on the socket that this server's configuration names.
+  func controlByFile(_ arguments: String...) -> Outcome {
+    run([Ring3.path("ring3ctl"), "-c", directory.path("ring3.conf")] + arguments)
+  }
+
   /// Runs ring3d with other arguments on this server's configuration.
   func daemon(_ arguments: String..., milliseconds: Int = 20_000) -> Outcome {
     run(
