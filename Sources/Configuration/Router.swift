@@ -105,13 +105,4 @@ extension Model {
   package func route(_ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil) -> Route {
     Router(site: sites[match.site], captures: match.captures).route(path, query)
   }
-
-  /// Merges again for another file: after DirectoryIndex or FallbackResource chose one.
-  package func settings(
-    for match: SiteMatch, urlPath: [UInt8], filePath: [UInt8]
-  ) -> Settings {
-    var router = Router(site: sites[match.site], captures: match.captures)
-    router.collectLocations(SegmentPath.collapsed(urlPath))
-    return router.merged(filePath: filePath)
-  }
 }

@@ -109,7 +109,7 @@ extension EventLoop {
       return sendConditionally(Entity(chosen, in: cache), on: connection, head, bytes)
     }
     gathered.removeAll()
-    gathered.append(prefixes.buffer(row: 0, connection: connectionField(connection, head)))
+    gathered.append(prefixes.buffer(connectionField(connection, head)))
     if chosen.facts.expiresAccessSeconds >= 0 {
       extra.removeAll()
       extra.append(expiresLine(chosen.facts.expiresAccessSeconds))

@@ -25,7 +25,6 @@ enum Limits {
   static let lingerBytesMax = 1 << 20
   /// Pause after accept failed for want of descriptors and nobody was idle.
   static let acceptPauseMilliseconds: Int64 = 100
-  static let helperDeadlineMilliseconds: Int64 = 10_000
   /// What a worker without a master may still take to finish its requests.
   static let orphanMilliseconds: Int64 = 30_000
   /// Descriptors in one packet to the next generation, and packets on their way.

@@ -13,29 +13,21 @@ struct FileMedia {
 }
 
 extension Model {
-  /// mod_mime: every extension may set the type, the charset or an encoding; sections override the
-  /// server's table; `ForceType` overrides all; `AddDefaultCharset` completes text/plain and
-  /// text/html.
+  /// The fields that `mediaDescription` makes: a charset of the name completes the type, and
+  /// `AddDefaultCharset` completes text/plain and text/html without one.
   func media(_ settings: Settings, fileName: [UInt8]) -> FileMedia {
-    let own =
-      settings.mediaTypes.isEmpty
-      ? MediaDescription() : settings.mediaTypes.describe(fileName: fileName)
-    let general = mediaTypes.describe(fileName: fileName)
-    let encodings = own.encodings.isEmpty ? general.encodings : own.encodings
-    guard let type = settings.forceType ?? own.type ?? general.type else {
-      return FileMedia(type: [], encodings: encodings)
-    }
+    let media = mediaDescription(fileName: fileName, settings: settings)
+    guard let type = media.type else { return FileMedia(type: [], encodings: media.encodings) }
     var text = type
-    let charset = own.charset ?? general.charset
     if !type.lowercased().contains("charset=") {
-      if let charset {
+      if let charset = media.charset {
         text += "; charset=\(charset)"
       } else if let standard = settings.defaultCharset, type == "text/html" || type == "text/plain"
       {
         text += "; charset=\(standard)"
       }
     }
-    return FileMedia(type: Array(text.utf8), encodings: encodings)
+    return FileMedia(type: Array(text.utf8), encodings: media.encodings)
   }
 
   /// `ServerTokens`, as in the Server field.

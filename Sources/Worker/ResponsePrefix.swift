@@ -12,7 +12,7 @@ enum ConnectionField: Int {
   case close = 2
 }
 
-/// "HTTP/1.1 200 OK", Date, Server and Connection for the three statuses that hits have, ready to
+/// "HTTP/1.1 200 OK", Date, Server and Connection as most hits have them, ready to
 /// be the first piece of a send. Only the date changes; a buffer is built anew when its second is
 /// over.
 final class ResponsePrefixes {
@@ -20,6 +20,7 @@ final class ResponsePrefixes {
     let buffer: ByteBuffer
     var second: Int64
   }
+  /// By `ConnectionField`.
   private var entries: [Entry] = []
   private let server: [UInt8]
   /// Seconds since 1970; set by the loop once a batch.
@@ -30,7 +31,7 @@ final class ResponsePrefixes {
   /// `server`: the Server field's value; empty for none.
   init(server: [UInt8]) {
     self.server = server
-    entries = (0..<9).map { _ in Entry(buffer: ByteBuffer(capacity: 512), second: -1) }
+    entries = (0..<3).map { _ in Entry(buffer: ByteBuffer(capacity: 512), second: -1) }
   }
 
   func advance(to newSecond: Int64) {
@@ -40,19 +41,18 @@ final class ResponsePrefixes {
     HTTPDate.append(newSecond, to: &date)
   }
 
-  /// Row 0: 200, 1: 206, 2: 304.
+  /// For status 200.
   @inline(__always)
-  func buffer(row: Int, connection: ConnectionField) -> ByteBuffer {
-    let index = row &* 3 &+ connection.rawValue
-    if entries[index].second != second { build(index, row, connection) }
-    return entries[index].buffer
+  func buffer(_ connection: ConnectionField) -> ByteBuffer {
+    if entries[connection.rawValue].second != second { build(connection) }
+    return entries[connection.rawValue].buffer
   }
 
-  private func build(_ index: Int, _ row: Int, _ connection: ConnectionField) {
-    let buffer = entries[index].buffer
+  private func build(_ connection: ConnectionField) {
+    let buffer = entries[connection.rawValue].buffer
     buffer.removeAll()
-    buffer.append(head(status: [200, 206, 304][row], connection: connection))
-    entries[index].second = second
+    buffer.append(head(status: 200, connection: connection))
+    entries[connection.rawValue].second = second
   }
 
   /// Status line, Date, Server, Connection for any status, each with its line end.
