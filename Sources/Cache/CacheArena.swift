@@ -1,155 +1,239 @@
-// The allocator of one shard: buddy blocks of 128 bytes to 128 KiB, runs cut to the unit.
+// The allocator of one shard: runs of 64-byte units, two-level segregated fit.
 //
-// A run of n units is cut from a block of the next power of two; the rest goes back at once, so at
-// most one unit a run is lost inside. A run is remembered as the blocks of n's binary digits, high
-// to low, each with its order in the unit map: so freeing merges them with free neighbours, and the
-// eviction hand can step from block to block. Everything here is under the shard's mutex, and can
-// be lost at any moment: `rebuild` makes it anew from the index.
+// A bit per unit says what is in use. Free runs are listed by size class; a run's links and length
+// lie in its first unit, its length again at its end, so that a neighbour that becomes free finds
+// it: allocating and freeing take constant time. Everything here is under the shard's mutex, and
+// can be lost at any moment: `rebuild` makes it anew from the index.
 
 import Platform
 
+/// Offsets in a free run; the length stands once more in the last four bytes of the run.
+private enum FreeRunLayout {
+  static let next = 0
+  static let previous = 4
+  static let units = 8
+  static let tailBytes = 4
+}
+
 extension CacheStore {
-  func tag(_ shard: CacheShard, _ local: Int) -> UInt8 {
-    region.load(at: shard.map + local, as: UInt8.self)
-  }
-  func setTag(_ shard: CacheShard, _ local: Int, _ tag: UInt8) {
-    region.store(tag, at: shard.map + local)
-  }
   func field(_ shard: CacheShard, _ offset: Int) -> Int {
     Int(region.load(at: shard.start + offset, as: UInt32.self))
   }
   func setField(_ shard: CacheShard, _ offset: Int, _ value: Int) {
+    interrupt()
     region.store(UInt32(truncatingIfNeeded: value), at: shard.start + offset)
   }
   func add(_ difference: Int, to offset: Int, of shard: CacheShard) {
     setField(shard, offset, field(shard, offset) + difference)
   }
 
-  /// Puts a block at the front of its order's free list. The links lie in the block itself.
-  func pushFree(_ shard: CacheShard, _ local: Int, order: Int) {
-    let headField = ShardLayout.freeHeads + order * 4
-    let head = field(shard, headField)
-    setTag(shard, local, UnitTag.free | UInt8(order))
-    region.store(UInt32(head), at: shard.offset(local))
-    region.store(UInt32(0), at: shard.offset(local) + 4)
-    if head != 0 { region.store(UInt32(local + 1), at: shard.offset(head - 1) + 4) }
-    setField(shard, headField, local + 1)
+  /// A point at which tests may let this process die: before each store to a shard's books.
+  @inline(__always)
+  func interrupt() {
+    if let interruption { interruption() }
   }
 
-  /// Takes a block out of its free list and makes its tag an inside one.
-  func removeFree(_ shard: CacheShard, _ local: Int, order: Int) {
-    let next = Int(region.load(at: shard.offset(local), as: UInt32.self))
-    let previous = Int(region.load(at: shard.offset(local) + 4, as: UInt32.self))
-    if next != 0 { region.store(UInt32(previous), at: shard.offset(next - 1) + 4) }
-    if previous != 0 {
-      region.store(UInt32(next), at: shard.offset(previous - 1))
-    } else {
-      setField(shard, ShardLayout.freeHeads + order * 4, next)
-    }
-    setTag(shard, local, 0)
-  }
-
-  /// The smallest order from `order` up that has a free block.
-  func freeOrder(_ shard: CacheShard, atLeast order: Int) -> Int? {
-    var order = order
-    while order <= ArenaLayout.orderMax {
-      if field(shard, ShardLayout.freeHeads + order * 4) != 0 { return order }
-      order += 1
-    }
-    return nil
-  }
-
-  /// The largest order that has a free block.
-  func freeOrder(_ shard: CacheShard, atMost order: Int) -> Int? {
-    var order = order
-    while order >= 0 {
-      if field(shard, ShardLayout.freeHeads + order * 4) != 0 { return order }
-      order -= 1
-    }
-    return nil
-  }
-
-  /// The order whose block holds this many units.
-  static func order(units: Int) -> Int {
-    units <= 1 ? 0 : Int.bitWidth - (units - 1).leadingZeroBitCount
-  }
-
-  /// Allocates a run, nil when no free block is large enough. `entry` marks it as an entry's start.
-  func allocateRun(_ shard: CacheShard, units: Int, entry: Bool) -> Int? {
-    let order = CacheStore.order(units: units)
-    guard order <= ArenaLayout.orderMax, var have = freeOrder(shard, atLeast: order) else {
-      return nil
-    }
-    let local = field(shard, ShardLayout.freeHeads + have * 4) - 1
-    removeFree(shard, local, order: have)
-    while have > order {
-      have -= 1
-      pushFree(shard, local + 1 << have, order: have)
-    }
-    markRun(shard, local, units: units, entry: entry)
-    var rest = local + units
-    while rest < local + 1 << order {
-      let order = (rest - local).trailingZeroBitCount
-      pushFree(shard, rest, order: order)
-      rest += 1 << order
-    }
-    add(-units, to: ShardLayout.freeUnits, of: shard)
+  /// Allocates a run, evicting if need be. nil when that takes too much.
+  func allocateRun(_ shard: CacheShard, units: Int) -> Int? {
+    guard let local = roomyRun(shard, units: units) else { return nil }
+    takeRun(shard, local, units: units)
     return local
   }
 
-  /// Tags a run's blocks.
-  func markRun(_ shard: CacheShard, _ local: Int, units: Int, entry: Bool) {
-    var position = local
-    var rest = units
-    while rest > 0 {
-      let order = Int.bitWidth - 1 - rest.leadingZeroBitCount
-      let kind = entry && position == local ? UnitTag.entry : UnitTag.more
-      setTag(shard, position, kind | UInt8(order))
-      position += 1 << order
-      rest -= 1 << order
-    }
+  /// Allocates the start of a given free run.
+  func takeRun(_ shard: CacheShard, _ local: Int, units: Int) {
+    let length = freeUnits(shard, local)
+    removeFree(shard, local, units: length)
+    setUsed(shard, local, units: units)
+    if length > units { pushFree(shard, local + units, units: length - units) }
+    add(-units, to: ShardLayout.freeUnits, of: shard)
   }
 
-  /// Frees a run, block by block.
+  /// Gives a run back and merges it with its free neighbours.
   func freeRun(_ shard: CacheShard, _ local: Int, units: Int) {
-    var position = local
-    var rest = units
-    while rest > 0 {
-      let order = Int.bitWidth - 1 - rest.leadingZeroBitCount
-      freeBlock(shard, position, order: order)
-      position += 1 << order
-      rest -= 1 << order
+    var start = local
+    var length = units
+    setFree(shard, local, units: units)
+    if start > 0 && !isUsed(shard, start - 1) {
+      let before = freeUnits(shard, endingAt: start)
+      start -= before
+      length += before
+      removeFree(shard, start, units: before)
     }
+    let end = local + units
+    if end < shard.unitCount && !isUsed(shard, end) {
+      let after = freeUnits(shard, end)
+      removeFree(shard, end, units: after)
+      length += after
+    }
+    pushFree(shard, start, units: length)
     add(units, to: ShardLayout.freeUnits, of: shard)
   }
 
-  /// Frees a block and merges it with its free buddies.
-  func freeBlock(_ shard: CacheShard, _ local: Int, order: Int) {
-    var local = local
-    var order = order
-    setTag(shard, local, 0)
-    while order < ArenaLayout.orderMax {
-      let buddy = local ^ 1 << order
-      guard buddy + 1 << order <= shard.unitCount,
-        tag(shard, buddy) == UnitTag.free | UInt8(order)
-      else { break }
-      removeFree(shard, buddy, order: order)
-      local = min(local, buddy)
-      order += 1
+  /// A free run of at least `units`: first among those of about this size, whose use leaves little
+  /// behind, then the next larger class.
+  func freeRun(_ shard: CacheShard, holding units: Int) -> Int? {
+    let own = FreeClass(of: units)
+    let holding = FreeClass(holding: units)
+    if own != holding {
+      var name = head(shard, own)
+      for _ in 0..<4 where name != 0 {
+        if freeUnits(shard, name - 1) >= units { return name - 1 }
+        name = Int(region.load(at: shard.offset(name - 1), as: UInt32.self))
+      }
     }
-    pushFree(shard, local, order: order)
+    guard let found = firstClass(shard, atLeast: holding) else { return nil }
+    return head(shard, found) - 1
   }
 
-  /// Frees the units between used ones, as the largest aligned blocks.
-  func freeGap(_ shard: CacheShard, from first: Int, to end: Int) {
-    var position = first
-    while position < end {
-      let aligned = position == 0 ? ArenaLayout.orderMax : position.trailingZeroBitCount
-      let fitting = Int.bitWidth - 1 - (end - position).leadingZeroBitCount
-      let order = min(aligned, fitting, ArenaLayout.orderMax)
-      pushFree(shard, position, order: order)
-      position += 1 << order
+  /// The largest free run, but no larger class than that of `units`.
+  func largestFreeRun(_ shard: CacheShard, atMost units: Int) -> (local: Int, units: Int)? {
+    let most = FreeClass(of: units)
+    var level = most.level
+    var steps = subclasses(shard, level) & (2 << UInt32(most.step) - 1)
+    while steps == 0 {
+      let levels =
+        region.load(at: shard.start + ShardLayout.freeClasses, as: UInt32.self)
+        & (1 << UInt32(level) - 1)
+      guard levels != 0 else { return nil }
+      level = 31 - levels.leadingZeroBitCount
+      steps = subclasses(shard, level)
     }
-    add(end - first, to: ShardLayout.freeUnits, of: shard)
+    let step = 31 - steps.leadingZeroBitCount
+    let local = head(shard, FreeClass(number: level << 4 | step)) - 1
+    return (local, freeUnits(shard, local))
+  }
+
+  private func firstClass(_ shard: CacheShard, atLeast least: FreeClass) -> FreeClass? {
+    guard least.level < FreeClass.levelCount else { return nil }
+    var level = least.level
+    var steps = subclasses(shard, level) & (UInt32.max << UInt32(least.step))
+    if steps == 0 {
+      let levels =
+        region.load(at: shard.start + ShardLayout.freeClasses, as: UInt32.self)
+        & (UInt32.max << UInt32(level + 1))
+      guard levels != 0 else { return nil }
+      level = levels.trailingZeroBitCount
+      steps = subclasses(shard, level)
+      guard steps != 0 else { return nil }
+    }
+    return FreeClass(number: level << 4 | steps.trailingZeroBitCount)
+  }
+
+  private func subclasses(_ shard: CacheShard, _ level: Int) -> UInt32 {
+    region.load(at: shard.start + ShardLayout.freeSubclasses + level * 4, as: UInt32.self)
+  }
+
+  private func head(_ shard: CacheShard, _ sizeClass: FreeClass) -> Int {
+    field(shard, ShardLayout.freeHeads + sizeClass.number * 4)
+  }
+
+  /// Units of the free run that starts here.
+  func freeUnits(_ shard: CacheShard, _ local: Int) -> Int {
+    Int(region.load(at: shard.offset(local) + FreeRunLayout.units, as: UInt32.self))
+  }
+
+  /// Units of the free run that ends before this unit.
+  func freeUnits(_ shard: CacheShard, endingAt local: Int) -> Int {
+    Int(region.load(at: shard.offset(local) - FreeRunLayout.tailBytes, as: UInt32.self))
+  }
+
+  /// Lists a run as free; its bits are clear already.
+  func pushFree(_ shard: CacheShard, _ local: Int, units: Int) {
+    let sizeClass = FreeClass(of: units)
+    let first = head(shard, sizeClass)
+    let place = shard.offset(local)
+    region.store(UInt32(first), at: place + FreeRunLayout.next)
+    region.store(UInt32(0), at: place + FreeRunLayout.previous)
+    region.store(UInt32(units), at: place + FreeRunLayout.units)
+    region.store(
+      UInt32(units), at: shard.offset(local + units) - FreeRunLayout.tailBytes)
+    if first != 0 {
+      region.store(UInt32(local + 1), at: shard.offset(first - 1) + FreeRunLayout.previous)
+    } else {
+      let level = sizeClass.level
+      setField(
+        shard, ShardLayout.freeSubclasses + level * 4,
+        Int(subclasses(shard, level) | 1 << UInt32(sizeClass.step)))
+      setField(shard, ShardLayout.freeClasses, field(shard, ShardLayout.freeClasses) | 1 << level)
+    }
+    setField(shard, ShardLayout.freeHeads + sizeClass.number * 4, local + 1)
+  }
+
+  private func removeFree(_ shard: CacheShard, _ local: Int, units: Int) {
+    let sizeClass = FreeClass(of: units)
+    let place = shard.offset(local)
+    let next = Int(region.load(at: place + FreeRunLayout.next, as: UInt32.self))
+    let previous = Int(region.load(at: place + FreeRunLayout.previous, as: UInt32.self))
+    if next != 0 {
+      region.store(UInt32(previous), at: shard.offset(next - 1) + FreeRunLayout.previous)
+    }
+    guard previous == 0 else {
+      region.store(UInt32(next), at: shard.offset(previous - 1) + FreeRunLayout.next)
+      return
+    }
+    setField(shard, ShardLayout.freeHeads + sizeClass.number * 4, next)
+    guard next == 0 else { return }
+    let level = sizeClass.level
+    let steps = subclasses(shard, level) & ~(1 << UInt32(sizeClass.step))
+    setField(shard, ShardLayout.freeSubclasses + level * 4, Int(steps))
+    if steps == 0 {
+      setField(
+        shard, ShardLayout.freeClasses, field(shard, ShardLayout.freeClasses) & ~(1 << level))
+    }
+  }
+}
+
+/// The unit map: a bit for each unit in use.
+extension CacheStore {
+  func isUsed(_ shard: CacheShard, _ local: Int) -> Bool {
+    mapWord(shard, local >> 6) >> UInt64(local & 63) & 1 != 0
+  }
+
+  func setUsed(_ shard: CacheShard, _ local: Int, units: Int) {
+    forEachWord(local, units) { word, bits in
+      region.store(mapWord(shard, word) | bits, at: shard.map + word * 8)
+    }
+  }
+
+  func setFree(_ shard: CacheShard, _ local: Int, units: Int) {
+    forEachWord(local, units) { word, bits in
+      region.store(mapWord(shard, word) & ~bits, at: shard.map + word * 8)
+    }
+  }
+
+  /// Whether none of these units is in use.
+  func isAllFree(_ shard: CacheShard, _ local: Int, units: Int) -> Bool {
+    var used: UInt64 = 0
+    forEachWord(local, units) { word, bits in used |= mapWord(shard, word) & bits }
+    return used == 0
+  }
+
+  /// The next unit from `local` on that is in use (or is not), the arena's end without one.
+  func nextUnit(_ shard: CacheShard, from local: Int, used: Bool) -> Int {
+    var position = local
+    while position < shard.unitCount {
+      let word = mapWord(shard, position >> 6)
+      let bits = (used ? word : ~word) >> UInt64(position & 63)
+      if bits != 0 { return min(position + bits.trailingZeroBitCount, shard.unitCount) }
+      position = (position | 63) + 1
+    }
+    return shard.unitCount
+  }
+
+  private func mapWord(_ shard: CacheShard, _ word: Int) -> UInt64 {
+    region.load(at: shard.map + word * 8, as: UInt64.self)
+  }
+
+  @inline(__always)
+  private func forEachWord(_ local: Int, _ units: Int, _ body: (Int, UInt64) -> Void) {
+    var position = local
+    let end = local + units
+    while position < end {
+      let count = min(64 - position & 63, end - position)
+      let bits = (count == 64 ? UInt64.max : 1 << UInt64(count) - 1) << UInt64(position & 63)
+      body(position >> 6, bits)
+      position += count
+    }
   }
 }

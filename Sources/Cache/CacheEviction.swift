@@ -1,61 +1,8 @@
-// Leaving the index: unlink, retire, free; and choosing who leaves. All under the shard's mutex.
-//
-// The hand sweeps the arena in address order (CLOCK): an entry that was read since the last visit
-// loses its mark and stays, another one leaves. Neighbours leave together, so space comes free in
-// large pieces. A step is one block, and each caller takes a bounded number of them.
+// Leaving: unlinked entries are retired, swept and freed. All under the shard's mutex.
 
 import Platform
 
 extension CacheStore {
-  /// What an entry's header says, as plain numbers.
-  func state(_ entry: Int) -> UInt32 {
-    region.load(at: entry + EntryLayout.state, as: UInt32.self)
-  }
-  func isMarked(_ entry: Int) -> Bool {
-    region.loadRelaxed32(at: entry + EntryLayout.mark) != 0
-  }
-  func isAlias(_ entry: Int) -> Bool { facts(CacheHit(offset: entry)).kind == .alias }
-  func runUnits(_ entry: Int) -> Int {
-    Int(region.load(at: entry + EntryLayout.runUnits, as: UInt32.self))
-  }
-  func entryHash(_ entry: Int) -> UInt64 {
-    region.load(at: entry + EntryLayout.hash, as: UInt64.self)
-  }
-
-  /// The index word that means this entry, nil when it is not in the index.
-  func indexSlot(_ entry: Int) -> Int? {
-    let hash = entryHash(entry)
-    let word = (hash >> 32) << 32 | UInt64(entryUnit(entry))
-    let bucket = geometry.bucketOffset(hash: hash)
-    for index in 0..<ShardLayout.slotsPerBucket
-    where region.loadRelaxed64(at: bucket + index * 8) == word {
-      return bucket + index * 8
-    }
-    return nil
-  }
-
-  /// Takes an entry out of the index and lets it go. False when it was not there.
-  func unlink(_ shard: CacheShard, _ entry: Int) -> Bool {
-    guard let slot = indexSlot(entry) else { return false }
-    // Sequentially consistent: before the loads of hazard words that follow (see `lookUp`).
-    region.storeSequential64(0, at: slot)
-    countOut(shard, entry)
-    retire(shard, entry)
-    return true
-  }
-
-  /// Bookkeeping of an entry that came into the index.
-  func countIn(_ shard: CacheShard, _ entry: Int) {
-    add(1, to: ShardLayout.entries, of: shard)
-    if isAlias(entry) { add(1, to: ShardLayout.aliases, of: shard) }
-  }
-
-  /// Bookkeeping of an entry that has left the index.
-  func countOut(_ shard: CacheShard, _ entry: Int) {
-    add(-1, to: ShardLayout.entries, of: shard)
-    if isAlias(entry) { add(-1, to: ShardLayout.aliases, of: shard) }
-  }
-
   /// Frees an unlinked entry, now or when its last reader has let go.
   func retire(_ shard: CacheShard, _ entry: Int) {
     if isReferenced(entryUnit(entry)) {
@@ -85,7 +32,7 @@ extension CacheStore {
   }
 
   func appendRetired(_ shard: CacheShard, _ entry: Int) {
-    region.store(EntryLayout.retired, at: entry + EntryLayout.state)
+    setState(entry, EntryLayout.retired)
     region.store(UInt32(0), at: entry + EntryLayout.link)
     let name = shard.local(entryUnit(entry)) + 1
     let tail = field(shard, ShardLayout.retiredTail)
@@ -112,69 +59,50 @@ extension CacheStore {
     }
   }
 
-  /// Gives an entry's run and extents back. Nobody may refer to it.
-  func freeEntry(_ shard: CacheShard, _ entry: Int) {
-    region.store(UInt32(0), at: entry + EntryLayout.state)
-    // The table lies in the run: read each extent before the run's memory is reused.
-    let hit = CacheHit(offset: entry)
-    let extents = Int(region.load(at: entry + EntryLayout.extentCount, as: UInt16.self))
-    for index in 0..<extents {
-      let range = extent(hit, index)
-      freeRun(shard, shard.local(entryUnit(range.offset)), units: unitsNeeded(range.count))
-    }
-    let units = runUnits(entry)
-    freeRun(shard, shard.local(entryUnit(entry)), units: units)
-  }
-
-  /// Moves the hand on until a free block of `order` exists or `steps` are used up.
-  func makeRoom(_ shard: CacheShard, order: Int, steps: inout Int) -> Bool {
-    var hand = field(shard, ShardLayout.hand)
-    defer { setField(shard, ShardLayout.hand, hand) }
-    while freeOrder(shard, atLeast: order) == nil {
-      guard steps > 0 else { return false }
-      steps -= 1
-      if hand >= shard.unitCount { hand = 0 }
-      let tag = tag(shard, hand)
-      if tag == 0 {
-        // A merge swallowed the hand's place: on to the end of the block it is in.
-        hand = blockEnd(shard, inside: hand)
-        continue
-      }
-      let local = hand
-      hand += 1 << Int(tag & UnitTag.orderMask)
-      guard tag & UnitTag.classMask == UnitTag.entry else { continue }
-      let entry = shard.offset(local)
-      guard state(entry) == EntryLayout.live else { continue }
-      if isMarked(entry) {
-        region.storeRelaxed32(0, at: entry + EntryLayout.mark)
-      } else if unlink(shard, entry) {
-        count(.evictions)
+  /// A free run of at least `units`, made by evicting if need be; nil when it takes too much.
+  ///
+  /// Who leaves is chosen by use, not by place, so what comes free may lie scattered. After a few,
+  /// the neighbours of the last one leave with it: they are entries like any others. The work is
+  /// bounded, and so is how much more leaves than was asked for.
+  func roomyRun(_ shard: CacheShard, units: Int) -> Int? {
+    var rest = 64 + units / 4
+    var patience = 4
+    while true {
+      if let local = freeRun(shard, holding: units) { return local }
+      guard rest > 0, let victim = policyVictim(shard) else { return nil }
+      rest -= 1
+      patience -= 1
+      let local = shard.local(entryUnit(victim))
+      guard unlink(shard, victim) else { return nil }
+      count(.evictions)
+      if patience < 0, !isUsed(shard, local),
+        let cleared = clear(shard, around: local, units: units, &rest)
+      {
+        return cleared
       }
     }
-    return true
   }
 
-  /// The end of the block that a unit lies inside of.
-  private func blockEnd(_ shard: CacheShard, inside local: Int) -> Int {
-    for order in 1...ArenaLayout.orderMax {
-      let start = (local >> order) << order
-      let tag = tag(shard, start)
-      if tag != 0 && Int(tag & UnitTag.orderMask) >= order {
-        return start + 1 << Int(tag & UnitTag.orderMask)
-      }
+  /// Evicts the entries behind a free unit until the free run around it has `units`. nil when
+  /// something else lies there, or an entry in use.
+  private func clear(
+    _ shard: CacheShard, around local: Int, units: Int, _ rest: inout Int
+  ) -> Int? {
+    var start = local
+    if start > 0 && !isUsed(shard, start - 1) { start -= freeUnits(shard, endingAt: start) }
+    var end = nextUnit(shard, from: local, used: true)
+    while end - start < units {
+      guard rest > 0, end + 2 <= shard.unitCount else { return nil }
+      let neighbour = shard.offset(end)
+      // Any bytes may lie here: an entry is what the index names.
+      guard state(neighbour) == EntryLayout.live, mark(neighbour) == 0,
+        geometry.shard(hash: entryHash(neighbour)) == shard, unlink(shard, neighbour)
+      else { return nil }
+      rest -= 1
+      count(.evictions)
+      guard !isUsed(shard, end) else { return nil }
+      end = nextUnit(shard, from: end, used: true)
     }
-    return local + 1
-  }
-
-  /// Takes a held entry out of the index, for instance because its file has changed. False when
-  /// another process held the shard, or the entry had left the index already.
-  @discardableResult
-  package func drop(_ hit: CacheHit) -> Bool {
-    let shard = geometry.shard(hash: entryHash(hit.offset))
-    guard lock(shard) else { return false }
-    defer { unlock(shard) }
-    guard unlink(shard, hit.offset) else { return false }
-    count(.drops)
-    return true
+    return start
   }
 }

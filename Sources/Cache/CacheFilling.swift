@@ -2,27 +2,30 @@
 
 import Platform
 
+/// What a process knows of a fill of its own.
+struct FillProgress {
+  /// Bytes the body will have, nil when that is not known yet.
+  var byteCount: Int?
+  /// Extents whose bytes are in `checksum`.
+  var summed = 0
+  var checksum: UInt32 = 0
+}
+
 extension CacheStore {
   /// Reserves room for an entry and writes everything but its body. nil when it may not be stored
   /// now: too large, no room after a bounded search, 32 fills open, or the shard busy; then serve
-  /// without storing. The body's bytes are written through `write`, or straight into the ranges of
-  /// `extent(fill.hit, …)`; nobody reads them before `publish`.
+  /// without storing. The body's bytes are written in order through `room` or `write`; nobody reads
+  /// them before `publish`.
   ///
-  /// - Parameters:
-  ///   - key: at most 16 KiB.
-  ///   - hash: of the key.
-  ///   - head: at most 32 KiB.
-  ///   - bodyByteCount: at most `objectBytesMax`.
-  ///   - validated: the first value of the moving word.
-  package func beginFill(
-    key: RawSpan, hash: UInt64, facts: EntryFacts, head: RawSpan, bodyByteCount: Int,
-    validated: UInt64
-  ) -> CacheFill? {
-    precondition(facts.kind != .alias, "aliases are inserted, not filled")
-    guard let processSlot, bodyByteCount >= 0, bodyByteCount <= objectBytesMax,
-      key.byteCount <= ArenaLayout.keyBytesMax, head.byteCount <= ArenaLayout.headBytesMax
+  /// - Parameter bodyByteCount: at most `objectBytesMax`; nil when it is not known yet.
+  package func beginFill(_ head: borrowing CacheEntryHead, bodyByteCount: Int?) -> CacheFill? {
+    precondition(head.facts.kind != .alias, "aliases are inserted, not filled")
+    let keys = head.key.byteCount + head.selector.byteCount
+    guard let processSlot, bodyByteCount ?? 0 >= 0, bodyByteCount ?? 0 <= objectBytesMax,
+      keys <= ArenaLayout.keyBytesMax, head.head.byteCount <= ArenaLayout.headBytesMax,
+      head.labels.byteCount <= ArenaLayout.labelBytesMax
     else {
-      count(.refusedFull)
+      count(.refusedLarge)
       return nil
     }
     let records = CacheGeometry.slotOffset(processSlot) + SlotLayout.fills
@@ -30,48 +33,80 @@ extension CacheStore {
       count(.refusedBusy)
       return nil
     }
-    let shard = geometry.shard(hash: hash)
+    let shard = geometry.shard(hash: head.hash)
     guard lock(shard) else { return nil }
     defer { unlock(shard) }
-    let fixed = EntryLayout.byteTotal + key.byteCount + head.byteCount
-    guard let entry = allocate(shard, fixed: fixed, body: bodyByteCount) else {
+    let fixed = EntryLayout.byteTotal + keys + head.labels.byteCount + head.head.byteCount
+    guard let local = allocateEntry(shard, fixed: fixed, body: bodyByteCount) else {
       count(.refusedFull)
       return nil
     }
-    writeHeader(
-      entry, key: key, hash: hash, facts: facts, head: head, bodyByteCount: bodyByteCount,
-      validated: validated)
+    let entry = shard.offset(local.unit)
+    writeHeader(entry, head, bodyByteCount: local.hasBody ? bodyByteCount ?? 0 : 0)
     region.store(fillOwner(processSlot, record), at: entry + EntryLayout.link)
-    region.store(EntryLayout.filling, at: entry + EntryLayout.state)
+    setState(entry, EntryLayout.filling)
+    interrupt()
     // Last: a record always means a sound header. Whoever dies before leaves a dead owner's mutex,
     // and the rebuild finds the space in no index and no record: free.
     region.storeRelease64(UInt64(entryUnit(entry)), at: records + record * 8)
     fillsOpen |= 1 << UInt32(record)
+    fillProgress[record] = FillProgress(byteCount: bodyByteCount)
     count(.fills)
     return CacheFill(hit: CacheHit(offset: entry), recordIndex: record)
   }
 
-  /// Writes all of a new entry but run length, extent table, state and body.
-  func writeHeader(
-    _ entry: Int, key: RawSpan, hash: UInt64, facts: EntryFacts, head: RawSpan,
-    bodyByteCount: Int, validated: UInt64
-  ) {
-    region.storeRelaxed64(validated, at: entry + EntryLayout.validated)
-    region.storeRelaxed32(0, at: entry + EntryLayout.mark)
-    region.store(hash, at: entry + EntryLayout.hash)
-    region.store(UInt16(key.byteCount), at: entry + EntryLayout.keyCount)
-    region.store(UInt32(head.byteCount), at: entry + EntryLayout.headCount)
-    region.store(UInt32(bodyByteCount), at: entry + EntryLayout.bodyCount)
-    region.store(UInt64(0), at: entry + EntryLayout.bodyChecksum)
-    region.store(facts, at: entry + EntryLayout.facts)
-    region.copyIn(key, at: keyOffset(entry))
-    region.copyIn(head, at: headOffset(entry))
+  /// Room for header, key, labels and head, and with them a body that is known to be small, when
+  /// there is such a run. `steps` bound how long is searched.
+  private func allocateEntry(
+    _ shard: CacheShard, fixed: Int, body: Int?
+  ) -> (unit: Int, hasBody: Bool)? {
+    if let body, body <= ArenaLayout.runBodyBytesMax {
+      let units = unitsNeeded(fixed + body)
+      // What is not small may lie in pieces: that is better than to evict for one piece.
+      let isSmall = units <= ArenaLayout.smallRunUnitsMax
+      if isSmall || freeRun(shard, holding: units) != nil,
+        let local = allocateRun(shard, units: units)
+      {
+        return (local, true)
+      }
+      guard body > ArenaLayout.extentBytesMin else { return nil }
+    }
+    let units = unitsNeeded(fixed)
+    return allocateRun(shard, units: units).map { ($0, body == 0) }
   }
 
-  /// Writes the checksums of a complete entry.
-  func seal(_ entry: Int) {
-    region.store(bodyChecksum(CacheHit(offset: entry)), at: entry + EntryLayout.bodyChecksum)
-    region.store(headChecksum(entry), at: entry + EntryLayout.checksum)
+  /// Writes all of a new entry but state, link and body.
+  func writeHeader(_ entry: Int, _ head: borrowing CacheEntryHead, bodyByteCount: Int) {
+    region.storeRelaxed64(head.validated, at: entry + EntryLayout.validated)
+    region.storeRelaxed64(head.asOf, at: entry + EntryLayout.goodAsOf)
+    // Mark, frequency, queue and state at once.
+    region.store(UInt32(0), at: entry + EntryLayout.mark)
+    region.store(UInt32(0), at: entry + EntryLayout.expiry)
+    region.store(UInt32(0), at: entry + EntryLayout.backLink)
+    region.store(UInt32(0), at: entry + EntryLayout.bodyChecksum)
+    region.store(head.hash, at: entry + EntryLayout.hash)
+    region.store(UInt32(bodyByteCount), at: entry + EntryLayout.bodyCount)
+    region.store(UInt32(0), at: entry + EntryLayout.table)
+    region.store(UInt16(0), at: entry + EntryLayout.extentCount)
+    region.store(UInt16(head.key.byteCount), at: entry + EntryLayout.keyCount)
+    region.store(UInt16(head.selector.byteCount), at: entry + EntryLayout.selectorCount)
+    region.store(UInt16(head.labels.byteCount), at: entry + EntryLayout.labelCount)
+    region.store(UInt16(head.head.byteCount), at: entry + EntryLayout.headCount)
+    region.store(UInt16(0), at: entry + EntryLayout.headCount + 2)
+    region.store(Clock.bootSeconds(), at: entry + EntryLayout.created)
+    region.store(head.facts, at: entry + EntryLayout.facts)
+    var place = keyOffset(entry)
+    for part in 0..<4 {
+      let bytes =
+        switch part {
+        case 0: head.key
+        case 1: head.selector
+        case 2: head.labels
+        default: head.head
+        }
+      region.copyIn(bytes, at: place)
+      place += bytes.byteCount
+    }
   }
 
   func fillOwner(_ processSlot: Int, _ record: Int) -> UInt32 {
@@ -89,115 +124,49 @@ extension CacheStore {
     return nil
   }
 
-  /// Room for an entry, with run length and extent table written. nil when there is none.
-  private func allocate(_ shard: CacheShard, fixed: Int, body: Int) -> Int? {
-    // Enough to pass over what is asked for several times; small objects get a small search.
-    var steps = 256 + unitsNeeded(fixed + body)
-    if body <= ArenaLayout.runBodyBytesMax {
-      let units = unitsNeeded(fixed + body)
-      if let local = allocateRun(shard, units: units, entry: true, steps: &steps) {
-        setShape(shard, local, units: units, extents: [])
-        return shard.offset(local)
-      }
-      guard body > ArenaLayout.extentBytesMin else { return nil }
-      steps = 32
-    }
-    return allocateChain(shard, fixed: fixed, body: body, steps: &steps)
-  }
-
-  private func allocateRun(
-    _ shard: CacheShard, units: Int, entry: Bool, steps: inout Int
-  ) -> Int? {
-    let order = CacheStore.order(units: units)
-    guard makeRoom(shard, order: order, steps: &steps) else { return nil }
-    return allocateRun(shard, units: units, entry: entry)
-  }
-
-  /// A body in pieces: 64 KiB each (128 KiB in large bodies), or what free blocks there are, but
-  /// not so small that one send would need many vectors, or the table would overflow.
-  private func allocateChain(
-    _ shard: CacheShard, fixed: Int, body: Int, steps: inout Int
-  ) -> Int? {
-    let most =
-      body > ArenaLayout.largeBodyBytes
-      ? ArenaLayout.largeExtentBytesMax : ArenaLayout.extentBytesMax
-    let least = max(
-      ArenaLayout.extentBytesMin, min(body / 64, ArenaLayout.extentBytesMax),
-      (body + ArenaLayout.extentsMax - 1) / ArenaLayout.extentsMax)
-    let leastOrder = CacheStore.order(units: unitsNeeded(least))
-    var extents: [(local: Int, bytes: Int)] = []
-    var rest = body
-    while rest > 0 {
-      var wanted = min(rest, most)
-      let wantedOrder = CacheStore.order(units: unitsNeeded(wanted))
-      if freeOrder(shard, atLeast: wantedOrder) == nil {
-        // Not the last piece of its size: a smaller block does as well, if not too small.
-        if let order = freeOrder(shard, atMost: wantedOrder - 1), order >= leastOrder {
-          wanted = min(rest, ArenaLayout.unitBytes << order)
-        } else if !makeRoom(shard, order: min(wantedOrder, leastOrder), steps: &steps) {
-          break
-        } else {
-          continue
-        }
-      }
-      guard let local = allocateRun(shard, units: unitsNeeded(wanted), entry: false) else { break }
-      extents.append((local, wanted))
-      rest -= wanted
-    }
-    let units = unitsNeeded(fixed + extents.count * EntryLayout.extentBytes)
-    if rest == 0, extents.count <= ArenaLayout.extentsMax,
-      let local = allocateRun(shard, units: units, entry: true, steps: &steps)
-    {
-      setShape(shard, local, units: units, extents: extents)
-      return shard.offset(local)
-    }
-    for extent in extents { freeRun(shard, extent.local, units: unitsNeeded(extent.bytes)) }
-    return nil
-  }
-
-  private func setShape(
-    _ shard: CacheShard, _ local: Int, units: Int, extents: [(local: Int, bytes: Int)]
-  ) {
-    let entry = shard.offset(local)
-    region.store(UInt32(units), at: entry + EntryLayout.runUnits)
-    region.store(UInt16(extents.count), at: entry + EntryLayout.extentCount)
-    for (index, extent) in extents.enumerated() {
-      let place = entry + EntryLayout.byteTotal + index * EntryLayout.extentBytes
-      region.store(shard.unit(extent.local), at: place)
-      region.store(UInt32(extent.bytes), at: place + 4)
-    }
-  }
-
-  /// Writes body bytes of a fill, at any offsets in any order.
-  package func write(_ bytes: RawSpan, at bodyOffset: Int, of fill: CacheFill) {
-    var from = 0
-    var start = 0
-    for index in 0..<extentCount(fill.hit) {
-      let range = extent(fill.hit, index)
-      let place = bodyOffset + from - start
-      if place >= 0 && place < range.count && from < bytes.byteCount {
-        let count = min(range.count - place, bytes.byteCount - from)
-        region.copyIn(bytes.extracting(from..<from + count), at: range.offset + place)
-        from += count
-      }
-      start += range.count
-    }
-    precondition(from == bytes.byteCount, "beyond the body's end")
-  }
-
-  /// Makes a filled entry visible, in place of an older one with the same key. False when the shard
-  /// stayed busy; the fill is over in either case.
+  /// Makes a filled entry visible, in place of an older one with the same key and selector. False
+  /// when the shard stayed busy, or when something it depends on was invalidated since the fill's
+  /// `asOf`; the fill is over in either case.
+  ///
+  /// - Parameter bodyByteCount: how long the body has become, when that was not known.
   @discardableResult
-  package func publish(_ fill: CacheFill) -> Bool {
+  package func publish(_ fill: CacheFill, bodyByteCount: Int? = nil) -> Bool {
     let entry = fill.hit.offset
-    seal(entry)
+    let progress = fillProgress[fill.recordIndex]
+    guard let byteCount = progress.byteCount ?? bodyByteCount,
+      byteCount <= self.bodyByteCount(fill.hit)
+    else {
+      abandon(fill)
+      return false
+    }
+    // Without the lock: all but the last extent is as it will be.
+    sumComplete(fill, upTo: extentCount(fill.hit) - 1)
+    if fillProgress[fill.recordIndex].summed == 0 && byteCount == self.bodyByteCount(fill.hit) {
+      sumComplete(fill, upTo: extentCount(fill.hit))
+    }
     let shard = geometry.shard(hash: entryHash(entry))
     guard lock(shard, tries: 64) else {
       giveUp(fill)
       return false
     }
     defer { unlock(shard) }
+    trim(shard, entry, byteCount: byteCount)
+    sumComplete(fill, upTo: extentCount(fill.hit))
+    region.store(
+      fillProgress[fill.recordIndex].checksum, at: entry + EntryLayout.bodyChecksum)
+    region.store(headChecksum(entry), at: entry + EntryLayout.checksum)
+    let good = region.loadRelaxed64(at: entry + EntryLayout.goodAsOf)
+    if good != generation {
+      let stamps = newestStamps(entry)
+      if max(stamps.soft, stamps.hard) >= good {
+        count(.refusedInvalidated)
+        closeRecord(fill)
+        freeEntry(shard, entry)
+        return false
+      }
+    }
     enterIndex(shard, entry)
+    interrupt()
     closeRecord(fill)
     return true
   }
@@ -219,61 +188,12 @@ extension CacheStore {
     let region = region
     let start = entry + EntryLayout.immutable
     let end = bodyRange(ofRun: entry).offset
-    return KeyHash.checksum(region.span(at: start, count: end - start))
-  }
-
-  /// Under the mutex: puts a complete entry into the index.
-  func enterIndex(_ shard: CacheShard, _ entry: Int) {
-    let hash = entryHash(entry)
-    let unit = entryUnit(entry)
-    let word = (hash >> 32) << 32 | UInt64(unit)
-    let bucket = geometry.bucketOffset(hash: hash)
-    let slot = slotForKey(bucket, entry)
-    // Before the index word: a rebuild believes only in live entries.
-    region.store(EntryLayout.live, at: entry + EntryLayout.state)
-    let old = region.loadRelaxed64(at: slot)
-    // One store unlinks the older entry and links the new one; sequentially consistent for the
-    // former (see `lookUp`), and a release of the entry's bytes.
-    region.storeSequential64(word, at: slot)
-    countIn(shard, entry)
-    count(.publishes)
-    if old != 0 {
-      let other = entryOffset(UInt32(truncatingIfNeeded: old))
-      countOut(shard, other)
-      retire(shard, other)
-    }
-  }
-
-  /// Where in its bucket an entry goes: in place of its key's older entry, an empty place, or that
-  /// of an entry that leaves.
-  private func slotForKey(_ bucket: Int, _ entry: Int) -> Int {
-    let tag = entryHash(entry) >> 32
-    let keyRange = keyRange(CacheHit(offset: entry))
-    let region = region
-    let key = region.span(at: keyRange.offset, count: keyRange.count)
-    var empty: Int?
-    var cold: Int?
-    for index in 0..<ShardLayout.slotsPerBucket {
-      let slot = bucket + index * 8
-      let word = region.loadRelaxed64(at: slot)
-      if word == 0 {
-        if empty == nil { empty = slot }
-        continue
-      }
-      let other = entryOffset(UInt32(truncatingIfNeeded: word))
-      if word >> 32 == tag && hasKey(other, key) { return slot }
-      if cold == nil && !isMarked(other) { cold = slot }
-    }
-    if let empty { return empty }
-    count(.evictions)
-    if let cold { return cold }
-    // All were read lately: they lose their marks, and the key chooses.
-    for index in 0..<ShardLayout.slotsPerBucket {
-      let word = region.loadRelaxed64(at: bucket + index * 8)
-      let other = entryOffset(UInt32(truncatingIfNeeded: word))
-      region.storeRelaxed32(0, at: other + EntryLayout.mark)
-    }
-    return bucket + Int(tag & UInt64(ShardLayout.slotsPerBucket - 1)) * 8
+    let sum = KeyHash.checksum(region.span(at: start, count: end - start))
+    let extents = count16(entry, EntryLayout.extentCount)
+    guard extents > 0 else { return sum }
+    return (sum << 7 | sum >> 25)
+      ^ KeyHash.checksum(
+        region.span(at: tableOffset(entry), count: extents * EntryLayout.extentBytes))
   }
 }
 
@@ -314,6 +234,7 @@ extension CacheStore {
       let word = region.loadAcquire64(at: record)
       guard word & SlotLayout.abandoned != 0, isFill(word, in: shard) else { return }
       let entry = fillEntry(word, processSlot, index)
+      interrupt()
       // The record first: dying between the two leaves the space to the rebuild.
       region.storeRelease64(0, at: record)
       if let entry { freeEntry(shard, entry) }

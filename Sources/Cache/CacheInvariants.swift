@@ -3,10 +3,9 @@
 import Platform
 
 extension CacheStore {
-  /// Checks every shard: that the unit map's blocks tile the arena, that free lists hold exactly
-  /// the free blocks, that each used block belongs to exactly one entry that is indexed, retired or
-  /// being filled, that counts agree, that checksums do. Returns what is wrong, in words. Takes
-  /// each mutex for milliseconds.
+  /// Checks every shard: that free runs are listed, merged and as long as they say, that each unit
+  /// in use belongs to exactly one entry that is indexed, retired or being filled, that counts and
+  /// checksums agree. Returns what is wrong, in words. Takes each mutex for milliseconds.
   package func checkInvariants() -> [String] {
     var faults: [String] = []
     for number in 0..<geometry.shardCount {
@@ -23,13 +22,72 @@ extension CacheStore {
 
   private func faultsOfShard(_ shard: CacheShard) -> [String] {
     var faults: [String] = []
-    // What lies where: 0 unknown, 1 free, 2 used by the map, 3 claimed by an entry.
-    var units = [UInt8](repeating: 0, count: shard.unitCount)
-    var freeBlocks: [Int: Int] = [:]
-    tile(shard, &units, &freeBlocks, &faults)
-    checkFreeLists(shard, freeBlocks, &faults)
+    var claims = ArenaClaims(unitCount: shard.unitCount)
+    let free = checkFreeRuns(shard, &claims, &faults)
+    checkIndex(shard, &claims, &faults)
+    checkRetired(shard, &claims, &faults)
+    forEachRecord { processSlot, index, record in
+      let word = region.loadAcquire64(at: record)
+      guard isFill(word, in: shard) else { return }
+      if let entry = fillEntry(word, processSlot, index) {
+        claim(shard, entry, &claims, &faults)
+      } else {
+        faults.append("a fill record names no fill")
+      }
+    }
+    if let lost = claims.firstUnclaimed { faults.append("unit \(lost) is in use, and no entry's") }
+    if free != field(shard, ShardLayout.freeUnits) { faults.append("free units miscounted") }
+    faults += policyFaults(shard)
+    return faults
+  }
+
+  /// Claims all free runs; returns how many units they have.
+  private func checkFreeRuns(
+    _ shard: CacheShard, _ claims: inout ArenaClaims, _ faults: inout [String]
+  ) -> Int {
+    var units = 0
+    var runs = 0
+    var position = nextUnit(shard, from: 0, used: false)
+    while position < shard.unitCount {
+      let end = nextUnit(shard, from: position, used: true)
+      if freeUnits(shard, position) != end - position { faults.append("a free run's length") }
+      if !claims.claim(position, end - position) { faults.append("a free run overlaps") }
+      units += end - position
+      runs += 1
+      position = nextUnit(shard, from: end, used: false)
+    }
+    var listed = 0
+    for number in 0..<FreeClass.count {
+      var name = field(shard, ShardLayout.freeHeads + number * 4)
+      var previous = 0
+      while name != 0 && listed <= runs {
+        listed += 1
+        if isUsed(shard, name - 1) || FreeClass(of: freeUnits(shard, name - 1)).number != number
+          || region.load(at: shard.offset(name - 1) + 4, as: UInt32.self) != UInt32(previous)
+        {
+          faults.append("free list \(number) is wrong")
+          break
+        }
+        previous = name
+        name = Int(region.load(at: shard.offset(name - 1), as: UInt32.self))
+      }
+      let level = region.load(
+        at: shard.start + ShardLayout.freeSubclasses + (number >> 4) * 4, as: UInt32.self)
+      let isListed = level >> UInt32(number & 15) & 1 != 0
+      if isListed != (field(shard, ShardLayout.freeHeads + number * 4) != 0) {
+        faults.append("the bitmap and free list \(number) disagree")
+      }
+    }
+    if listed != runs { faults.append("\(runs) free runs, \(listed) listed") }
+    return units
+  }
+
+  private func checkIndex(
+    _ shard: CacheShard, _ claims: inout ArenaClaims, _ faults: inout [String]
+  ) {
     var entries = 0
-    var aliases = 0
+    var budgeted = [Int](repeating: 0, count: Budget.allCases.count)
+    var spilled = [Int](repeating: 0, count: geometry.bucketCount)
     for place in 0..<geometry.bucketCount * ShardLayout.slotsPerBucket {
       let word = region.loadRelaxed64(at: shard.index + place * 8)
       guard word != 0 else { continue }
@@ -39,87 +97,34 @@ extension CacheStore {
         faults.append("an index word names no entry")
         continue
       }
-      if isAlias(entry) { aliases += 1 }
+      if let budget = Budget(kind(entry)) { budgeted[budget.rawValue] += 1 }
       if state(entry) != EntryLayout.live { faults.append("an indexed entry is not live") }
-      if indexSlot(entry) == nil { faults.append("an entry is in a wrong bucket") }
+      if let found = indexSlot(entry) {
+        if found.isSpilled { spilled[geometry.homeBucket(hash: entryHash(entry))] += 1 }
+      } else {
+        faults.append("an entry is in a wrong bucket")
+      }
       if !isSealed(entry) { faults.append("an entry's checksum is wrong") }
       if !verifyBody(CacheHit(offset: entry)) { faults.append("a body's checksum is wrong") }
-      claim(shard, entry, &units, &faults)
+      claim(shard, entry, &claims, &faults)
     }
-    checkRetired(shard, &units, &faults)
-    forEachRecord { processSlot, index, record in
-      let word = region.loadAcquire64(at: record)
-      guard isFill(word, in: shard) else { return }
-      if let entry = fillEntry(word, processSlot, index) {
-        claim(shard, entry, &units, &faults)
-      } else {
-        faults.append("a fill record names no fill")
-      }
-    }
-    if units.contains(2) { faults.append("space is lost: used, and no entry's") }
-    let free = units.count { $0 == 1 }
-    if free != field(shard, ShardLayout.freeUnits) { faults.append("free units miscounted") }
     if entries != field(shard, ShardLayout.entries) { faults.append("entries miscounted") }
-    if aliases != field(shard, ShardLayout.aliases) { faults.append("aliases miscounted") }
-    if aliases > geometry.aliasesMax { faults.append("too many aliases") }
-    return faults
-  }
-
-  private func tile(
-    _ shard: CacheShard, _ units: inout [UInt8], _ freeBlocks: inout [Int: Int],
-    _ faults: inout [String]
-  ) {
-    var position = 0
-    while position < shard.unitCount {
-      let tag = tag(shard, position)
-      let order = Int(tag & UnitTag.orderMask)
-      let end = position + 1 << order
-      guard tag & UnitTag.classMask != 0, order <= ArenaLayout.orderMax, end <= shard.unitCount,
-        position & (1 << order - 1) == 0
-      else {
-        faults.append("no block starts at unit \(position)")
-        return
+    for budget in Budget.allCases {
+      if budgeted[budget.rawValue] != field(shard, ShardLayout.budgeted + budget.rawValue * 4) {
+        faults.append("\(budget) miscounted")
       }
-      if region.zeroCount(at: shard.map + position + 1, count: end - position - 1)
-        != end - position - 1
-      {
-        faults.append("a block has a tag inside")
-      }
-      let isFree = tag & UnitTag.classMask == UnitTag.free
-      if isFree { freeBlocks[position] = order }
-      for unit in position..<end { units[unit] = isFree ? 1 : 2 }
-      position = end
+      if budgeted[budget.rawValue] > geometry.budgetMax { faults.append("too many \(budget)") }
     }
-  }
-
-  private func checkFreeLists(
-    _ shard: CacheShard, _ freeBlocks: [Int: Int], _ faults: inout [String]
-  ) {
-    var listed = 0
-    for order in 0..<ArenaLayout.orderCount {
-      var name = field(shard, ShardLayout.freeHeads + order * 4)
-      var previous = 0
-      while name != 0 {
-        listed += 1
-        guard freeBlocks[name - 1] == order, listed <= freeBlocks.count,
-          region.load(at: shard.offset(name - 1) + 4, as: UInt32.self) == UInt32(previous)
-        else {
-          faults.append("a free list is wrong")
-          return
-        }
-        let buddy = name - 1 ^ 1 << order
-        if order < ArenaLayout.orderMax && freeBlocks[buddy] == order {
-          faults.append("two free buddies were not merged")
-        }
-        previous = name
-        name = Int(region.load(at: shard.offset(name - 1), as: UInt32.self))
+    for (bucket, count) in spilled.enumerated() {
+      let noted = region.load(at: shard.start + geometry.spillOffset + bucket, as: UInt8.self)
+      if noted != 255 && Int(noted) != count {
+        faults.append("bucket \(bucket) spilled \(count), not \(noted)")
       }
     }
-    if listed != freeBlocks.count { faults.append("a free block is in no list") }
   }
 
   private func checkRetired(
-    _ shard: CacheShard, _ units: inout [UInt8], _ faults: inout [String]
+    _ shard: CacheShard, _ claims: inout ArenaClaims, _ faults: inout [String]
   ) {
     var name = field(shard, ShardLayout.retiredHead)
     var last = 0
@@ -128,7 +133,7 @@ extension CacheStore {
       let entry = shard.offset(name - 1)
       retired += 1
       if state(entry) != EntryLayout.retired { faults.append("a retired entry is not so") }
-      claim(shard, entry, &units, &faults)
+      claim(shard, entry, &claims, &faults)
       last = name
       name = Int(region.load(at: entry + EntryLayout.link, as: UInt32.self))
     }
@@ -140,22 +145,32 @@ extension CacheStore {
   }
 
   private func claim(
-    _ shard: CacheShard, _ entry: Int, _ units: inout [UInt8], _ faults: inout [String]
+    _ shard: CacheShard, _ entry: Int, _ claims: inout ArenaClaims, _ faults: inout [String]
   ) {
-    var runs = [(shard.local(entryUnit(entry)), runUnits(entry))]
-    let extents = Int(region.load(at: entry + EntryLayout.extentCount, as: UInt16.self))
-    for index in 0..<extents {
-      let range = extent(CacheHit(offset: entry), index)
-      runs.append((shard.local(entryUnit(range.offset)), unitsNeeded(range.count)))
-    }
-    for (local, count) in runs {
-      for unit in local..<local + count {
-        if units[unit] != 2 {
-          faults.append(units[unit] == 1 ? "an entry lies in free space" : "two entries overlap")
-          return
-        }
-        units[unit] = 3
+    for run in runs(shard, entry) {
+      if nextUnit(shard, from: run.local, used: false) < run.local + run.units {
+        faults.append("an entry lies in free space")
       }
+      if !claims.claim(run.local, run.units) { faults.append("two entries overlap") }
     }
   }
+}
+
+/// Who has which unit.
+private struct ArenaClaims {
+  private var taken: [Bool]
+
+  init(unitCount: Int) { taken = [Bool](repeating: false, count: unitCount) }
+
+  /// False when any of it is taken.
+  mutating func claim(_ local: Int, _ units: Int) -> Bool {
+    var isFree = true
+    for unit in local..<local + units {
+      if taken[unit] { isFree = false }
+      taken[unit] = true
+    }
+    return isFree
+  }
+
+  var firstUnclaimed: Int? { taken.firstIndex(of: false) }
 }

@@ -1,9 +1,10 @@
 // The segment's layout: every offset in one place.
 //
-// A segment is a header page, 256 process slots, and shards. A shard is a header (mutex, counts,
-// allocator heads), an index of 64-byte buckets, a ring of aliases, one byte per unit of the arena
-// (the unit map), and the arena, in which entries lie. All places are offsets from the segment's
-// start; an entry is named by its unit, its offset divided by 128.
+// A segment is a header page, 256 process slots, a table of invalidation stamps, and shards. A
+// shard is a header (mutex, counts, allocator heads), an index of 64-byte buckets, a byte per
+// bucket that counts what spilled over, two rings of small entries, a memory of what has left, a
+// bit per unit of the arena, and the arena, in which entries lie. All places are offsets from
+// the segment's start; an entry is named by its unit, its offset divided by 64.
 
 /// Offsets in the header page. What is below `checksummedBytes` never changes after creation.
 @usableFromInline
@@ -16,8 +17,16 @@ enum HeaderLayout {
   static let seed1 = 32
   static let checksummedBytes = 40
   static let checksum = 40
-  /// The routing epoch, on a cache line of its own: read on each hit, written by reloads.
+  /// The stamp that every entry has: "everything". Here in all layouts, as is `generation`, so
+  /// that a segment of another layout that still has users can be told of an invalidation too.
+  static let everything = 64
+  /// The routing epoch and the generation share a cache line of their own: read on each hit,
+  /// written by reloads and invalidations.
   @usableFromInline static let epoch = 128
+  @usableFromInline static let generation = 136
+  /// The generation when the segment was last taken over: what an older process stored is trusted
+  /// only after its checksums were looked at.
+  static let takenOverAt = 144
   /// One more than the highest process slot ever attached: bounds the scan for readers.
   static let slotsUsed = 192
   /// Counters of what happens before a process is attached.
@@ -27,7 +36,7 @@ enum HeaderLayout {
   /// "Ring3\0\0\1" as a little-endian word.
   static let magicValue: UInt64 = 0x0100_0033_676e_6952
   /// Raised with every change of any layout in this file or of `EntryFacts`.
-  static let versionValue: UInt32 = 1
+  static let versionValue: UInt32 = 2
 }
 
 /// Offsets in a process slot. Only the slot's owner writes it while it lives, except that lock
@@ -45,226 +54,176 @@ enum SlotLayout {
   static let startTime = 136
   static let pinnedBytes = 144
   static let counters = 192
-  static let fills = 384
-  static let pins = 640
-  static let byteTotal = 1152
-
+  static let counterCount = 32
+  static let fills = counters + counterCount * 8
   static let fillCount = 32
+  static let pins = fills + fillCount * 8
   static let pinCount = 64
+  static let byteTotal = pins + pinCount * 8
+
   @usableFromInline static let slotCount = 256
   /// In a fill record, beside the unit: its filler gave up or is dead, whoever locks may free it.
   static let abandoned: UInt64 = 1 << 63
+}
+
+/// A stamp: the generation of the latest invalidation of what hashes to it. See CacheStamps.
+enum StampLayout {
+  /// What is older must be looked at again before it is used.
+  static let soft = 0
+  /// What is older is gone.
+  static let hard = 8
+  static let byteTotal = 16
 }
 
 /// Offsets in a shard's header.
 @usableFromInline
 enum ShardLayout {
   static let mutex = 0
-  static let hand = 64
-  static let entries = 68
-  static let aliases = 72
-  static let retiredCount = 76
-  static let retiredHead = 80
-  static let retiredTail = 84
-  static let freeUnits = 88
-  /// The oldest place of the alias ring.
-  static let aliasCursor = 92
-  static let fieldsEnd = 96
+  static let entries = 64
+  /// By `Budget`: small entries of a kind that has a ring.
+  static let budgeted = 68
+  /// By `Budget`: the oldest place of the ring.
+  static let cursors = 76
+  static let retiredCount = 84
+  static let retiredHead = 88
+  static let retiredTail = 92
+  static let freeUnits = 96
+  /// The policy's clock, and of each queue its first entry's expiry, its first and its last entry:
+  /// see CachePolicy.
+  static let clock = 100
+  static let queueExpiries = 128
+  static let queueHeads = queueExpiries + QueueNumber.count * 4
+  static let queueTails = queueHeads + QueueNumber.count * 4
+  static let fieldsEnd = queueTails + QueueNumber.count * 4
   /// Not zero: some fill record of this shard is marked abandoned. Written without the lock.
-  static let abandonedFills = 128
-  /// A free-list head for each order: local unit + 1.
-  static let freeHeads = 192
-  @usableFromInline static let index = 256
+  static let abandonedFills = 384
+  /// How often somebody found the shard locked. Written without the lock.
+  static let contention = 388
+  /// First-level bitmap, second-level bitmaps, then a list head for each class: local unit + 1.
+  static let freeClasses = 448
+  static let freeSubclasses = 452
+  static let freeHeads = freeSubclasses + FreeClass.levelCount * 4
+  @usableFromInline static let index = (freeHeads + FreeClass.count * 4 + 63) & ~63
 
   @usableFromInline static let bucketBytes = 64
   @usableFromInline static let slotsPerBucket = 8
+  /// A key's home bucket and the next ones, into which it may spill over: 64 places.
+  @usableFromInline static let bucketsPerGroup = 8
 }
 
-/// Offsets in an entry. From `immutable` to the end of the head nothing changes after publishing,
-/// and the checksum covers it.
+/// Kinds of small entries that have a budget of their own; `rawValue` is the place of its ring.
+enum Budget: Int, CaseIterable {
+  case aliases, negatives
+
+  init?(_ kind: EntryKind) {
+    switch kind {
+    case .content: return nil
+    case .alias: self = .aliases
+    case .negative: self = .negatives
+    }
+  }
+}
+
+/// Offsets in an entry. The moving part comes first. From `immutable` to the end of the head
+/// nothing changes after publishing, and the checksum covers it and the extent table.
+///
+/// Behind the header follow key, selector, labels, head and (without extents) the body.
 @usableFromInline
 enum EntryLayout {
   @usableFromInline static let validated = 0
-  @usableFromInline static let mark = 8
-  static let state = 12
-  /// Retired: the next retired entry's local unit + 1. Filling: who fills it.
-  static let link = 16
-  static let checksum = 20
-  static let immutable = 24
-  static let hash = 24
-  @usableFromInline static let keyCount = 32
-  @usableFromInline static let extentCount = 34
-  @usableFromInline static let headCount = 36
-  @usableFromInline static let bodyCount = 40
-  static let runUnits = 44
-  static let bodyChecksum = 48
-  @usableFromInline static let facts = 56
-  /// Where the extent table starts; key, head and (without extents) body follow.
-  @usableFromInline static let byteTotal = 136
-  /// Per extent: unit, bytes.
+  /// The generation as of which the entry is known to be good: see CacheStamps.
+  @usableFromInline static let goodAsOf = 8
+  /// A byte: uses since the policy last looked. All that a hit writes.
+  @usableFromInline static let mark = 16
+  /// Bytes: uses remembered, the number of the queue, the state.
+  static let frequency = 17
+  static let queue = 18
+  static let state = 19
+  /// The policy's time at which it may leave.
+  static let expiry = 20
+  /// Live: the next and previous entry of its queue, local unit + 1. Retired: the next retired
+  /// entry. Filling: who fills it, and units of the extent table.
+  static let link = 24
+  static let backLink = 28
+  static let checksum = 32
+  static let bodyChecksum = 36
+  @usableFromInline static let hash = 40
+  @usableFromInline static let bodyCount = 48
+  /// The unit of the extent table, 0 when the body lies in the entry's own run.
+  @usableFromInline static let table = 52
+  @usableFromInline static let extentCount = 56
+  @usableFromInline static let keyCount = 58
+  @usableFromInline static let selectorCount = 60
+  @usableFromInline static let labelCount = 62
+  @usableFromInline static let headCount = 64
+  /// When it was made: seconds of CLOCK_BOOTTIME.
+  static let created = 68
+  @usableFromInline static let facts = 72
+  @usableFromInline static let byteTotal = 120
+  /// Where that part of the header starts.
+  static let immutable = 40
+  /// Per extent, in the table: unit, bytes.
   @usableFromInline static let extentBytes = 8
 
-  static let filling: UInt32 = 0x6c6c_6966
-  static let live: UInt32 = 0x6576_696c
-  static let retired: UInt32 = 0x6572_6974
+  static let filling: UInt8 = 0xf1
+  static let live: UInt8 = 0x11
+  static let retired: UInt8 = 0x4e
 }
 
 /// Sizes of what is allocated.
 @usableFromInline
 enum ArenaLayout {
-  @usableFromInline static let unitShift = 7
+  @usableFromInline static let unitShift = 6
   static let unitBytes = 1 << unitShift
-  /// The largest block: 128 KiB, so that header, key, head and a body of 64 KiB fit in one run.
-  static let orderMax = 10
-  static let orderCount = orderMax + 1
-  /// Bodies up to this lie in the entry's own run.
+  /// Bodies up to this lie in the entry's own run, if there is room in one piece.
   static let runBodyBytesMax = 64 << 10
-  static let extentBytesMax = 64 << 10
-  static let extentBytesMin = 4 << 10
-  /// In bodies beyond this, extents are as large as blocks get.
-  static let largeBodyBytes = 4 << 20
-  static let largeExtentBytesMax = 128 << 10
+  /// Runs up to this (with a body of 4 KiB) are made room for in one piece.
+  static let smallRunUnitsMax = 80
+  /// Extents: as large as this, and never tiny.
+  static let extentBytesMax = 128 << 10
+  static let extentBytesMin = 1 << 10
   static let objectBytesMax = 64 << 20
   /// One less than IOV_MAX, for the head.
   static let extentsMax = 1020
-  static let aliasBytesMax = 1024
+  static let smallEntryBytesMax = 1024
   static let keyBytesMax = 16 << 10
   static let headBytesMax = 32 << 10
+  static let labelBytesMax = 4 << 10
+  static let runBytesMax =
+    EntryLayout.byteTotal + keyBytesMax + labelBytesMax + headBytesMax + runBodyBytesMax
+  /// Variants under one key.
+  static let variantsMax = 32
 }
 
-/// The unit map: what starts at a unit. 0 is the inside of a block.
-enum UnitTag {
-  static let free: UInt8 = 0x40
-  static let entry: UInt8 = 0x80
-  /// More of an entry's run, or an extent.
-  static let more: UInt8 = 0xc0
-  static let classMask: UInt8 = 0xc0
-  static let orderMask: UInt8 = 0x0f
-  /// Only during a rebuild: the inside of what is in use.
-  static let inside: UInt8 = 0x01
-}
+/// A class of free runs by size: 16 steps for each power of two (two-level segregated fit, Masmano
+/// et al. 2004, https://doi.org/10.1109/EMRTS.2004.1311009).
+struct FreeClass: Equatable {
+  static let levelCount = 24
+  static let count = levelCount * 16
 
-/// What follows from a segment's size and shard count.
-@usableFromInline
-struct CacheGeometry: Equatable, Sendable {
-  let byteCount: Int
-  let shardCount: Int
-  @usableFromInline let shardBits: UInt64
-  @usableFromInline let shardMask: UInt64
-  @usableFromInline let bucketMask: UInt64
-  @usableFromInline let shardsOffset: Int
-  @usableFromInline let shardStride: Int
-  /// Relative to the shard's start.
-  let ringOffset: Int
-  let mapOffset: Int
-  let arenaOffset: Int
-  let bucketCount: Int
-  let aliasesMax: Int
-  /// Units of one shard's arena.
-  let unitCount: Int
-
-  static let byteCountMin = 8 << 20
-  static let byteCountMax = 256 << 30
-  static let shardCountMax = 64
-
-  /// `byteCount`: a multiple of 4096 within the limits above; `shardCount`: a power of two that
-  /// `shardCount(byteCount:objectBytesMax:)` may give.
-  init?(byteCount: Int, shardCount: Int) {
-    guard byteCount & 4095 == 0,
-      (CacheGeometry.byteCountMin...CacheGeometry.byteCountMax).contains(byteCount),
-      (1...CacheGeometry.shardCountMax).contains(shardCount), shardCount & (shardCount - 1) == 0
-    else { return nil }
-    self.byteCount = byteCount
-    self.shardCount = shardCount
-    shardBits = UInt64(shardCount.trailingZeroBitCount)
-    shardMask = UInt64(shardCount - 1)
-    shardsOffset = HeaderLayout.byteTotal + SlotLayout.slotCount * SlotLayout.byteTotal
-    shardStride = (byteCount - shardsOffset) / shardCount & ~4095
-    guard shardStride >= 2 << 20 else { return nil }
-    // A slot for about each 512 bytes: entries are seldom smaller, so buckets are half full.
-    var buckets = 1
-    while buckets * 4096 < shardStride { buckets *= 2 }
-    bucketCount = buckets
-    bucketMask = UInt64(buckets - 1)
-    // At most 1/32 of the index, and of the arena when each alias has its largest size.
-    aliasesMax = min(
-      buckets * ShardLayout.slotsPerBucket / 32,
-      shardStride / 32 / ArenaLayout.aliasBytesMax)
-    ringOffset = ShardLayout.index + buckets * ShardLayout.bucketBytes
-    mapOffset = ringOffset + (aliasesMax * 4 + 63 & ~63)
-    let most = (shardStride - mapOffset) / (ArenaLayout.unitBytes + 1)
-    arenaOffset = (mapOffset + most + 4095) & ~4095
-    unitCount = (shardStride - arenaOffset) / ArenaLayout.unitBytes
-    precondition(
-      shardsOffset & 4095 == 0 && mapOffset + unitCount <= arenaOffset
-        && arenaOffset + unitCount * ArenaLayout.unitBytes <= shardStride)
-  }
-
-  /// As many shards as allow an object of `objectBytesMax` to be a quarter of one, at most 64.
-  static func shardCount(byteCount: Int, objectBytesMax: Int) -> Int {
-    // A fifth more than the quarter needs, for what a shard holds beside its arena.
-    let least = max(4 << 20, objectBytesMax * 5)
-    var count = 1
-    while count < shardCountMax && byteCount / (count * 2) >= least { count *= 2 }
-    return count
-  }
-
-  /// The largest object a shard takes: a quarter of its arena, and at most 64 MiB.
-  var objectBytesMax: Int {
-    min(unitCount * ArenaLayout.unitBytes / 4, ArenaLayout.objectBytesMax)
-  }
-
-  func shard(_ number: Int) -> CacheShard {
-    let start = shardsOffset + number * shardStride
-    return CacheShard(
-      number: number, start: start, index: start + ShardLayout.index, ring: start + ringOffset,
-      map: start + mapOffset, arena: start + arenaOffset,
-      firstUnit: UInt32((start + arenaOffset) >> ArenaLayout.unitShift), unitCount: unitCount)
-  }
-
-  func shard(hash: UInt64) -> CacheShard { shard(Int(hash & shardMask)) }
-
-  /// The shard in whose arena a unit lies, nil for a unit in no arena.
-  func shard(unit: UInt64) -> CacheShard? {
-    guard unit < UInt64(byteCount >> ArenaLayout.unitShift) else { return nil }
-    let offset = Int(unit) << ArenaLayout.unitShift
-    guard offset >= shardsOffset, (offset - shardsOffset) / shardStride < shardCount else {
-      return nil
-    }
-    let shard = shard((offset - shardsOffset) / shardStride)
-    return shard.contains(UInt32(unit)) ? shard : nil
-  }
-
-  @inlinable @inline(__always)
-  func bucketOffset(hash: UInt64) -> Int {
-    shardsOffset &+ Int(truncatingIfNeeded: hash & shardMask) &* shardStride &+ ShardLayout.index
-      &+ Int(truncatingIfNeeded: (hash &>> shardBits) & bucketMask) &* ShardLayout.bucketBytes
-  }
-
-  static func slotOffset(_ processSlot: Int) -> Int {
-    precondition((0..<SlotLayout.slotCount).contains(processSlot), "no such process slot")
-    return HeaderLayout.byteTotal + processSlot * SlotLayout.byteTotal
-  }
-}
-
-/// One shard's places, as offsets in the segment.
-struct CacheShard: Equatable, Sendable {
+  /// The number in order of size.
   let number: Int
-  let start: Int
-  let index: Int
-  let ring: Int
-  let map: Int
-  let arena: Int
-  let firstUnit: UInt32
-  let unitCount: Int
 
-  func contains(_ unit: UInt32) -> Bool {
-    unit >= firstUnit && Int(unit - firstUnit) < unitCount
+  /// The class that a free run of this many units is listed in.
+  init(of units: Int) {
+    if units < 16 {
+      number = units
+    } else {
+      let log = Int.bitWidth - 1 - units.leadingZeroBitCount
+      number = (log - 3) << 4 | (units >> (log - 4)) & 15
+    }
   }
-  /// A unit counted from the arena's start; block alignment is relative to that.
-  func local(_ unit: UInt32) -> Int { Int(unit) - Int(firstUnit) }
-  func unit(_ local: Int) -> UInt32 { firstUnit + UInt32(local) }
-  func offset(_ local: Int) -> Int { arena + local << ArenaLayout.unitShift }
+
+  /// The least class all of whose runs hold this many units.
+  init(holding units: Int) {
+    let log = Int.bitWidth - 1 - units.leadingZeroBitCount
+    self.init(of: units < 16 ? units : units + 1 << (log - 4) - 1)
+  }
+
+  init(number: Int) { self.number = number }
+
+  var level: Int { number >> 4 }
+  var step: Int { number & 15 }
 }
 
 @inlinable @inline(__always)

@@ -10,8 +10,9 @@ extension CacheStore {
     KeyHash.hash(key, seed0: seed0, seed1: seed1)
   }
 
-  /// Finds an entry by its whole key and holds it until `release`, `follow` or the next `lookUp`.
-  /// An alias is returned as it is: its `facts.kind` says so, `follow` goes on.
+  /// Finds an entry by its whole key, any of its variants, and holds it until `release`, `follow`
+  /// or the next look-up. An alias is returned as it is: its `facts.kind` says so, `follow` goes
+  /// on.
   ///
   /// The protocol (DESIGN 4.2): publish the entry's unit in this process's hazard word, then read
   /// the index word again. Both are sequentially consistent, as are the writers' unlinking store
@@ -20,7 +21,29 @@ extension CacheStore {
   /// the memory. x86 lets a load pass an earlier store: without the fence both could miss.
   @inlinable
   package func lookUp(_ key: RawSpan, hash: UInt64) -> CacheHit? {
-    let bucket = geometry.bucketOffset(hash: hash)
+    if let hit = probe(geometry.bucketOffset(hash: hash), key, hash) { return hit }
+    return lookUpSpilled(key, RawSpan?.none, hash)
+  }
+
+  /// Finds the variant with this selector.
+  @inlinable
+  package func lookUp(_ key: RawSpan, selector: RawSpan, hash: UInt64) -> CacheHit? {
+    if let hit = probe(geometry.bucketOffset(hash: hash), key, selector, hash) { return hit }
+    return lookUpSpilled(key, selector, hash)
+  }
+
+  /// One bucket.
+  @inlinable @inline(__always)
+  func probe(_ bucket: Int, _ key: RawSpan, _ hash: UInt64) -> CacheHit? {
+    probe(bucket, hash) { hasKey($0, key) }
+  }
+  @inlinable
+  func probe(_ bucket: Int, _ key: RawSpan, _ selector: RawSpan, _ hash: UInt64) -> CacheHit? {
+    probe(bucket, hash) { hasKey($0, key) && hasSelector($0, selector) }
+  }
+
+  @inlinable @inline(__always)
+  func probe(_ bucket: Int, _ hash: UInt64, matches: (Int) -> Bool) -> CacheHit? {
     var slot = bucket
     let end = bucket &+ ShardLayout.bucketBytes
     while slot != end {
@@ -33,11 +56,8 @@ extension CacheStore {
         let again = region.loadSequential64(at: slot)
         if again == word {
           let entry = entryOffset(unit)
-          if hasKey(entry, key) {
-            // Written only when it changes, so that the line stays shared between cores.
-            if region.loadRelaxed32(at: entry &+ EntryLayout.mark) == 0 {
-              region.storeRelaxed32(1, at: entry &+ EntryLayout.mark)
-            }
+          if matches(entry) {
+            noteUse(entry)
             return CacheHit(offset: entry)
           }
           break
@@ -46,6 +66,28 @@ extension CacheStore {
         tries &+= 1
       }
       slot &+= 8
+    }
+    return nil
+  }
+
+  /// The access mark: a small count since the eviction last looked. Written only while it changes,
+  /// so that the line stays shared between cores. Relaxed: a lost step does no harm.
+  @inlinable @inline(__always)
+  func noteUse(_ entry: Int) {
+    let mark = region.loadRelaxed8(at: entry &+ EntryLayout.mark)
+    if mark < EntryMark.most { region.storeRelaxed8(mark &+ 1, at: entry &+ EntryLayout.mark) }
+  }
+
+  /// What the home bucket could not take is in one of the next buckets.
+  @usableFromInline
+  func lookUpSpilled(_ key: RawSpan, _ selector: RawSpan?, _ hash: UInt64) -> CacheHit? {
+    if region.load(at: geometry.spillPlace(hash: hash), as: UInt8.self) != 0 {
+      for step in 1..<ShardLayout.bucketsPerGroup {
+        let bucket = geometry.bucketOffset(hash: hash, step: step)
+        let hit =
+          if let selector { probe(bucket, key, selector, hash) } else { probe(bucket, key, hash) }
+        if let hit { return hit }
+      }
     }
     release()
     return nil
@@ -62,7 +104,7 @@ extension CacheStore {
   package func follow(_ alias: CacheHit) -> CacheHit? {
     let body = bodyRange(ofRun: alias.offset)
     guard facts(alias).kind == .alias, extentCount(alias) == 1,
-      body.count >= 8, body.count <= ArenaLayout.aliasBytesMax
+      body.count >= 8, body.count <= ArenaLayout.smallEntryBytesMax
     else {
       release()
       return nil
@@ -86,28 +128,48 @@ extension CacheStore {
       && region.equal(at: keyOffset(entry), to: key)
   }
 
+  @inlinable
+  func hasSelector(_ entry: Int, _ selector: RawSpan) -> Bool {
+    let range = selectorRange(CacheHit(offset: entry))
+    return range.count == selector.byteCount && region.equal(at: range.offset, to: selector)
+  }
+
   @inlinable @inline(__always)
-  func keyOffset(_ entry: Int) -> Int {
-    entry &+ EntryLayout.byteTotal
-      &+ Int(region.load(at: entry &+ EntryLayout.extentCount, as: UInt16.self))
-      &* EntryLayout.extentBytes
+  func keyOffset(_ entry: Int) -> Int { entry &+ EntryLayout.byteTotal }
+
+  @inlinable @inline(__always)
+  func count16(_ entry: Int, _ field: Int) -> Int {
+    Int(region.load(at: entry &+ field, as: UInt16.self))
   }
 
   @inlinable @inline(__always)
   func headOffset(_ entry: Int) -> Int {
-    keyOffset(entry) &+ Int(region.load(at: entry &+ EntryLayout.keyCount, as: UInt16.self))
+    keyOffset(entry) &+ count16(entry, EntryLayout.keyCount)
+      &+ count16(entry, EntryLayout.selectorCount) &+ count16(entry, EntryLayout.labelCount)
   }
 
+  /// Where the body is when it lies in the entry's run.
   @inlinable
   func bodyRange(ofRun entry: Int) -> RegionRange {
-    let head = Int(region.load(at: entry &+ EntryLayout.headCount, as: UInt32.self))
-    return RegionRange(
-      offset: headOffset(entry) &+ head,
+    RegionRange(
+      offset: headOffset(entry) &+ count16(entry, EntryLayout.headCount),
       count: Int(region.load(at: entry &+ EntryLayout.bodyCount, as: UInt32.self)))
+  }
+
+  /// Where the extent table is, 0 without one.
+  @inlinable @inline(__always)
+  func tableOffset(_ entry: Int) -> Int {
+    entryOffset(region.load(at: entry &+ EntryLayout.table, as: UInt32.self))
   }
 }
 
-/// What a held entry says. All of it is immutable but `validated`.
+/// The access mark's range.
+@usableFromInline
+enum EntryMark {
+  @usableFromInline static let most: UInt8 = 3
+}
+
+/// What a held entry says. All of it is immutable but `validated` and the generation.
 extension CacheStore {
   @inlinable
   package func facts(_ hit: CacheHit) -> EntryFacts {
@@ -115,9 +177,21 @@ extension CacheStore {
   }
 
   package func keyRange(_ hit: CacheHit) -> RegionRange {
+    RegionRange(offset: keyOffset(hit.offset), count: count16(hit.offset, EntryLayout.keyCount))
+  }
+
+  @inlinable
+  package func selectorRange(_ hit: CacheHit) -> RegionRange {
     RegionRange(
-      offset: keyOffset(hit.offset),
-      count: Int(region.load(at: hit.offset + EntryLayout.keyCount, as: UInt16.self)))
+      offset: keyOffset(hit.offset) &+ count16(hit.offset, EntryLayout.keyCount),
+      count: count16(hit.offset, EntryLayout.selectorCount))
+  }
+
+  /// The entry's labels, each ended by a NUL.
+  package func labelRange(_ hit: CacheHit) -> RegionRange {
+    let selector = selectorRange(hit)
+    return RegionRange(
+      offset: selector.offset + selector.count, count: count16(hit.offset, EntryLayout.labelCount))
   }
 
   /// The prebuilt head. When the body is one extent of the entry's own run, it follows the head
@@ -125,8 +199,7 @@ extension CacheStore {
   @inlinable
   package func headRange(_ hit: CacheHit) -> RegionRange {
     RegionRange(
-      offset: headOffset(hit.offset),
-      count: Int(region.load(at: hit.offset &+ EntryLayout.headCount, as: UInt32.self)))
+      offset: headOffset(hit.offset), count: count16(hit.offset, EntryLayout.headCount))
   }
 
   @inlinable
@@ -134,10 +207,15 @@ extension CacheStore {
     Int(region.load(at: hit.offset &+ EntryLayout.bodyCount, as: UInt32.self))
   }
 
+  /// When it was made: seconds of CLOCK_BOOTTIME.
+  package func createdSeconds(_ hit: CacheHit) -> UInt32 {
+    region.load(at: hit.offset + EntryLayout.created, as: UInt32.self)
+  }
+
   /// How many pieces the body lies in: 0 for an empty one, nearly always 1 up to 64 KiB.
   @inlinable
   package func extentCount(_ hit: CacheHit) -> Int {
-    let count = Int(region.load(at: hit.offset &+ EntryLayout.extentCount, as: UInt16.self))
+    let count = count16(hit.offset, EntryLayout.extentCount)
     if count > 0 { return count }
     return bodyByteCount(hit) == 0 ? 0 : 1
   }
@@ -145,13 +223,13 @@ extension CacheStore {
   /// One piece of the body; `index` below `extentCount`.
   @inlinable
   package func extent(_ hit: CacheHit, _ index: Int) -> RegionRange {
-    let count = Int(region.load(at: hit.offset &+ EntryLayout.extentCount, as: UInt16.self))
+    let count = count16(hit.offset, EntryLayout.extentCount)
     if count == 0 {
       precondition(index == 0)
       return bodyRange(ofRun: hit.offset)
     }
     precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-    let place = hit.offset &+ EntryLayout.byteTotal &+ index &* EntryLayout.extentBytes
+    let place = tableOffset(hit.offset) &+ index &* EntryLayout.extentBytes
     return RegionRange(
       offset: entryOffset(region.load(at: place, as: UInt32.self)),
       count: Int(region.load(at: place &+ 4, as: UInt32.self)))
@@ -172,89 +250,15 @@ extension CacheStore {
 
   /// Whether the body is as it was published, by its checksum. Reads all of it.
   package func verifyBody(_ hit: CacheHit) -> Bool {
-    bodyChecksum(hit) == region.load(at: hit.offset + EntryLayout.bodyChecksum, as: UInt32.self)
-  }
-
-  func bodyChecksum(_ hit: CacheHit) -> UInt32 {
-    let region = region
     var sum: UInt32 = 0
-    for index in 0..<extentCount(hit) {
-      let range = extent(hit, index)
-      sum =
-        (sum << 5 | sum >> 27)
-        ^ KeyHash.checksum(region.span(at: range.offset, count: range.count))
-    }
-    return sum
-  }
-}
-
-/// Pins: holding an entry while a slow client takes it.
-extension CacheStore {
-  /// Keeps a held entry beyond `release`. nil when the ledger is full or all processes together
-  /// would exceed `pinnedBytesMax`: copy the rest of the body instead. Pins of one entry share one
-  /// place, so a thousand slow readers of one body cost it once.
-  package func pin(_ hit: CacheHit) -> CachePin? {
-    guard let processSlot else { return nil }
-    let slot = CacheGeometry.slotOffset(processSlot)
-    let unit = UInt64(entryUnit(hit.offset))
-    var free: Int?
-    for index in 0..<SlotLayout.pinCount {
-      if pinShares[index] == 0 {
-        if free == nil { free = index }
-      } else if region.loadRelaxed64(at: slot + SlotLayout.pins + index * 8) == unit {
-        pinShares[index] += 1
-        return CachePin(hit: hit, ledgerIndex: index)
-      }
-    }
-    let bytes = heldBytes(hit.offset)
-    guard let free, pinnedBytes + bytes <= pinnedBytesMax else {
-      count(.pinsRefused)
-      return nil
-    }
-    let mine = region.loadRelaxed64(at: slot + SlotLayout.pinnedBytes)
-    region.storeRelaxed64(mine + UInt64(bytes), at: slot + SlotLayout.pinnedBytes)
-    if region.loadRelaxed32(at: slot + SlotLayout.pinsHigh) <= UInt32(free) {
-      region.storeRelease32(UInt32(free + 1), at: slot + SlotLayout.pinsHigh)
-    }
-    // Before the hazard word lets go (a release store), which who scans reads before the ledger.
-    region.storeSequential64(unit, at: slot + SlotLayout.pins + free * 8)
-    pinShares[free] = 1
-    return CachePin(hit: hit, ledgerIndex: free)
+    for index in 0..<extentCount(hit) { sum = addToBodyChecksum(sum, extent(hit, index)) }
+    return sum == region.load(at: hit.offset + EntryLayout.bodyChecksum, as: UInt32.self)
   }
 
-  /// Ends a pin; once for each.
-  package func unpin(_ pin: CachePin) {
-    guard let processSlot else { return }
-    let slot = CacheGeometry.slotOffset(processSlot)
-    precondition(pinShares[pin.ledgerIndex] > 0, "unpinned twice")
-    pinShares[pin.ledgerIndex] -= 1
-    guard pinShares[pin.ledgerIndex] == 0 else { return }
-    let mine = region.loadRelaxed64(at: slot + SlotLayout.pinnedBytes)
-    let bytes = UInt64(heldBytes(pin.hit.offset))
-    region.storeRelaxed64(mine - min(mine, bytes), at: slot + SlotLayout.pinnedBytes)
-    // Release: the entry's bytes were read before.
-    region.storeRelease64(0, at: slot + SlotLayout.pins + pin.ledgerIndex * 8)
-    var high = SlotLayout.pinCount
-    while high > 0 && pinShares[high - 1] == 0 { high -= 1 }
-    region.storeRelease32(UInt32(high), at: slot + SlotLayout.pinsHigh)
-  }
-
-  /// Bytes pinned by all processes now.
-  var pinnedBytes: Int {
-    var sum = 0
-    for index in 0..<Int(region.loadAcquire32(at: HeaderLayout.slotsUsed)) {
-      let slot = CacheGeometry.slotOffset(index)
-      sum += Int(clamping: region.loadRelaxed64(at: slot + SlotLayout.pinnedBytes))
-    }
-    return sum
-  }
-
-  /// Arena bytes of an entry's run and extents.
-  func heldBytes(_ entry: Int) -> Int {
-    let run = Int(region.load(at: entry + EntryLayout.runUnits, as: UInt32.self))
-    var units = run
-    let extents = Int(region.load(at: entry + EntryLayout.extentCount, as: UInt16.self))
-    for index in 0..<extents { units += unitsNeeded(extent(CacheHit(offset: entry), index).count) }
-    return units << ArenaLayout.unitShift
+  /// The checksum of a body so far and one more of its pieces.
+  func addToBodyChecksum(_ sum: UInt32, _ range: RegionRange) -> UInt32 {
+    let region = region
+    return (sum << 5 | sum >> 27)
+      ^ KeyHash.checksum(region.span(at: range.offset, count: range.count))
   }
 }

@@ -8,19 +8,29 @@
 import Platform
 
 extension CacheStore {
-  /// Rebuilds a shard's unit map, free lists, retired list, alias ring and counts. Under its mutex.
-  /// `verifying` also checks the checksum of every entry, for memory that outlived its writers.
+  /// Rebuilds a shard's unit map, free lists, retired list, rings, spill counts, the policy's books
+  /// and counts. Under its mutex. `verifying` also checks the checksum of every entry's head, for
+  /// memory that outlived its writers.
   func rebuild(_ shard: CacheShard, verifying: Bool) {
-    region.fill(at: shard.map, count: shard.unitCount, with: 0)
+    interrupt()
+    region.fill(at: shard.map, count: (shard.unitCount + 63) / 64 * 8, with: 0)
     region.fill(
-      at: shard.start + ShardLayout.hand, count: ShardLayout.fieldsEnd - ShardLayout.hand, with: 0)
+      at: shard.start + ShardLayout.entries,
+      count: ShardLayout.fieldsEnd - ShardLayout.entries, with: 0)
     region.fill(
-      at: shard.start + ShardLayout.freeHeads, count: ArenaLayout.orderCount * 4, with: 0)
-    region.fill(at: shard.ring, count: geometry.aliasesMax * 4, with: 0)
+      at: shard.start + ShardLayout.freeClasses,
+      count: ShardLayout.index - ShardLayout.freeClasses, with: 0)
+    region.fill(
+      at: shard.start + geometry.spillOffset, count: geometry.mapOffset - geometry.spillOffset,
+      with: 0)
     keepFills(shard)
+    interrupt()
     keepIndex(shard, verifying: verifying)
+    interrupt()
     keepHeld(shard)
+    interrupt()
     freeTheRest(shard)
+    policyRebuilt(shard)
   }
 
   /// Fills first: their writers are at work without the mutex. A record is written after its
@@ -43,9 +53,12 @@ extension CacheStore {
       let slot = shard.index + place * 8
       let word = region.loadRelaxed64(at: slot)
       guard word != 0 else { continue }
-      if let entry = soundEntry(shard, word, slot, verifying: verifying), claim(shard, entry) {
+      if let (entry, isSpilled) = soundEntry(shard, word, slot, verifying: verifying),
+        claim(shard, entry)
+      {
         countIn(shard, entry)
-        if isAlias(entry) { noteAlias(shard, entry) }
+        if isSpilled { noteSpill(entryHash(entry), 1) }
+        if let budget = Budget(kind(entry)) { noteBudgeted(shard, entry, budget) }
       } else {
         region.storeSequential64(0, at: slot)
         count(.damaged)
@@ -56,17 +69,19 @@ extension CacheStore {
   /// The entry that an index word names, if everything about it fits.
   private func soundEntry(
     _ shard: CacheShard, _ word: UInt64, _ slot: Int, verifying: Bool
-  ) -> Int? {
+  ) -> (Int, isSpilled: Bool)? {
     let unit = UInt32(truncatingIfNeeded: word)
     guard shard.contains(unit) else { return nil }
     let entry = entryOffset(unit)
     guard hasSoundShape(shard, entry), state(entry) == EntryLayout.live,
       entryHash(entry) >> 32 == word >> 32,
-      geometry.bucketOffset(hash: entryHash(entry))
-        == slot - slot % ShardLayout.bucketBytes,
-      !verifying || isSealed(entry)
+      geometry.shard(hash: entryHash(entry)) == shard
     else { return nil }
-    return entry
+    let bucket = (slot - shard.index) / ShardLayout.bucketBytes
+    let step =
+      (bucket - geometry.homeBucket(hash: entryHash(entry))) & (geometry.bucketCount - 1)
+    guard step < ShardLayout.bucketsPerGroup, !verifying || isSealed(entry) else { return nil }
+    return (entry, step > 0)
   }
 
   /// What the index no longer names but a process may be reading. A hazard word may also be stale,
@@ -88,27 +103,20 @@ extension CacheStore {
   private func keepHeld(_ shard: CacheShard, _ unit: UInt64) {
     guard unit != 0, unit <= UInt64(UInt32.max), shard.contains(UInt32(unit)) else { return }
     let entry = entryOffset(UInt32(unit))
-    guard tag(shard, shard.local(UInt32(unit))) == 0, hasSoundShape(shard, entry),
+    guard !isUsed(shard, shard.local(UInt32(unit))), hasRoomForHeader(shard, entry),
       state(entry) == EntryLayout.live || state(entry) == EntryLayout.retired,
-      isSealed(entry), claim(shard, entry)
+      hasSoundShape(shard, entry), isSealed(entry), claim(shard, entry)
     else { return }
     appendRetired(shard, entry)
   }
 
   private func freeTheRest(_ shard: CacheShard) {
-    var position = 0
+    var position = nextUnit(shard, from: 0, used: false)
     while position < shard.unitCount {
-      let tag = tag(shard, position)
-      if tag == 0 {
-        let gap = region.zeroCount(
-          at: shard.map + position, count: shard.unitCount - position)
-        freeGap(shard, from: position, to: position + gap)
-        position += gap
-      } else {
-        let units = 1 << Int(tag & UnitTag.orderMask)
-        region.fill(at: shard.map + position + 1, count: units - 1, with: 0)
-        position += units
-      }
+      let end = nextUnit(shard, from: position, used: true)
+      pushFree(shard, position, units: end - position)
+      add(end - position, to: ShardLayout.freeUnits, of: shard)
+      position = nextUnit(shard, from: end, used: false)
     }
   }
 
@@ -116,69 +124,62 @@ extension CacheStore {
     region.load(at: entry + EntryLayout.checksum, as: UInt32.self) == headChecksum(entry)
   }
 
-  /// Whether an entry's sizes agree with each other and all its places lie in the shard's arena,
-  /// aligned as the allocator makes them. Safe on any bytes.
+  private func hasRoomForHeader(_ shard: CacheShard, _ entry: Int) -> Bool {
+    shard.local(entryUnit(entry)) + 2 <= shard.unitCount
+  }
+
+  /// Whether an entry's sizes agree with each other and all its places lie in the shard's arena.
+  /// Safe on any bytes.
   func hasSoundShape(_ shard: CacheShard, _ entry: Int) -> Bool {
     let local = shard.local(entryUnit(entry))
-    // The header is longer than one unit.
-    guard local + 2 <= shard.unitCount else { return false }
-    let key = Int(region.load(at: entry + EntryLayout.keyCount, as: UInt16.self))
-    let head = Int(region.load(at: entry + EntryLayout.headCount, as: UInt32.self))
-    let body = Int(region.load(at: entry + EntryLayout.bodyCount, as: UInt32.self))
-    let extents = Int(region.load(at: entry + EntryLayout.extentCount, as: UInt16.self))
-    let units = runUnits(entry)
-    guard extents <= ArenaLayout.extentsMax else { return false }
-    let bytes = EntryLayout.byteTotal + extents * EntryLayout.extentBytes + key + head
-    guard units == unitsNeeded(bytes + (extents == 0 ? body : 0)),
-      isSoundRun(shard, local, units: units)
+    guard hasRoomForHeader(shard, entry) else { return false }
+    let extents = count16(entry, EntryLayout.extentCount)
+    let body = bodyByteCount(CacheHit(offset: entry))
+    guard extents <= ArenaLayout.extentsMax, body <= ArenaLayout.objectBytesMax,
+      local + runUnits(entry) <= shard.unitCount
     else { return false }
-    guard extents > 0 else { return true }
+    guard hasTable(entry) else { return extents == 0 }
+    let table = region.load(at: entry + EntryLayout.table, as: UInt32.self)
+    let reserved = tableUnits(entry)
+    guard shard.contains(table), reserved <= shard.unitCount - shard.local(table),
+      reserved >= unitsNeeded(extents * EntryLayout.extentBytes)
+    else { return false }
     var sum = 0
     for index in 0..<extents {
-      let place = entry + EntryLayout.byteTotal + index * EntryLayout.extentBytes
+      let place = entryOffset(table) + index * EntryLayout.extentBytes
       let unit = region.load(at: place, as: UInt32.self)
       let count = Int(region.load(at: place + 4, as: UInt32.self))
       guard shard.contains(unit), count > 0,
-        isSoundRun(shard, shard.local(unit), units: unitsNeeded(count))
+        shard.local(unit) + unitsNeeded(count) <= shard.unitCount
       else { return false }
       sum += count
     }
     return sum == body
   }
 
-  private func isSoundRun(_ shard: CacheShard, _ local: Int, units: Int) -> Bool {
-    guard units > 0, units <= 1 << ArenaLayout.orderMax, local + units <= shard.unitCount else {
-      return false
-    }
-    return local & (1 << CacheStore.order(units: units) - 1) == 0
-  }
-
-  /// Marks an entry's run and extents as used; false, and nothing marked, when any of it is.
+  /// Marks an entry's run, table and extents as used; false, and nothing marked, when any of it is.
   private func claim(_ shard: CacheShard, _ entry: Int) -> Bool {
-    let local = shard.local(entryUnit(entry))
-    let units = runUnits(entry)
-    guard claimRun(shard, local, units: units, entry: true) else { return false }
-    let hit = CacheHit(offset: entry)
-    let extents = Int(region.load(at: entry + EntryLayout.extentCount, as: UInt16.self))
-    for index in 0..<extents {
-      let range = extent(hit, index)
-      let place = shard.local(entryUnit(range.offset))
-      if claimRun(shard, place, units: unitsNeeded(range.count), entry: false) { continue }
-      for earlier in 0..<index {
-        let range = extent(hit, earlier)
-        let place = shard.local(entryUnit(range.offset))
-        region.fill(at: shard.map + place, count: unitsNeeded(range.count), with: 0)
+    let runs = runs(shard, entry)
+    for (index, run) in runs.enumerated() {
+      guard isAllFree(shard, run.local, units: run.units) else {
+        for earlier in runs[..<index] { setFree(shard, earlier.local, units: earlier.units) }
+        return false
       }
-      region.fill(at: shard.map + local, count: units, with: 0)
-      return false
+      setUsed(shard, run.local, units: run.units)
     }
     return true
   }
 
-  private func claimRun(_ shard: CacheShard, _ local: Int, units: Int, entry: Bool) -> Bool {
-    guard region.zeroCount(at: shard.map + local, count: units) == units else { return false }
-    region.fill(at: shard.map + local, count: units, with: UnitTag.inside)
-    markRun(shard, local, units: units, entry: entry)
-    return true
+  /// All that an entry of sound shape occupies.
+  func runs(_ shard: CacheShard, _ entry: Int) -> [(local: Int, units: Int)] {
+    var runs = [(local: shard.local(entryUnit(entry)), units: runUnits(entry))]
+    if hasTable(entry) {
+      runs.append((shard.local(entryUnit(tableOffset(entry))), tableUnits(entry)))
+    }
+    for index in 0..<count16(entry, EntryLayout.extentCount) {
+      let range = extent(CacheHit(offset: entry), index)
+      runs.append((shard.local(entryUnit(range.offset)), unitsNeeded(range.count)))
+    }
+    return runs
   }
 }

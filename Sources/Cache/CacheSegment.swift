@@ -188,5 +188,9 @@ extension CacheStore {
       rebuild(shard, verifying: true)
     }
     raiseEpoch()
+    // From here on what was stored before must show its checksums first; see `standing`.
+    let next = region.load(at: HeaderLayout.generation, as: UInt64.self) + 1
+    region.store(next, at: HeaderLayout.takenOverAt)
+    region.storeRelease64(next, at: HeaderLayout.generation)
   }
 }

@@ -4,8 +4,54 @@ import Platform
 
 /// Counters of one process; their order is part of the layout.
 enum CacheCounter: Int, CaseIterable {
-  case fills, publishes, evictions, drops, refusedBusy, refusedFull, pinsRefused, recoveries,
-    damaged
+  case fills, publishes, evictions, drops, refusedBusy, refusedFull, refusedLarge,
+    refusedInvalidated, refusedAdmission, pinsRefused, recoveries, damaged
+}
+
+/// Counts for operators. Sums over shards and processes, read without a lock: each is exact for
+/// some recent moment, together they may be of slightly different moments.
+package struct CacheStatistics: Equatable, Sendable {
+  /// Size of the shared-memory object.
+  package var segmentBytes = 0
+  /// Where entries can lie.
+  package var arenaBytes = 0
+  package var usedBytes = 0
+  package var freeBytes = 0
+  /// Held for unfinished sends.
+  package var pinnedBytes = 0
+  /// Found by look-ups now: aliases and negative entries included.
+  package var entries = 0
+  package var aliases = 0
+  package var negatives = 0
+  /// Unlinked, but still held by a reader.
+  package var retired = 0
+  /// Since the segment was made:
+  package var fills = 0
+  package var publishes = 0
+  package var evictions = 0
+  package var drops = 0
+  /// Fills and publishes given up because another process held the shard.
+  package var refusedBusy = 0
+  /// Fills refused because no room could be made in a bounded number of steps.
+  package var refusedFull = 0
+  /// Fills of bodies beyond `objectBytesMax`, or with a key or head beyond bounds.
+  package var refusedLarge = 0
+  /// Fills not published since what they depend on was invalidated meanwhile.
+  package var refusedInvalidated = 0
+  /// Fills refused by the admission policy.
+  package var refusedAdmission = 0
+  package var pinsRefused = 0
+  /// Shards rebuilt after a process died inside one.
+  package var recoveries = 0
+  /// Entries dropped at take-over, at repair or before their first use after a restart, since
+  /// their checksum or shape was wrong.
+  package var damaged = 0
+  /// Raised by each invalidation.
+  package var generation: UInt64 = 0
+  /// By shard: how often somebody found it locked.
+  package var contention: [Int] = []
+
+  package init() {}
 }
 
 extension CacheStore {
@@ -33,8 +79,10 @@ extension CacheStore {
       result.arenaBytes += shard.unitCount << ArenaLayout.unitShift
       result.freeBytes += field(shard, ShardLayout.freeUnits) << ArenaLayout.unitShift
       result.entries += field(shard, ShardLayout.entries)
-      result.aliases += field(shard, ShardLayout.aliases)
+      result.aliases += field(shard, ShardLayout.budgeted + Budget.aliases.rawValue * 4)
+      result.negatives += field(shard, ShardLayout.budgeted + Budget.negatives.rawValue * 4)
       result.retired += field(shard, ShardLayout.retiredCount)
+      result.contention.append(field(shard, ShardLayout.contention))
     }
     result.usedBytes = result.arenaBytes - result.freeBytes
     result.pinnedBytes = pinnedBytes
@@ -44,9 +92,13 @@ extension CacheStore {
     result.drops = sum(.drops)
     result.refusedBusy = sum(.refusedBusy)
     result.refusedFull = sum(.refusedFull)
+    result.refusedLarge = sum(.refusedLarge)
+    result.refusedInvalidated = sum(.refusedInvalidated)
+    result.refusedAdmission = sum(.refusedAdmission)
     result.pinsRefused = sum(.pinsRefused)
     result.recoveries = sum(.recoveries)
     result.damaged = sum(.damaged)
+    result.generation = generation
     return result
   }
 }

@@ -37,8 +37,12 @@ package final class CacheStore {
   var pinShares = [UInt32](repeating: 0, count: SlotLayout.pinCount)
   /// Bits of the fill records in use by this process.
   var fillsOpen: UInt32 = 0
-  /// Hashes of raw keys seen lately, for `aliasSeenBefore`.
-  var aliasDoor = [UInt32](repeating: 0, count: 4096)
+  /// What this process knows of its fills, by record.
+  var fillProgress = [FillProgress](repeating: FillProgress(), count: SlotLayout.fillCount)
+  /// Hashes of raw keys seen lately, for `seenBefore`.
+  var door = [UInt32](repeating: 0, count: 4096)
+  /// For tests only: called before each store to a shard's books, where a process may die.
+  package var interruption: (() -> Void)?
   /// The shard that `tidy` visits next.
   var tidyNext = 0
 
@@ -140,6 +144,7 @@ extension CacheStore {
       return true
     }
     count(.refusedBusy)
+    _ = region.fetchAdd32(1, at: shard.start + ShardLayout.contention)
     return false
   }
 

@@ -1,4 +1,4 @@
-// What the store hands out: entries held, entries pinned, entries being filled, counts.
+// What the store hands out: entries held, entries pinned, entries being filled.
 
 import Platform
 
@@ -29,36 +29,35 @@ package struct CacheFill: BitwiseCopyable, Equatable, Sendable {
   let recordIndex: Int
 }
 
-/// Counts for operators. Sums over shards and processes, read without a lock: each is exact for
-/// some recent moment, together they may be of slightly different moments.
-package struct CacheStatistics: Equatable, Sendable {
-  /// Size of the shared-memory object.
-  package var segmentBytes = 0
-  /// Where entries can lie.
-  package var arenaBytes = 0
-  package var usedBytes = 0
-  package var freeBytes = 0
-  /// Held for unfinished sends.
-  package var pinnedBytes = 0
-  /// Found by look-ups now: aliases included.
-  package var entries = 0
-  package var aliases = 0
-  /// Unlinked, but still held by a reader.
-  package var retired = 0
-  /// Since the segment was made:
-  package var fills = 0
-  package var publishes = 0
-  package var evictions = 0
-  package var drops = 0
-  /// Fills and publishes given up because another process held the shard.
-  package var refusedBusy = 0
-  /// Fills refused because no room could be made in a bounded number of steps.
-  package var refusedFull = 0
-  package var pinsRefused = 0
-  /// Shards rebuilt after a process died inside one.
-  package var recoveries = 0
-  /// Entries dropped at take-over or repair since their checksum or shape was wrong.
-  package var damaged = 0
+/// All that a new entry has but its body.
+package struct CacheEntryHead: ~Escapable {
+  /// The key: at most 16 KiB; see `KeyShape` for its form.
+  package var key: RawSpan
+  /// `CacheStore.hash` of the key.
+  package var hash: UInt64
+  /// What tells this variant from others under the same key; part of the 16 KiB.
+  package var selector: RawSpan
+  /// Words by which the entry can be invalidated, each ended by a NUL; at most 4 KiB.
+  package var labels: RawSpan
+  package var facts: EntryFacts
+  /// The prebuilt head: at most 32 KiB.
+  package var head: RawSpan
+  /// The first value of the moving word.
+  package var validated: UInt64
+  /// `CacheStore.generation` as it was before anything that the response depends on was looked at.
+  package var asOf: UInt64
 
-  package init() {}
+  @_lifetime(copy key, copy head)
+  package init(
+    key: RawSpan, hash: UInt64, facts: EntryFacts, head: RawSpan, validated: UInt64, asOf: UInt64
+  ) {
+    self.key = key
+    self.hash = hash
+    self.selector = RawSpan()
+    self.labels = RawSpan()
+    self.facts = facts
+    self.head = head
+    self.validated = validated
+    self.asOf = asOf
+  }
 }

@@ -66,4 +66,11 @@ enum KeyHash {
   static func byte(_ bytes: RawSpan, _ offset: Int) -> UInt8 {
     unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)
   }
+
+  /// One byte, bounds checked.
+  @inlinable @inline(__always)
+  static func plainByte(_ bytes: RawSpan, _ offset: Int) -> UInt8 {
+    precondition(UInt(bitPattern: offset) < UInt(bitPattern: bytes.byteCount))
+    return byte(bytes, offset)
+  }
 }

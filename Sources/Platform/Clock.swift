@@ -1,4 +1,4 @@
-// The three clocks Ring3 reads.
+// The clocks Ring3 reads.
 
 import Glibc
 
@@ -10,10 +10,18 @@ package enum Clock {
   /// Milliseconds of CLOCK_BOOTTIME: times in shared memory, equal in all processes, counting
   /// suspended time (DESIGN 4.10).
   package static func bootMilliseconds() -> Int64 { read(CLOCK_BOOTTIME, 1_000_000) }
+
+  /// Seconds since boot, suspended time included. It wraps after 136 years.
+  package static func bootSeconds() -> UInt32 {
+    UInt32(truncatingIfNeeded: bootMilliseconds() / 1000)
+  }
   /// Seconds since 1970-01-01 UTC: what HTTP dates and logs show.
   package static func realSeconds() -> Int64 { read(CLOCK_REALTIME, 1_000_000_000) }
   /// Nanoseconds since 1970-01-01 UTC: compared with a file's mtime.
   package static func realNanoseconds() -> Int64 { read(CLOCK_REALTIME, 1) }
+
+  /// Nanoseconds of CPU time that this process has used: for measurements.
+  package static func processNanoseconds() -> Int64 { read(CLOCK_PROCESS_CPUTIME_ID, 1) }
 
   private static func read(_ clock: clockid_t, _ nanosecondsPerUnit: Int64) -> Int64 {
     var time = timespec()

@@ -88,6 +88,13 @@ package final class SharedRegion: @unchecked Sendable {
   }
 
   @inlinable @inline(__always)
+  func byte(_ offset: Int) -> UnsafePointer<Atomic<UInt8>> {
+    precondition(
+      UInt(bitPattern: offset) < UInt(bitPattern: byteCount), "outside the shared region")
+    return unsafe UnsafeRawPointer(base + offset).assumingMemoryBound(to: Atomic<UInt8>.self)
+  }
+
+  @inlinable @inline(__always)
   func word32(_ offset: Int) -> UnsafePointer<Atomic<UInt32>> {
     let bits = UInt(bitPattern: offset)
     precondition(
@@ -130,6 +137,11 @@ extension SharedRegion {
     unsafe bytes.append(
       contentsOf: UnsafeRawBufferPointer(
         start: address(range.offset, range.count), count: range.count))
+  }
+
+  /// Copies bytes from one place of the region to another. memmove(3).
+  package func copyInside(from source: Int, to target: Int, count: Int) {
+    unsafe memmove(address(target, count), address(source, count), count)
   }
 
   /// Sets `count` bytes to one value. memset(3).
@@ -215,6 +227,15 @@ extension SharedRegion {
     unsafe word64(offset).pointee.compareExchange(
       expected: expected, desired: desired, ordering: .acquiringAndReleasing
     ).exchanged
+  }
+
+  @inlinable @inline(__always)
+  package func loadRelaxed8(at offset: Int) -> UInt8 {
+    unsafe byte(offset).pointee.load(ordering: .relaxed)
+  }
+  @inlinable @inline(__always)
+  package func storeRelaxed8(_ value: UInt8, at offset: Int) {
+    unsafe byte(offset).pointee.store(value, ordering: .relaxed)
   }
 
   @inlinable @inline(__always)

@@ -8,8 +8,8 @@ import Platform
 /// A key is: version, scheme, port, address class, host (lower case, no port), NUL, path or target.
 /// A *raw* key holds the target as sent, a *canonical* one the decoded, normalised path, encoded
 /// again; for what most clients send the two are equal, byte for byte, and one probe finds the
-/// entry. A coded variant has NUL and its coding behind. Canonical encoding leaves no "?" in a
-/// path, so no target with a query can be taken for one.
+/// entry. A coded variant has its coding as selector. Canonical encoding leaves no "?" in a path,
+/// so no target with a query can be taken for one. `KeyShape` is what the store knows of this.
 enum CacheKeys {
   private static let version: UInt8 = 1
   private static let schemeHTTP: UInt8 = 1
@@ -48,9 +48,9 @@ enum CacheKeys {
     return key
   }
 
-  /// The key of an encoded variant of the same resource.
-  static func variant(_ key: [UInt8], _ coding: ContentCoding) -> [UInt8] {
-    coding == .identity ? key : key + [0, coding.rawValue]
+  /// The selector of an encoded variant.
+  static func selector(_ coding: ContentCoding) -> [UInt8] {
+    coding == .identity ? [] : [coding.rawValue]
   }
 }
 
@@ -67,8 +67,6 @@ package enum CacheInspection {
       prefix: CacheKeys.prefix(local: local, model: model), host: host, path: path)
     guard let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) else { return "no" }
     defer { cache.release() }
-    let facts = cache.facts(hit)
-    if facts.checks & EntryChecks.isMarker != 0 { return "only compressed" }
     let word = ValidatedWord(raw: cache.validated(hit))
     guard word.epoch == UInt64(cache.epoch) & ValidatedWord.epochMask else {
       return "\(cache.bodyByteCount(hit)) bytes, to be routed again before use"

@@ -89,7 +89,8 @@ struct Entity {
     head.contentType = EntityHead.value(of: "Content-Type", in: head.contentLines)
     let tagEnd = Int(facts.etagOffset) + Int(facts.etagCount)
     if tagEnd <= bytes.count { head.entityTag = Array(bytes[Int(facts.etagOffset)..<tagEnd]) }
-    head.lastModifiedSeconds = facts.lastModifiedSeconds
+    head.lastModifiedSeconds =
+      facts.lastModifiedSeconds == 0 ? -1 : Int64(facts.lastModifiedSeconds)
     head.expiresAccessSeconds = facts.expiresAccessSeconds
     self.init(
       head: head, byteCount: Int64(cache.bodyByteCount(chosen.hit)), source: .cached(chosen.hit),

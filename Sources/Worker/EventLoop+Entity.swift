@@ -85,12 +85,11 @@ extension EventLoop {
     mark.mix(mediaFingerprint)
     mark.mix(exchange.currentPath)
     facts.fingerprint = mark.value
-    facts.fileDevice = file.facts.device
-    facts.fileInode = file.facts.inode
-    facts.fileSize = UInt64(bitPattern: file.facts.size)
-    facts.fileModifiedNanoseconds = file.facts.modifiedNanoseconds
-    facts.fileChangedNanoseconds = file.facts.changedNanoseconds
-    facts.lastModifiedSeconds = entity.lastModifiedSeconds
+    facts.fileIdentity = EntryFacts.fileIdentity(
+      device: file.facts.device, inode: file.facts.inode,
+      size: UInt64(bitPattern: file.facts.size), modified: file.facts.modifiedNanoseconds,
+      changed: file.facts.changedNanoseconds)
+    facts.lastModifiedSeconds = UInt32(exactly: entity.lastModifiedSeconds) ?? 0
     facts.expiresAccessSeconds = entity.expiresAccessSeconds
     facts.commonHeadCount = UInt16(clamping: entity.commonLines.count)
     facts.contentHeadCount = UInt16(
@@ -352,8 +351,6 @@ enum EntityPart {
 enum EntryChecks {
   /// Access depends on the client's address: the request is routed, then served from the entry.
   static let clientAddress: UInt32 = 1
-  /// No response at all, only a sign that variants are stored under it.
-  static let isMarker: UInt32 = 2
 }
 
 extension CacheStore {
@@ -376,10 +373,8 @@ extension CacheStore {
 extension EntryFacts {
   /// Whether an entry made with other facts would be the same response.
   func isSame(as other: EntryFacts) -> Bool {
-    fingerprint == other.fingerprint && fileInode == other.fileInode
-      && fileDevice == other.fileDevice && fileSize == other.fileSize
-      && fileModifiedNanoseconds == other.fileModifiedNanoseconds
-      && fileChangedNanoseconds == other.fileChangedNanoseconds && coding == other.coding
+    fingerprint == other.fingerprint && fileIdentity == other.fileIdentity
+      && coding == other.coding
       && variantsAvailable == other.variantsAvailable && checks == other.checks
   }
 }

@@ -32,7 +32,7 @@ extension EventLoop {
     return Exchange(
       head: head, bytes: bytes.extracting(0..<head.headByteCount).array,
       receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
-      settings: model.sites[site.site].settings)
+      settings: model.sites[site.site].settings, asOf: cache?.generation ?? 0)
   }
 
   private func begin(_ exchange: Exchange, _ connection: Connection) -> Bool {
@@ -110,7 +110,7 @@ extension EventLoop {
   /// wait. Refusals answer at once instead, and close (RFC 9110 §10.1.1). False: the client is
   /// gone.
   private func invite(_ exchange: Exchange, _ connection: Connection) -> Bool {
-    guard head.expectsContinue, connection.state.bodyPending else { return true }
+    guard head.expectsContinue, connection.state.bodyPending, !exchange.invited else { return true }
     extra.removeAll()
     extra.append(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
     gathered.removeAll()

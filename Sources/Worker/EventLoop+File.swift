@@ -33,15 +33,17 @@ extension EventLoop {
     }
     let base = CacheKeys.canonical(
       prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
-    let key = CacheKeys.variant(base, file.coding)
     let facts = entryFacts(file, entity, exchange)
     let validated = ValidatedWord(
       epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
-    if let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) {
+    let hash = cache.hash(base.rawSpan)
+    let selector = CacheKeys.selector(file.coding)
+    if let hit = cache.lookUp(base.rawSpan, selector: selector.rawSpan, hash: hash) {
       let found = cache.facts(hit)
-      if found.isSame(as: facts) {
+      if found.isSame(as: facts), cache.standing(hit) != .gone {
         if isCurrent {
           _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
+          cache.confirm(hit, asOf: exchange.asOf)
           noteSpelling(exchange, connection, base: base, facts: facts, validated)
         }
         return sendChosen(
@@ -53,40 +55,13 @@ extension EventLoop {
       cache.release()
     }
     guard isCurrent else { return beginCopy(file, entity, nil, exchange, connection) }
-    if file.coding != .identity { mark(base, facts, validated) }
-    let fill = cache.beginFill(
-      key: key.rawSpan, hash: cache.hash(key.rawSpan), facts: facts,
-      head: entity.storedBytes(byteCount: file.facts.size).rawSpan,
-      bodyByteCount: Int(file.facts.size), validated: validated.raw)
-    return beginCopy(
-      file, entity, fill.map { ($0, key, validated) }, exchange, connection)
-  }
-
-  /// An encoded variant is found through the entry of the plain key. Where that is not stored, a
-  /// marker takes its place: it has no content and is never sent.
-  private func mark(_ base: [UInt8], _ variant: EntryFacts, _ validated: ValidatedWord) {
-    guard let cache else { return }
-    let hash = cache.hash(base.rawSpan)
-    if let hit = cache.lookUp(base.rawSpan, hash: hash) {
-      let found = cache.facts(hit)
-      let isRight =
-        found.variantsAvailable == variant.variantsAvailable
-        && found.fingerprint == variant.fingerprint
-      if !isRight { _ = cache.drop(hit) }
-      cache.release()
-      if isRight { return }
-    }
-    var facts = EntryFacts()
-    facts.fingerprint = variant.fingerprint
-    facts.variantsAvailable = variant.variantsAvailable
-    facts.checks = EntryChecks.isMarker
-    let empty: [UInt8] = []
-    guard
-      let fill = cache.beginFill(
-        key: base.rawSpan, hash: hash, facts: facts, head: empty.rawSpan, bodyByteCount: 0,
-        validated: validated.raw)
-    else { return }
-    _ = cache.publish(fill)
+    let storedHead = entity.storedBytes(byteCount: file.facts.size)
+    var entry = CacheEntryHead(
+      key: base.rawSpan, hash: hash, facts: facts, head: storedHead.rawSpan,
+      validated: validated.raw, asOf: exchange.asOf)
+    entry.selector = selector.rawSpan
+    let fill = cache.beginFill(entry, bodyByteCount: Int(file.facts.size))
+    return beginCopy(file, entity, fill.map { ($0, base) }, exchange, connection)
   }
 
   /// A spelling other than the canonical one gets an alias from its second use on (DESIGN 3.5).
@@ -104,13 +79,14 @@ extension EventLoop {
     let rawKey = key.copy(0..<key.count)
     guard rawKey != base else { return }
     let rawHash = cache.hash(rawKey.rawSpan)
-    guard cache.aliasSeenBefore(rawHash) else { return }
+    guard cache.seenBefore(rawHash) else { return }
     var aliasFacts = EntryFacts()
     aliasFacts.kind = .alias
     aliasFacts.fingerprint = facts.fingerprint
     _ = cache.insertAlias(
       rawKey: rawKey.rawSpan, rawHash: rawHash, canonicalKey: base.rawSpan,
-      canonicalHash: cache.hash(base.rawSpan), facts: aliasFacts, validated: validated.raw)
+      canonicalHash: cache.hash(base.rawSpan), facts: aliasFacts, validated: validated.raw,
+      asOf: exchange.asOf)
   }
 
   private func sendChosen(
@@ -127,7 +103,7 @@ extension EventLoop {
   /// Copies a small file into the fill, or into memory of our own when it cannot be stored, so that
   /// no client ever sees two versions mixed.
   private func beginCopy(
-    _ file: OpenFile, _ entity: EntityHead, _ fill: (CacheFill, [UInt8], ValidatedWord)?,
+    _ file: OpenFile, _ entity: EntityHead, _ fill: (CacheFill, key: [UInt8])?,
     _ exchange: Exchange, _ connection: Connection
   ) -> Bool {
     let target: CopyInProgress.Target =
@@ -135,8 +111,7 @@ extension EventLoop {
         .buffer(ByteBuffer(capacity: max(1, Int(file.facts.size))))
       }
     exchange.copy = CopyInProgress(
-      file: file, target: target, entity: entity, key: fill?.1 ?? [],
-      validated: fill?.2 ?? ValidatedWord(raw: 0))
+      file: file, target: target, entity: entity, key: fill?.key ?? [])
     return copyOn(exchange, connection)
   }
 
@@ -147,8 +122,9 @@ extension EventLoop {
     switch copy.target {
     case .fill(let fill):
       guard let cache else { preconditionFailure("a fill without a cache") }
-      step = copy.copy.advance(
-        from: copy.file.descriptor, into: cache.region, extents: cache.extents(of: fill.hit))
+      step = copy.copy.advance(from: copy.file.descriptor, into: cache.region) {
+        cache.room(for: fill, at: $0)
+      }
     case .buffer(let buffer):
       step = copy.copy.advance(from: copy.file.descriptor, into: buffer)
     }
@@ -160,13 +136,14 @@ extension EventLoop {
       exchange.waiting = .copy
       return ask(
         .warm(copy.file.descriptor, offset: offset, count: count), exchange, connection)
+    case .unfinished:
+      return copyLater(exchange, connection, milliseconds: 0)
+    case .noRoom:
+      // The cache cannot take it after all: for this client only, then.
+      abandonCopy(exchange)
+      return beginCopy(copy.file, copy.entity, nil, exchange, connection)
     case .unsettled(let milliseconds):
-      exchange.waiting = .settling(until: now + milliseconds)
-      settling.append(connection.token)
-      nextTick = min(nextTick, now + milliseconds)
-      setInterest(connection, [])
-      setDeadline(connection, .max)
-      return false
+      return copyLater(exchange, connection, milliseconds: milliseconds)
     case .changed:
       // Another size or another file: ask the file system again from the start.
       abandonCopy(exchange)
@@ -185,6 +162,18 @@ extension EventLoop {
       log(of: connection).write(.error, "\(error)", client: connection.client)
       return fail(exchange, connection, 503, .readFailed)
     }
+  }
+
+  /// Other connections first; always false.
+  private func copyLater(
+    _ exchange: Exchange, _ connection: Connection, milliseconds: Int64
+  ) -> Bool {
+    exchange.waiting = .settling(until: now + milliseconds)
+    settling.append(connection.token)
+    nextTick = min(nextTick, now + milliseconds)
+    setInterest(connection, [])
+    setDeadline(connection, .max)
+    return false
   }
 
   private func abandonCopy(_ exchange: Exchange) {
@@ -242,8 +231,10 @@ extension EventLoop {
     if cache.publish(fill) {
       scoreboard.add(to: .cacheFills, slot: slot)
       let key = copy.key
-      if let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)),
-        cache.facts(hit).fileInode == copy.file.facts.inode
+      let selector = CacheKeys.selector(copy.file.coding)
+      if let hit = cache.lookUp(
+        key.rawSpan, selector: selector.rawSpan, hash: cache.hash(key.rawSpan)),
+        cache.bodyByteCount(hit) == Int(copy.file.facts.size)
       {
         connection.exchange = nil
         let bytes = exchange.bytes

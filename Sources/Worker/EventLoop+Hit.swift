@@ -62,7 +62,7 @@ extension EventLoop {
       hit = target
       facts = cache.facts(hit)
     }
-    if facts.variantsAvailable != 0, head.has(.acceptEncoding) {
+    if facts.variantsAvailable != 0 || facts.coding != 0 {
       guard let variant = chooseVariant(cache, hit, facts, bytes) else {
         cache.release()
         return nil
@@ -71,7 +71,8 @@ extension EventLoop {
       facts = cache.facts(hit)
     }
     let word = ValidatedWord(raw: cache.validated(hit))
-    guard word.epoch == ownEpoch, word.age(at: bootTicks) < revalidateTicks, facts.checks == 0
+    guard word.epoch == ownEpoch, word.age(at: bootTicks) < revalidateTicks, facts.checks == 0,
+      cache.isKnownGood(hit) || cache.standing(hit) == .good
     else {
       cache.release()
       return nil
@@ -85,20 +86,24 @@ extension EventLoop {
     return cache.lookUp(bytes, hash: cache.hash(bytes))
   }
 
-  /// The variant that the client prefers, found by a second probe; the entry itself when that is
-  /// the best. nil: the variant is not stored (yet).
+  /// The variant that the client prefers: the one found, or another one under the same key. nil: it
+  /// is not stored (yet).
   private func chooseVariant(
     _ cache: CacheStore, _ hit: CacheHit, _ facts: EntryFacts, _ bytes: RawSpan
   ) -> CacheHit? {
-    let coding = negotiate(ContentCodings(rawValue: facts.variantsAvailable), bytes)
-    if coding == .identity { return hit }
+    let coding: ContentCoding =
+      head.has(.acceptEncoding)
+      ? negotiate(ContentCodings(rawValue: facts.variantsAvailable), bytes) : .identity
+    if coding.rawValue == facts.coding { return hit }
     let range = cache.keyRange(hit)
     key.removeAll()
     let region = cache.region
     key.append(region.span(at: range.offset, count: range.count))
-    key.append(0)
-    key.append(coding.rawValue)
-    return lookUpKey(cache, key)
+    if coding != .identity { key.append(coding.rawValue) }
+    let buffer = key
+    let name = buffer.bytes.extracting(0..<range.count)
+    return cache.lookUp(
+      name, selector: buffer.bytes.extracting(range.count..<buffer.count), hash: cache.hash(name))
   }
 
   /// Sends a cached response; true when it has left whole.

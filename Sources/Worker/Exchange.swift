@@ -30,6 +30,8 @@ final class Exchange {
   /// Lower case, without port and without a dot at its end.
   let host: [UInt8]
   let site: SiteMatch
+  /// The cache's generation before anything was looked at for this exchange.
+  let asOf: UInt64
   /// Decoded and normalised; names the response.
   var path: [UInt8] = []
   /// The path that is looked for after DirectoryIndex, FallbackResource or ErrorDocument.
@@ -58,13 +60,14 @@ final class Exchange {
 
   init(
     head: RequestHead, bytes: [UInt8], receivedMicroseconds: Int64, host: [UInt8], site: SiteMatch,
-    settings: Settings
+    settings: Settings, asOf: UInt64
   ) {
     self.head = head
     self.bytes = bytes
     self.receivedMicroseconds = receivedMicroseconds
     self.host = host
     self.site = site
+    self.asOf = asOf
     route = Route(unrouted: settings)
   }
 
@@ -86,16 +89,12 @@ final class CopyInProgress {
   var copy: FileCopy
   let entity: EntityHead
   let key: [UInt8]
-  let validated: ValidatedWord
 
-  init(
-    file: OpenFile, target: Target, entity: EntityHead, key: [UInt8], validated: ValidatedWord
-  ) {
+  init(file: OpenFile, target: Target, entity: EntityHead, key: [UInt8]) {
     self.file = file
     self.target = target
     copy = FileCopy(facts: file.facts)
     self.entity = entity
     self.key = key
-    self.validated = validated
   }
 }

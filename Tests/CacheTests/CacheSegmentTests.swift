@@ -130,13 +130,13 @@ extension CacheProcessTests {
             let hit = try #require(store.find(number))
             store.region.store(
               UInt32(0xffff_fff0) &+ UInt32(number),
-              at: hit.offset + (number == 5 ? EntryLayout.headCount : EntryLayout.runUnits))
+              at: hit.offset + (number == 5 ? EntryLayout.headCount : EntryLayout.bodyCount))
           }
           // Words that name no entry at all.
           for place in 0..<64 {
             store.region.store(
               UInt64(place) &* 0x9e37_79b9_7f4a_7c15,
-              at: store.geometry.shard(0).index + place * 4096)
+              at: store.geometry.shard(0).index + place * 512)
           }
         }()
         try awaitUnlocked(name)
@@ -209,7 +209,8 @@ extension CacheProcessTests {
         again.attach(processSlot: 7)
         let hit = try #require(again.find(1))
         #expect(again.isRight(hit, 1))
-        store.write(body(2, version: 0, count: 5000).rawSpan, at: 0, of: fill)
+        let isWritten = store.write(body(2, version: 0, count: 5000).rawSpan, at: 0, of: fill)
+        #expect(isWritten)
         #expect(store.publish(fill))
         #expect(again.find(2) != nil)
         #expect(again.epoch == store.epoch)

@@ -9,7 +9,9 @@ import Testing
 /// of this process, and with them the locks that segment tests take and leave.
 @Suite(.serialized) enum CacheProcessTests {}
 
-func key(_ number: Int) -> [UInt8] { Array("http:80:example.org:/page/\(number)".utf8) }
+func key(_ number: Int) -> [UInt8] {
+  [1, 1, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0] + Array("example.org\0/page/\(number)".utf8)
+}
 
 /// Bytes that follow from the key's number, a version and the length.
 func body(_ number: Int, version: Int, count: Int) -> [UInt8] {
@@ -31,13 +33,16 @@ extension CacheStore {
   @discardableResult
   func put(_ number: Int, version: Int = 0, count: Int, validated: UInt64 = 0) -> Bool {
     var facts = EntryFacts()
-    facts.fileInode = UInt64(number)
-    facts.fileSize = UInt64(count)
+    facts.fingerprint = UInt64(number)
+    facts.fileIdentity = UInt64(count)
     facts.checks = UInt32(version)
     guard let fill = begin(number, facts: facts, count: count, validated: validated) else {
       return false
     }
-    write(body(number, version: version, count: count).rawSpan, at: 0, of: fill)
+    guard write(body(number, version: version, count: count).rawSpan, at: 0, of: fill) else {
+      abandon(fill)
+      return false
+    }
     return publish(fill)
   }
 
@@ -45,10 +50,11 @@ extension CacheStore {
     _ number: Int, facts: EntryFacts = EntryFacts(), count: Int, validated: UInt64 = 0
   ) -> CacheFill? {
     let key = key(number)
+    let head = head(number, version: Int(facts.checks))
     return beginFill(
-      key: key.rawSpan, hash: hash(key.rawSpan), facts: facts,
-      head: head(number, version: Int(facts.checks)).rawSpan, bodyByteCount: count,
-      validated: validated)
+      CacheEntryHead(
+        key: key.rawSpan, hash: hash(key.rawSpan), facts: facts, head: head.rawSpan,
+        validated: validated, asOf: generation), bodyByteCount: count)
   }
 
   func find(_ number: Int) -> CacheHit? {
@@ -69,11 +75,11 @@ extension CacheStore {
     let keyRange = keyRange(hit)
     let headRange = headRange(hit)
     let version = Int(facts.checks)
-    return facts.fileInode == UInt64(number) && bodyByteCount(hit) == Int(facts.fileSize)
+    return facts.fingerprint == UInt64(number) && bodyByteCount(hit) == Int(facts.fileIdentity)
       && region.copyOut(at: keyRange.offset, count: keyRange.count) == key(number)
       && region.copyOut(at: headRange.offset, count: headRange.count)
         == head(number, version: version)
-      && bytes(hit) == body(number, version: version, count: Int(facts.fileSize))
+      && bytes(hit) == body(number, version: version, count: Int(facts.fileIdentity))
   }
 
   /// Lets every shard sweep, then says what is wrong.

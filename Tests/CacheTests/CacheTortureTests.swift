@@ -38,7 +38,7 @@ private struct Labourer {
   /// Whether an entry is wholly what its key and version say.
   func isRight(_ hit: CacheHit, _ number: Int) -> Bool {
     let facts = store.facts(hit)
-    guard facts.fileInode == UInt64(number), store.bodyByteCount(hit) == Int(facts.fileSize)
+    guard facts.fingerprint == UInt64(number), store.bodyByteCount(hit) == Int(facts.fileIdentity)
     else { return false }
     let pattern = Labourer.pattern(number, Int(facts.checks))
     var position = 0
@@ -56,29 +56,33 @@ private struct Labourer {
         position += count
       }
     }
-    return position == Int(facts.fileSize)
+    return position == Int(facts.fileIdentity)
   }
 
   func begin(_ number: Int, _ size: Int, _ version: Int) -> CacheFill? {
     var facts = EntryFacts()
-    facts.fileInode = UInt64(number)
-    facts.fileSize = UInt64(size)
+    facts.fingerprint = UInt64(number)
+    facts.fileIdentity = UInt64(size)
     facts.checks = UInt32(version)
     let key = key(number)
+    let head = head(number, version: version)
     return store.beginFill(
-      key: key.rawSpan, hash: store.hash(key.rawSpan), facts: facts,
-      head: head(number, version: version).rawSpan, bodyByteCount: size, validated: 0)
+      CacheEntryHead(
+        key: key.rawSpan, hash: store.hash(key.rawSpan), facts: facts, head: head.rawSpan,
+        validated: 0, asOf: store.generation), bodyByteCount: size)
   }
 
-  func fill(_ fill: CacheFill, _ number: Int, _ version: Int) {
+  func fill(_ fill: CacheFill, _ number: Int, _ version: Int, _ size: Int) -> Bool {
     let pattern = Labourer.pattern(number, version)
-    let size = store.bodyByteCount(fill.hit)
     var position = 0
     while position < size {
       let count = min(512, size - position)
-      store.write(pattern.rawSpan.extracting(0..<count), at: position, of: fill)
+      guard store.write(pattern.rawSpan.extracting(0..<count), at: position, of: fill) else {
+        return false
+      }
       position += count
     }
+    return true
   }
 
   mutating func step() {
@@ -101,8 +105,9 @@ private struct Labourer {
       let version = chance.below(1 << 30)
       if let fill = begin(number, size, version) {
         note(Report.fills)
-        self.fill(fill, number, version)
+        let isWhole = self.fill(fill, number, version, size)
         switch chance.below(10) {
+        case _ where !isWhole: store.abandon(fill)
         case 0: store.abandon(fill)
         case 1 where open.count < 8: open.append(fill)
         default: store.publish(fill)
@@ -124,7 +129,8 @@ private struct Labourer {
       } else {
         store.insertAlias(
           rawKey: raw.rawSpan, rawHash: store.hash(raw.rawSpan), canonicalKey: canonical.rawSpan,
-          canonicalHash: store.hash(canonical.rawSpan), facts: EntryFacts(), validated: 0)
+          canonicalHash: store.hash(canonical.rawSpan), facts: EntryFacts(), validated: 0,
+          asOf: store.generation)
       }
     }
   }

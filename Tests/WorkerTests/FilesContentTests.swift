@@ -55,8 +55,18 @@ import Testing
     ]
     var copy = FileCopy(facts: file.facts)
     let step = copy.advance(
-      from: file.descriptor, into: region, extents: extents,
-      now: moment(file, milliseconds: 1_000))
+      from: file.descriptor, into: region, now: moment(file, milliseconds: 1_000)
+    ) { offset in
+      var start = 0
+      for extent in extents {
+        if offset < start + extent.count {
+          return RegionRange(
+            offset: extent.offset + offset - start, count: extent.count - (offset - start))
+        }
+        start += extent.count
+      }
+      return nil
+    }
     #expect(step == .complete(storable: true))
     let bytes =
       region.copyOut(at: 40_000, count: 1_000) + region.copyOut(at: 100, count: 1)
@@ -126,13 +136,14 @@ import Testing
       let key = Array("key\(size)".utf8)
       let hash = cache.hash(key.rawSpan)
       let begun = cache.beginFill(
-        key: key.rawSpan, hash: hash, facts: EntryFacts(), head: key.rawSpan,
-        bodyByteCount: size, validated: 1)
+        CacheEntryHead(
+          key: key.rawSpan, hash: hash, facts: EntryFacts(), head: key.rawSpan, validated: 1,
+          asOf: cache.generation), bodyByteCount: size)
       let fill = try #require(begun, "\(size) bytes")
       var copy = FileCopy(facts: file.facts)
       let step = copy.advance(
-        from: file.descriptor, into: cache.region, extents: cache.extents(of: fill.hit),
-        now: moment(file, milliseconds: 1_000))
+        from: file.descriptor, into: cache.region, now: moment(file, milliseconds: 1_000)
+      ) { cache.room(for: fill, at: $0) }
       #expect(step == .complete(storable: true))
       let buffer = ByteBuffer(capacity: max(1, size))
       cache.copyBody(of: fill.hit, byteCount: size, into: buffer)

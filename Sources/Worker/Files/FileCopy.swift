@@ -19,11 +19,17 @@ package struct FileCopy {
     /// Not the file any more that memory was reserved for: start over with these facts, by
     /// `restart(with:)` if the same memory will do.
     case changed(FileFacts)
+    /// Much was copied; others first, then call again.
+    case unfinished
+    /// The caller's memory is not there: start over with other memory.
+    case noRoom
     /// It changed at every look: give up, 503.
     case torn
     case failed(SystemError)
   }
 
+  /// Bytes copied in one call: a fraction of a millisecond.
+  private static let stepBytesMax = 2 << 20
   /// Looks before giving up.
   private static let passCountMax = 8
   /// Requests to warm before giving up: pages may leave memory as fast as they come.
@@ -68,28 +74,23 @@ package struct FileCopy {
     }
   }
 
-  /// Copies on, into the extents of a region, which hold at least `byteCount` bytes together.
+  /// Copies on, into a region. `room(offset)` is where the bytes from that offset of the file go,
+  /// as far as they lie together; nil when there is no memory for them.
   package mutating func advance(
-    from file: Descriptor, into region: SharedRegion, extents: [RegionRange],
-    now: Int64 = Clock.realNanoseconds()
+    from file: Descriptor, into region: SharedRegion, now: Int64 = Clock.realNanoseconds(),
+    room: (Int) -> RegionRange?
   ) -> Step {
     advance(from: file, now: now) { offset, count, mayWait in
-      var start = offset
-      for extent in extents {
-        if start < extent.count {
-          let room = RegionRange(
-            offset: extent.offset + start, count: min(extent.count - start, count))
-          return File.read(file, at: Int64(offset), into: region, room, mayWait: mayWait)
-        }
-        start -= extent.count
-      }
-      preconditionFailure("extents shorter than the file")
+      guard var range = room(offset) else { return nil }
+      range.count = min(range.count, count)
+      return File.read(file, at: Int64(offset), into: region, range, mayWait: mayWait)
     }
   }
 
-  /// `read(offset, count, mayWait)` reads into the caller's memory, at most `count` bytes.
+  /// `read(offset, count, mayWait)` reads into the caller's memory, at most `count` bytes; nil when
+  /// there is none.
   mutating func advance(
-    from file: Descriptor, now: Int64, read: (Int, Int, Bool) -> FileReadResult
+    from file: Descriptor, now: Int64, read: (Int, Int, Bool) -> FileReadResult?
   ) -> Step {
     do {
       if startedNanoseconds == nil {
@@ -99,8 +100,12 @@ package struct FileCopy {
         startedNanoseconds = now
         position = 0
       }
+      let stepEnd = position + Self.stepBytesMax
       while position < byteCount {
-        switch read(position, byteCount - position, mayWait) {
+        guard position < stepEnd else { return .unfinished }
+        let count = min(byteCount - position, stepEnd - position)
+        guard let result = read(position, count, mayWait) else { return .noRoom }
+        switch result {
         case .read(let count): position += count
         case .end: return changed(try File.facts(file))
         case .wouldSleep: return cold()
