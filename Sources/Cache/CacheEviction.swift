@@ -5,30 +5,11 @@ import Platform
 extension CacheStore {
   /// Frees an unlinked entry, now or when its last reader has let go.
   func retire(_ shard: CacheShard, _ entry: Int) {
-    if isReferenced(entryUnit(entry)) {
+    if region.isHeld(entryUnit(entry), in: CacheGeometry.holdTable) {
       appendRetired(shard, entry)
     } else {
       freeEntry(shard, entry)
     }
-  }
-
-  /// Whether any process may be reading an unlinked entry. For each process the hazard word comes
-  /// first, then the alias's, then the ledger: holds move only in that direction, so a hold on the
-  /// move is seen at its old place or its new one.
-  func isReferenced(_ unit: UInt32) -> Bool {
-    let unit = UInt64(unit)
-    for index in 0..<Int(region.loadAcquire32(at: HeaderLayout.slotsUsed)) {
-      let slot = CacheGeometry.slotOffset(index)
-      if region.loadSequential64(at: slot + SlotLayout.hazard) == unit { return true }
-      if region.loadSequential64(at: slot + SlotLayout.aliasHazard) == unit { return true }
-      let high = min(
-        Int(region.loadAcquire32(at: slot + SlotLayout.pinsHigh)), SlotLayout.pinCount)
-      for place in 0..<high
-      where region.loadSequential64(at: slot + SlotLayout.pins + place * 8) == unit {
-        return true
-      }
-    }
-    return false
   }
 
   func appendRetired(_ shard: CacheShard, _ entry: Int) {

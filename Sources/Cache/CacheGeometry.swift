@@ -146,6 +146,16 @@ struct CacheGeometry: Equatable, Sendable {
     shard.start + ringOffset + (budget.rawValue * budgetMax + place) * 4
   }
 
+  /// Where processes' holds lie.
+  static let holdTable = HoldTable(
+    slotsUsed: HeaderLayout.slotsUsed,
+    first: HoldPlaces(
+      hazard: HeaderLayout.byteTotal + SlotLayout.hazard,
+      aliasHazard: HeaderLayout.byteTotal + SlotLayout.aliasHazard,
+      pinsHigh: HeaderLayout.byteTotal + SlotLayout.pinsHigh,
+      pins: HeaderLayout.byteTotal + SlotLayout.pins),
+    stride: SlotLayout.byteTotal, pinCount: SlotLayout.pinCount)
+
   static func slotOffset(_ processSlot: Int) -> Int {
     precondition((0..<SlotLayout.slotCount).contains(processSlot), "no such process slot")
     return HeaderLayout.byteTotal + processSlot * SlotLayout.byteTotal

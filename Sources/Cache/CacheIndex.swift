@@ -35,8 +35,7 @@ extension CacheStore {
   func unlink(_ shard: CacheShard, _ entry: Int) -> Bool {
     guard let (slot, isSpilled) = indexSlot(entry) else { return false }
     interrupt()
-    // Sequentially consistent: before the loads of hazard words that follow (see `lookUp`).
-    region.storeSequential64(0, at: slot)
+    region.setIndexWord(0, at: slot)
     policyForgets(shard, entry)
     left(shard, entry, isSpilled: isSpilled)
     return true
@@ -85,9 +84,8 @@ extension CacheStore {
     let old = region.loadRelaxed64(at: place.slot)
     if place.isSpilled && old == 0 { noteSpill(hash, 1) }
     interrupt()
-    // One store unlinks the older entry and links the new one; sequentially consistent for the
-    // former (see `lookUp`), and a release of the entry's bytes.
-    region.storeSequential64(word, at: place.slot)
+    // One store unlinks the older entry and links the new one.
+    region.setIndexWord(word, at: place.slot)
     countIn(shard, entry)
     count(.publishes)
     let other = old == 0 ? nil : entryOffset(UInt32(truncatingIfNeeded: old))

@@ -46,7 +46,7 @@ enum SlotLayout {
   /// The unit of the entry held by the current look-up, 0 for none. Written on each hit, so these
   /// two words share a pair of cache lines with nothing else.
   @usableFromInline static let hazard = 0
-  /// The unit of the alias that is being followed. Scanned after `hazard`: see `isReferenced`.
+  /// The unit of the alias that is being followed. Read after `hazard`: see `anyHold`.
   @usableFromInline static let aliasHazard = 8
   static let pid = 128
   /// One more than the highest ledger place in use.

@@ -14,11 +14,7 @@ extension CacheStore {
   /// or the next look-up. An alias is returned as it is: its `facts.kind` says so, `follow` goes
   /// on.
   ///
-  /// The protocol (DESIGN 4.2): publish the entry's unit in this process's hazard word, then read
-  /// the index word again. Both are sequentially consistent, as are the writers' unlinking store
-  /// and their loads of hazard words after it (`isReferenced`); so in the one order of these four
-  /// either this process sees the entry unlinked and lets go, or the writer sees it held and keeps
-  /// the memory. x86 lets a load pass an earlier store: without the fence both could miss.
+  /// How it holds it without a lock (DESIGN 4.2) is in HoldProtocol.swift.
   @inlinable
   package func lookUp(_ key: RawSpan, hash: UInt64) -> CacheHit? {
     if let hit = probe(geometry.bucketOffset(hash: hash), key, hash) { return hit }
@@ -52,8 +48,7 @@ extension CacheStore {
       var tries = 0
       while word &>> 32 == hash &>> 32 && word & 0xffff_ffff != 0 && tries < 4 {
         let unit = UInt32(truncatingIfNeeded: word)
-        region.storeSequential64(UInt64(unit), at: hazardOffset)
-        let again = region.loadSequential64(at: slot)
+        let again = region.hold(unit, namedAt: slot, hazard: hazardOffset)
         if again == word {
           let entry = entryOffset(unit)
           if matches(entry) {
@@ -93,10 +88,10 @@ extension CacheStore {
     return nil
   }
 
-  /// Lets go of the held entry. Release: the entry's bytes were read before.
+  /// Lets go of the held entry.
   @inlinable
   package func release() {
-    region.storeRelease64(0, at: hazardOffset)
+    region.letGo(hazard: hazardOffset)
   }
 
   /// From a held alias to the entry it stands for, which is then held instead; nil (and nothing
@@ -109,15 +104,13 @@ extension CacheStore {
       release()
       return nil
     }
-    // The alias moves to the second hazard word before the first is overwritten; who scans reads
-    // the first one first, so it meets the alias in one of them.
-    let hold = hazardOffset + SlotLayout.aliasHazard - SlotLayout.hazard
-    region.storeSequential64(UInt64(entryUnit(alias.offset)), at: hold)
+    let aliasHazard = hazardOffset + SlotLayout.aliasHazard - SlotLayout.hazard
+    region.moveHold(ofAlias: entryUnit(alias.offset), to: aliasHazard)
     let hash = region.load(at: body.offset, as: UInt64.self)
     let region = region
     let key = region.span(at: body.offset + 8, count: body.count - 8)
     let hit = lookUp(key, hash: hash)
-    region.storeRelease64(0, at: hold)
+    region.letGo(hazard: aliasHazard)
     return hit
   }
 

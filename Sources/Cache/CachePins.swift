@@ -10,12 +10,12 @@ extension CacheStore {
   package func pin(_ hit: CacheHit) -> CachePin? {
     guard let processSlot else { return nil }
     let slot = CacheGeometry.slotOffset(processSlot)
-    let unit = UInt64(entryUnit(hit.offset))
+    let unit = entryUnit(hit.offset)
     var free: Int?
     for index in 0..<SlotLayout.pinCount {
       if pinShares[index] == 0 {
         if free == nil { free = index }
-      } else if region.loadRelaxed64(at: slot + SlotLayout.pins + index * 8) == unit {
+      } else if region.loadRelaxed64(at: slot + SlotLayout.pins + index * 8) == UInt64(unit) {
         pinShares[index] += 1
         return CachePin(hit: hit, ledgerIndex: index)
       }
@@ -27,11 +27,7 @@ extension CacheStore {
     }
     let mine = region.loadRelaxed64(at: slot + SlotLayout.pinnedBytes)
     region.storeRelaxed64(mine + UInt64(bytes), at: slot + SlotLayout.pinnedBytes)
-    if region.loadRelaxed32(at: slot + SlotLayout.pinsHigh) <= UInt32(free) {
-      region.storeRelease32(UInt32(free + 1), at: slot + SlotLayout.pinsHigh)
-    }
-    // Before the hazard word lets go (a release store), which who scans reads before the ledger.
-    region.storeSequential64(unit, at: slot + SlotLayout.pins + free * 8)
+    region.pinHeld(unit, place: free, in: CacheGeometry.holdTable.places(processSlot))
     pinShares[free] = 1
     return CachePin(hit: hit, ledgerIndex: free)
   }
@@ -46,11 +42,10 @@ extension CacheStore {
     let mine = region.loadRelaxed64(at: slot + SlotLayout.pinnedBytes)
     let bytes = UInt64(heldBytes(pin.hit.offset))
     region.storeRelaxed64(mine - min(mine, bytes), at: slot + SlotLayout.pinnedBytes)
-    // Release: the entry's bytes were read before.
-    region.storeRelease64(0, at: slot + SlotLayout.pins + pin.ledgerIndex * 8)
     var high = SlotLayout.pinCount
     while high > 0 && pinShares[high - 1] == 0 { high -= 1 }
-    region.storeRelease32(UInt32(high), at: slot + SlotLayout.pinsHigh)
+    region.unpin(
+      place: pin.ledgerIndex, high: high, in: CacheGeometry.holdTable.places(processSlot))
   }
 
   /// Bytes pinned by all processes now.

@@ -60,7 +60,7 @@ extension CacheStore {
         if isSpilled { noteSpill(entryHash(entry), 1) }
         if let budget = Budget(kind(entry)) { noteBudgeted(shard, entry, budget) }
       } else {
-        region.storeSequential64(0, at: slot)
+        region.setIndexWord(0, at: slot)
         count(.damaged)
       }
     }
@@ -89,14 +89,9 @@ extension CacheStore {
   /// may be anything by now, so only a whole entry in unclaimed memory is kept. An entry that is
   /// really held is one: its memory was not reused.
   private func keepHeld(_ shard: CacheShard) {
-    for index in 0..<Int(region.loadAcquire32(at: HeaderLayout.slotsUsed)) {
-      let slot = CacheGeometry.slotOffset(index)
-      // In the order of `isReferenced`.
-      keepHeld(shard, region.loadSequential64(at: slot + SlotLayout.hazard))
-      keepHeld(shard, region.loadSequential64(at: slot + SlotLayout.aliasHazard))
-      for place in 0..<SlotLayout.pinCount {
-        keepHeld(shard, region.loadSequential64(at: slot + SlotLayout.pins + place * 8))
-      }
+    _ = region.anyHold(in: CacheGeometry.holdTable) { unit in
+      keepHeld(shard, unit)
+      return false
     }
   }
 

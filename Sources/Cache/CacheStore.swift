@@ -69,16 +69,7 @@ package final class CacheStore {
     fillsOpen = 0
     region.store(identity.startTicks, at: slot + SlotLayout.startTime)
     region.storeRelease32(identity.pid, at: slot + SlotLayout.pid)
-    // Raised before the first hazard is published: sequentially consistent by the exchange, so
-    // whoever unlinks an entry that this process holds sees the slot.
-    let used = UInt32(processSlot + 1)
-    while true {
-      let old = region.loadAcquire32(at: HeaderLayout.slotsUsed)
-      if old >= used { break }
-      if region.compareExchange32(at: HeaderLayout.slotsUsed, expected: old, desired: used) {
-        break
-      }
-    }
+    region.enterHolders(processSlot: processSlot, in: CacheGeometry.holdTable)
   }
 
   /// Lets go of everything a dead process held; by the master, after reaping it. Takes no lock and
@@ -89,12 +80,8 @@ package final class CacheStore {
     for index in 0..<SlotLayout.fillCount {
       markAbandoned(record: slot + SlotLayout.fills + index * 8)
     }
-    region.storeRelease64(0, at: slot + SlotLayout.hazard)
-    region.storeRelease64(0, at: slot + SlotLayout.aliasHazard)
-    for index in 0..<SlotLayout.pinCount {
-      region.storeRelease64(0, at: slot + SlotLayout.pins + index * 8)
-    }
-    region.storeRelease32(0, at: slot + SlotLayout.pinsHigh)
+    region.clearHolds(
+      CacheGeometry.holdTable.places(processSlot), pinCount: SlotLayout.pinCount)
     region.storeRelaxed64(0, at: slot + SlotLayout.pinnedBytes)
     region.store(UInt64(0), at: slot + SlotLayout.startTime)
     region.storeRelease32(0, at: slot + SlotLayout.pid)
