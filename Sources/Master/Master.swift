@@ -57,6 +57,8 @@ final class Master {
   let scoreboard: Scoreboard
   var log: ErrorLog
   var cache: CacheStore?
+  /// Segments of earlier masters or sizes that somebody still maps: they hear of invalidations.
+  var elderCaches: [CacheStore] = []
   /// From another image, until a configuration says how large it is to be.
   var inheritedCache: Descriptor?
   var isCacheSettled = false
