@@ -102,6 +102,7 @@ extension Master {
       ("segmentBytes", Int(counts.segmentBytes)), ("usedBytes", Int(counts.usedBytes)),
       ("freeBytes", Int(counts.freeBytes)), ("pinnedBytes", Int(counts.pinnedBytes)),
       ("entries", Int(counts.entries)), ("aliases", Int(counts.aliases)),
+      ("negatives", Int(counts.negatives)),
       ("retired", Int(counts.retired)), ("fills", Int(counts.fills)),
       ("publishes", Int(counts.publishes)), ("evictions", Int(counts.evictions)),
       ("drops", Int(counts.drops)), ("refusedBusy", Int(counts.refusedBusy)),

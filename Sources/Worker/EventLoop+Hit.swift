@@ -110,11 +110,21 @@ extension EventLoop {
   @inline(__always)
   func send(_ chosen: ChosenEntry, on connection: Connection, _ bytes: RawSpan) -> Bool {
     guard let cache else { preconditionFailure("a hit without a cache") }
-    guard !head.hasConditionsOrRange else {
+    let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
+    // Conditions and ranges are for what is there (RFC 9110 §13.2.1).
+    guard isNegative || !head.hasConditionsOrRange else {
       return sendConditionally(Entity(chosen, in: cache), on: connection, head, bytes)
     }
     gathered.removeAll()
-    gathered.append(prefixes.buffer(connectionField(connection, head)))
+    if isNegative {
+      extra.removeAll()
+      extra.append(
+        prefixes.head(
+          status: chosen.facts.status, connection: connectionField(connection, head)))
+      gathered.append(extra)
+    } else {
+      gathered.append(prefixes.buffer(connectionField(connection, head)))
+    }
     if chosen.facts.expiresAccessSeconds >= 0 {
       extra.removeAll()
       extra.append(expiresLine(chosen.facts.expiresAccessSeconds))
@@ -168,7 +178,8 @@ extension EventLoop {
       scoreboard.ended(.completed, slot: slot)
       return
     }
-    var record = makeRecord(connection, site: chosen.site, status: 200, head, bytes)
+    var record = makeRecord(
+      connection, site: chosen.site, status: chosen.facts.status, head, bytes)
     record.outcome = chosen.outcome
     record.byteCount = byteCount
     record.headByteCount = headByteCount
@@ -183,7 +194,8 @@ extension EventLoop {
   ) -> Bool {
     guard let cache else { preconditionFailure("a hit without a cache") }
     scoreboard.add(sent, to: .bytesSent, slot: slot)
-    var record = makeRecord(connection, site: chosen.site, status: 200, head, bytes)
+    var record = makeRecord(
+      connection, site: chosen.site, status: chosen.facts.status, head, bytes)
     record.outcome = chosen.outcome
     record.byteCount = sent
     record.headByteCount = headByteCount

@@ -170,6 +170,9 @@ extension EventLoop {
     if !type.isEmpty { fields.add("Content-Type", type) }
     if !Status.forbidsContent(Int(status)) { fields.add("Content-Length", "\(body.count)") }
     edit(&fields, exchange, isSuccess: (200..<300).contains(status))
+    if reason == .completed {
+      noteNegative(exchange, connection, status: status, fields: fields, body: body)
+    }
     var bytes = prefixes.head(status: status, connection: connectionField(connection, head))
     bytes += fields.lines()
     bytes += [0x0d, 0x0a]

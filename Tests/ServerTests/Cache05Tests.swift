@@ -103,6 +103,32 @@ extension ServerTests {
       #expect(response.body.allSatisfy { $0 == 1 })
     }
 
+    @Test func `what is not there is remembered for a while, and no longer`() throws {
+      let server = try TestServer(files: ["dir/index.html": "index"])
+      let connection = try server.open()
+      let first = try connection.get("/missing")
+      #expect(first.status == 404)
+      for _ in 0..<5 {
+        let again = try connection.get("/missing")
+        #expect(again.status == 404)
+        #expect(again.body == first.body)
+        let redirect = try connection.get("/dir")
+        #expect(redirect.status == 301)
+        #expect(redirect["Location"] == "/dir/")
+      }
+      #expect(server.status()?.number("cache.negatives") == 2)
+      // Conditions are for what is there; HEAD has no body; what was stored stays out of the way.
+      #expect(
+        try connection.get("/missing", fields: ["If-None-Match: *", "Range: bytes=0-1"]).status
+          == 404)
+      #expect(try connection.get("/missing", method: "HEAD").status == 404)
+      #expect(try connection.get("/dir/").text == "index")
+      server.directory.write("here", to: "www/missing")
+      #expect(try eventually { try connection.get("/missing").text == "here" })
+      server.directory.remove("www/missing")
+      #expect(try eventually { try connection.get("/missing").status == 404 })
+    }
+
     @Test func `more files than the cache holds are all served right`() throws {
       let server = try TestServer("CacheSize 4M", starts: false)
       for number in 0..<200 {

@@ -103,6 +103,15 @@ extension ServerTests {
       }
     }
 
+    @Test func `a client is told to go on once, also when an index is looked for`() throws {
+      let server = try TestServer(files: ["dir/index.html": "index"])
+      let connection = try server.open()
+      try connection.request("/dir/", fields: ["Content-Length: 3", "Expect: 100-continue"])
+      #expect(try connection.head().status == 100)
+      try connection.send("abc")
+      #expect(try connection.response().text == "index")
+    }
+
     @Test func `an absolute target names the host`() throws {
       let server = try TestServer(
         """

@@ -1,0 +1,49 @@
+// Negative answers: what is not there, or somewhere else, is remembered for as long as a file is.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Statuses that say something lasting about a resource, and that a cache may store without
+  /// being told how long (RFC 9110 §15.1).
+  private static let statuses: Set<UInt16> = [301, 308, 404, 410]
+
+  /// Stores a small answer of our own from its URL's second use on: beside whatever may be stored,
+  /// in a budget of its own, and looked at again as often as a file.
+  func noteNegative(
+    _ exchange: Exchange, _ connection: Connection, status: UInt16, fields: ResponseFields,
+    body: [UInt8]
+  ) {
+    guard let cache, isCurrent, EventLoop.statuses.contains(status), exchange.errorStatus == nil,
+      head.method.isRetrieval, head.body == .none, exchange.internalRedirectCount == 0,
+      // A redirect repeats the query; of others the canonical key has none.
+      head.query == nil, head.targetForm == .origin, !exchange.path.isEmpty,
+      !exchange.accessDependsOnClient,
+      exchange.route.dependencies.union(exchange.route.settings.headerDependencies).isEmpty
+    else { return }
+    let key = CacheKeys.canonical(
+      prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
+    let hash = cache.hash(key.rawSpan)
+    guard cache.seenBefore(hash) else { return }
+    var facts = EntryFacts()
+    facts.kind = .negative
+    facts.status = status
+    facts.fileStamp = fileStamp(exchange)
+    let lines = fields.lines() + [0x0d, 0x0a]
+    let validated = ValidatedWord(
+      epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
+    _ = cache.insertNegative(
+      CacheEntryHead(
+        key: key.rawSpan, hash: hash, facts: facts, head: lines.rawSpan,
+        validated: validated.raw, asOf: exchange.asOf),
+      body: body.rawSpan)
+  }
+
+  /// The stamp of the file that an exchange asks for, whether it is there or not.
+  func fileStamp(_ exchange: Exchange) -> UInt32 {
+    guard let cache, let file = exchange.file else { return 0 }
+    return cache.fileStamp(file.path.rawSpan)
+  }
+}
