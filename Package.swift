@@ -59,6 +59,9 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .executableTarget(
       name: "loadclient", dependencies: ["TestSupport", argumentParser], path: "tools/loadclient"),
+    .executableTarget(
+      name: "cachesim", dependencies: ["Cache", "Platform", argumentParser],
+      path: "tools/cachesim.d"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
