@@ -2,10 +2,10 @@
 // of what left. Beside the store it shows what shards, pieces of memory and bounded searches cost.
 
 final class RoomsModel: CacheModel {
-  private static let roomCount = 20
+  private static let roomCount = 32
   private static let unitBytes = 128
-  /// An object of so many units costs as much by its bytes as by being missed at all.
-  private static let balancedUnits = 2048
+  /// An object so many times as large as the mean costs as much by its bytes as by being missed.
+  private static let balancedMeans = 16
   private static let visitsMax = 16
   /// Sixteen times the binary logarithm of 0 … 15 uses.
   private static let weights = [0, 0, 16, 25, 32, 37, 41, 45, 48, 51, 53, 55, 57, 59, 61, 63]
@@ -13,6 +13,7 @@ final class RoomsModel: CacheModel {
   private let space: ModelSpace
   private var rooms: [ObjectQueue]
   private var usedBytes = 0
+  private var entries = 0
   private var clock = 0
   private var expiry: [Int]
   private var roomOf: [Int8]
@@ -42,16 +43,19 @@ final class RoomsModel: CacheModel {
     uses[object] = memory.take(object).map { max(2, $0) } ?? 1
     mark[object] = 0
     usedBytes += space.charges[object]
+    entries += 1
     queue(object)
     return false
   }
 
-  /// The power of two of (uses × (1 / units + 1 / balanced units)) to the power of 5/4.
+  /// The power of two of (uses × (1 / units + 1 / balanced units)) to the power of 3/2.
   private func room(uses: UInt8, units: Int) -> Int {
+    let meanUnits = usedBytes / max(1, entries) / RoomsModel.unitBytes
+    let balanced = RoomsModel.balancedMeans * max(1, meanUnits)
     let sixteenths =
-      RoomsModel.weights[Int(uses)] + RoomsModel.logarithm(RoomsModel.balancedUnits + units)
-      - RoomsModel.logarithm(RoomsModel.balancedUnits) - RoomsModel.logarithm(units)
-    let room = (14 * 16 + 8 + sixteenths + (sixteenths >> 2)) >> 4
+      RoomsModel.weights[Int(uses)] + RoomsModel.logarithm(balanced + units)
+      - RoomsModel.logarithm(balanced) - RoomsModel.logarithm(units)
+    let room = (27 * 16 + 8 + sixteenths + (sixteenths >> 1)) >> 4
     return min(RoomsModel.roomCount - 1, max(0, room))
   }
 
@@ -83,6 +87,7 @@ final class RoomsModel: CacheModel {
       }
       roomOf[object] = -1
       usedBytes -= space.charges[object]
+      entries -= 1
       memory.put(object, uses: uses[object])
       return true
     }
