@@ -15,7 +15,8 @@ final class StoreReplay: CacheModel {
 
   /// A store whose entries can take about `arenaBytes`.
   init(arenaBytes: Int, bodyBytes: [Int]) throws {
-    let largest = bodyBytes.max() ?? 0
+    // The store refuses more than this.
+    let largest = min(bodyBytes.max() ?? 0, 64 << 20)
     self.bodyBytes = bodyBytes
     source = [UInt8](repeating: UInt8(ascii: "b"), count: largest)
     var segmentBytes = arenaBytes
@@ -24,7 +25,7 @@ final class StoreReplay: CacheModel {
     var rounds = 0
     repeat {
       store = try CacheStore.anonymous(
-        byteCount: segmentBytes, objectBytesMax: max(1 << 20, min(largest, 64 << 20)))
+        byteCount: segmentBytes, objectBytesMax: max(1 << 20, largest))
       let missing = arenaBytes - store.statistics.arenaBytes
       segmentBytes = store.statistics.segmentBytes + missing
       rounds += 1
@@ -56,8 +57,7 @@ final class StoreReplay: CacheModel {
     let hash = store.hash(key.rawSpan)
     if let hit = store.lookUp(key.rawSpan, hash: hash) {
       precondition(
-        store.facts(hit).fileInode == UInt64(object)
-          && store.bodyByteCount(hit) == bodyBytes[object], "another object's entry was found")
+        store.bodyByteCount(hit) == bodyBytes[object], "another object's entry was found")
       store.release()
       return true
     }
@@ -68,11 +68,9 @@ final class StoreReplay: CacheModel {
   private func fill(_ object: Int, key: [UInt8], hash: UInt64) {
     let count = bodyBytes[object]
     guard count <= store.objectBytesMax else { return }
-    var facts = EntryFacts()
-    facts.fileInode = UInt64(object)
     guard
       let fill = store.beginFill(
-        key: key.rawSpan, hash: hash, facts: facts, head: StoreReplay.head.rawSpan,
+        key: key.rawSpan, hash: hash, facts: EntryFacts(), head: StoreReplay.head.rawSpan,
         bodyByteCount: count, validated: 0)
     else { return }
     let source = source

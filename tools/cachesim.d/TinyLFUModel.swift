@@ -1,5 +1,5 @@
-// W-TinyLFU (https://dl.acm.org/doi/10.1145/3149371): a small LRU window before a segmented LRU; what
-// leaves the window enters only if it was asked for more often than what would have to leave.
+// W-TinyLFU (https://dl.acm.org/doi/10.1145/3149371): a small LRU window before a segmented LRU;
+// what leaves the window enters only if asked for more often than what would have to leave.
 
 final class TinyLFUModel: CacheModel {
   private enum Place: UInt8 {

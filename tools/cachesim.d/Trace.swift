@@ -1,9 +1,9 @@
 // A trace of requests: which object each one asks for, and how many bytes each object has.
 //
-// The file format is that of many cache simulators: a line `id size` for each request, both decimal
-// and separated by blanks. An id is any 64-bit number; its first line says its size, in bytes. Empty
-// lines and lines that start with # mean nothing. A trace in which every size is 1 has no sizes. A
-// file whose name ends in .xz is read through `xz -dc`.
+// The file format is that of many cache simulators: a line `id size` for each request, both
+// decimal, separated by blanks. An id is any 64-bit number; its first line says its size in bytes,
+// at most 2^40. Empty lines and lines that start with # mean nothing. A trace in which every size
+// is 1 has no sizes. A file whose name ends in .xz is read through `xz -dc`.
 
 import Foundation
 
@@ -14,6 +14,8 @@ struct Trace {
   /// Per object, the bytes of its body.
   let sizes: [Int]
 
+  /// A larger one is taken for a mistake.
+  private static let sizeMax = 1 << 40
   /// Bytes of every object of a trace without sizes.
   static let unknownSizeBytes = 4096
 }
@@ -71,7 +73,7 @@ extension Trace {
       let words = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == 13 }
       guard let first = words.first, first.first != UInt8(ascii: "#") else { continue }
       guard words.count == 2, let id = number(words[0]), let size = number(words[1]),
-        let size = Int(exactly: size)
+        let size = Int(exactly: size), size <= sizeMax
       else { throw TraceError(description: "\(path):\(lineNumber): not 'id size'") }
       builder.append(id: id, size: size)
     }
@@ -89,7 +91,10 @@ extension Trace {
 
   private static func contents(of path: String) throws -> [UInt8] {
     guard path.hasSuffix(".xz") else {
-      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+      guard let data = FileManager.default.contents(atPath: path) else {
+        throw TraceError(description: "\(path): cannot be read")
+      }
+      return [UInt8](data)
     }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
