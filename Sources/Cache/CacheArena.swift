@@ -221,6 +221,18 @@ extension CacheStore {
     return shard.unitCount
   }
 
+  /// The first unit of the free run that a free unit lies in.
+  func firstFree(_ shard: CacheShard, before local: Int) -> Int {
+    var position = local
+    while true {
+      // The bits below `position` in its word, moved to the top: the last used one before it.
+      let below = mapWord(shard, position >> 6) << UInt64(63 - position & 63)
+      if below != 0 { return position - below.leadingZeroBitCount + 1 }
+      guard position >= 64 else { return 0 }
+      position = (position & ~63) - 1
+    }
+  }
+
   private func mapWord(_ shard: CacheShard, _ word: Int) -> UInt64 {
     region.load(at: shard.map + word * 8, as: UInt64.self)
   }

@@ -69,8 +69,7 @@ extension CacheStore {
   private func clear(
     _ shard: CacheShard, around local: Int, units: Int, _ rest: inout Int
   ) -> Int? {
-    var start = local
-    if start > 0 && !isUsed(shard, start - 1) { start -= freeUnits(shard, endingAt: start) }
+    var start = firstFree(shard, before: local)
     var end = nextUnit(shard, from: local, used: true)
     while end - start < units {
       guard rest > 0, end + 2 <= shard.unitCount else { return nil }
@@ -83,6 +82,8 @@ extension CacheStore {
       count(.evictions)
       guard !isUsed(shard, end) else { return nil }
       end = nextUnit(shard, from: end, used: true)
+      // An extent of who has just left may have lain in front.
+      start = firstFree(shard, before: start)
     }
     return start
   }

@@ -96,12 +96,12 @@ enum ShardLayout {
   static let queueTails = queueHeads + QueueNumber.count * 4
   static let fieldsEnd = queueTails + QueueNumber.count * 4
   /// Not zero: some fill record of this shard is marked abandoned. Written without the lock.
-  static let abandonedFills = 384
+  static let abandonedFills = 512
   /// How often somebody found the shard locked. Written without the lock.
-  static let contention = 388
+  static let contention = 516
   /// First-level bitmap, second-level bitmaps, then a list head for each class: local unit + 1.
-  static let freeClasses = 448
-  static let freeSubclasses = 452
+  static let freeClasses = 576
+  static let freeSubclasses = 580
   static let freeHeads = freeSubclasses + FreeClass.levelCount * 4
   @usableFromInline static let index = (freeHeads + FreeClass.count * 4 + 63) & ~63
 

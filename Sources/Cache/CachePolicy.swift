@@ -1,7 +1,7 @@
 // Who leaves: greedy-dual by size and frequency, with one queue for each power of two of credit.
 //
 // After Cherkasova's GDSF (HP Labs, HPL-98-69R1). An entry's credit is what it is worth: its uses,
-// times a fixed cost of a miss plus one for each byte, for each unit that it takes. It may leave
+// times a fixed cost of a miss plus one for its bytes, for each unit that it takes. It may leave
 // when the shard's clock has come to the time at which it was queued plus its credit. Credits are
 // rounded to powers of two, with a queue for each: then each queue is in order of expiry by
 // itself, and the next to leave is the earliest of the queues' first entries. A hit only adds to
@@ -14,28 +14,28 @@ import Platform
 
 /// Numbers of queues, and the arithmetic of credit. All in integers.
 enum QueueNumber {
-  static let count = 20
+  static let count = 32
   static let frequencyMax = 15
   /// An entry is looked at this often before it leaves all the same.
   static let visitsMax = 64
+  /// At this many times the mean entry's size a miss costs as much for its bytes as for itself.
+  private static let evenSizes = 16
 
-  /// round(20 log2 uses): sixteenths of a power of two of uses ^ 1.25. Measured: better than the
-  /// uses themselves on traces without sizes, nearly as good as any on others.
+  /// round(16 log2 uses): sixteenths of a power of two.
   private static let weights: [Int] = [
-    0, 0, 20, 32, 40, 46, 52, 56, 60, 63, 66, 69, 72, 74, 76, 78,
+    0, 0, 16, 25, 32, 37, 41, 45, 48, 51, 53, 55, 57, 59, 61, 63,
   ]
-  /// At this size, in blocks of 128 bytes (1 MiB), a miss costs as much for its bytes as for
-  /// itself: size stops mattering beyond, and that bounds the number of queues.
-  private static let evenBlocks = 8192
 
-  /// The queue for an entry, which is the logarithm of its credit:
-  /// uses ^ 1.25 * (1 / blocks + 1 / 8192).
-  static func of(frequency: Int, units: Int) -> Int {
-    let blocks = max(1, (units + 1) / 2)
+  /// The queue for an entry, which is the logarithm of its credit,
+  /// (uses * (1 / units + 1 / even units)) ^ 1.5, from a base that the largest entries need. The
+  /// power gives uses and size more say against age; it and the rest were chosen by replaying
+  /// traces (tools/cachesim).
+  static func of(frequency: Int, units: Int, meanUnits: Int) -> Int {
+    let even = evenSizes * max(1, meanUnits)
+    let units = max(1, units)
     let sixteenths =
-      16 * 13 + 8 + weights[frequency] + logarithm(evenBlocks + blocks) - logarithm(evenBlocks)
-      - logarithm(blocks)
-    return min(max(sixteenths >> 4, 0), count - 1)
+      weights[frequency] + logarithm(even + units) - logarithm(even) - logarithm(units)
+    return min(max((27 * 16 + 8 + sixteenths + sixteenths >> 1) >> 4, 0), count - 1)
   }
 
   /// In sixteenths, to base 2, linear between powers of two.
@@ -129,7 +129,10 @@ extension CacheStore {
   /// Puts an entry at the end of the queue for its credit.
   private func enqueue(_ shard: CacheShard, _ entry: Int) {
     let units = heldBytes(entry) >> ArenaLayout.unitShift
-    let queue = QueueNumber.of(frequency: frequency(entry), units: units)
+    let used = shard.unitCount - field(shard, ShardLayout.freeUnits)
+    let queue = QueueNumber.of(
+      frequency: frequency(entry), units: units,
+      meanUnits: used / max(1, field(shard, ShardLayout.entries)))
     let clock = UInt32(truncatingIfNeeded: field(shard, ShardLayout.clock))
     let tailField = ShardLayout.queueTails + queue * 4
     let tail = field(shard, tailField)

@@ -83,6 +83,27 @@ import Testing
     #expect(store.settled() == [])
   }
 
+  @Test(arguments: [5, 6, 7]) func `bodies of all sizes share the arena and stay whole`(
+    seed: UInt64
+  ) throws {
+    let store = try CacheStore.small(megabytes: 16)
+    var chance = Chance(state: seed &* 0x9e37_79b9_7f4a_7c15)
+    for round in 0..<3000 {
+      let number = chance.below(600)
+      if let hit = store.find(number) {
+        #expect(store.isRight(hit, number))
+        store.release()
+      } else {
+        let size = 200 << chance.below(13)
+        store.put(number, version: round, count: size + chance.below(size))
+      }
+      if round % 500 == 0 { #expect(store.settled() == []) }
+    }
+    #expect(store.statistics.evictions > 100)
+    #expect(store.statistics.refusedFull < 30)
+    #expect(store.settled() == [])
+  }
+
   @Test func `a store full of small entries still takes large ones`() throws {
     let store = try CacheStore.small(megabytes: 8)
     for number in 0..<20_000 { store.put(number, count: 300) }
