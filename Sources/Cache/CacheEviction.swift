@@ -5,7 +5,9 @@ import Platform
 extension CacheStore {
   /// Frees an unlinked entry, now or when its last reader has let go.
   func retire(_ shard: CacheShard, _ entry: Int) {
-    if region.isHeld(entryUnit(entry), in: CacheGeometry.holdTable) {
+    if field(shard, ShardLayout.heldOverlap) != 0
+      || region.isHeld(entryUnit(entry), in: CacheGeometry.holdTable)
+    {
       appendRetired(shard, entry)
     } else {
       freeEntry(shard, entry)
@@ -28,6 +30,7 @@ extension CacheStore {
 
   /// Looks at the first few retired entries: frees them, or puts them at the end again.
   func sweepRetired(_ shard: CacheShard) {
+    guard field(shard, ShardLayout.heldOverlap) == 0 else { return }
     var rest = min(8, field(shard, ShardLayout.retiredCount))
     while rest > 0 {
       rest -= 1
@@ -50,7 +53,10 @@ extension CacheStore {
     var patience = 4
     while true {
       if let local = freeRun(shard, holding: units) { return local }
-      guard rest > 0, let victim = policyVictim(shard) else { return nil }
+      // While nothing is freed, eviction would only empty the shard.
+      guard rest > 0, field(shard, ShardLayout.heldOverlap) == 0,
+        let victim = policyVictim(shard)
+      else { return nil }
       rest -= 1
       patience -= 1
       let local = shard.local(entryUnit(victim))

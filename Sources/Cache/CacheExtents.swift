@@ -133,9 +133,11 @@ extension CacheStore {
     }
     let before = tableOffset(entry)
     interrupt()
-    // The length first: while it does not fit the old table, a rebuild takes this fill for lost.
-    region.store(UInt32(units), at: entry + EntryLayout.backLink)
+    // The place first: the old length holds all there is so far. The other way round a rebuild in
+    // between would take what lies behind the old table for part of it.
     region.store(shard.unit(local), at: entry + EntryLayout.table)
+    interrupt()
+    region.store(UInt32(units), at: entry + EntryLayout.backLink)
     if old > 0 { freeRun(shard, shard.local(entryUnit(before)), units: old) }
     return true
   }

@@ -217,11 +217,14 @@ extension CacheStore {
   /// Marks a record, if it is open, and tells its shard. Compare and exchange, since a lock holder
   /// may clear it at the same time.
   func markAbandoned(record: Int) {
-    let unit = region.loadAcquire64(at: record)
-    guard unit != 0, unit & SlotLayout.abandoned == 0 else { return }
+    let word = region.loadAcquire64(at: record)
+    guard word != 0 else { return }
+    let unit = word & ~SlotLayout.abandoned
+    // One that is marked already may have lost its process before its shard was told.
     guard
-      region.compareExchange64(
-        at: record, expected: unit, desired: unit | SlotLayout.abandoned)
+      word != unit
+        || region.compareExchange64(
+          at: record, expected: unit, desired: unit | SlotLayout.abandoned)
     else { return }
     guard let shard = geometry.shard(unit: unit) else { return }
     // After the mark: who takes the flag finds the mark.

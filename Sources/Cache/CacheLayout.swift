@@ -91,6 +91,8 @@ enum ShardLayout {
   /// The policy's clock, and of each queue its first entry's expiry, its first and its last entry:
   /// see CachePolicy.
   static let clock = 100
+  /// Not zero: holds overlap, see `keepHeld`. Nothing retired is freed meanwhile.
+  static let heldOverlap = 104
   static let queueExpiries = 128
   static let queueHeads = queueExpiries + QueueNumber.count * 4
   static let queueTails = queueHeads + QueueNumber.count * 4

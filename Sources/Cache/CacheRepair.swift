@@ -86,23 +86,41 @@ extension CacheStore {
 
   /// What the index no longer names but a process may be reading. A hazard word may also be stale,
   /// published and not yet taken back by a look-up that lost its race; then it names memory that
-  /// may be anything by now, so only a whole entry in unclaimed memory is kept. An entry that is
+  /// may be anything by now, so only whole entries in unclaimed memory are kept. An entry that is
   /// really held is one: its memory was not reused.
+  ///
+  /// What a stale word names may look whole as well, in free memory or inside a held entry's body,
+  /// and reach into what is really held. Which of two that overlap is the real one cannot be told:
+  /// then all of them stay used, nothing retired is freed, and `tidy` repairs the shard again.
   private func keepHeld(_ shard: CacheShard) {
+    var entries: [Int] = []
     _ = region.anyHold(in: CacheGeometry.holdTable) { unit in
-      keepHeld(shard, unit)
+      if let entry = heldEntry(shard, unit), !entries.contains(entry) { entries.append(entry) }
       return false
+    }
+    var overlap = false
+    for entry in entries where !claim(shard, entry) {
+      overlap = true
+      for run in runs(shard, entry) { setUsed(shard, run.local, units: run.units) }
+    }
+    if overlap {
+      setField(shard, ShardLayout.heldOverlap, 1)
+    } else {
+      // Only now: this writes into the entries.
+      for entry in entries { appendRetired(shard, entry) }
     }
   }
 
-  private func keepHeld(_ shard: CacheShard, _ unit: UInt64) {
-    guard unit != 0, unit <= UInt64(UInt32.max), shard.contains(UInt32(unit)) else { return }
+  /// The whole entry in memory unclaimed by index and fills that a hold names.
+  private func heldEntry(_ shard: CacheShard, _ unit: UInt64) -> Int? {
+    guard unit != 0, unit <= UInt64(UInt32.max), shard.contains(UInt32(unit)) else { return nil }
     let entry = entryOffset(UInt32(unit))
-    guard !isUsed(shard, shard.local(UInt32(unit))), hasRoomForHeader(shard, entry),
+    guard hasRoomForHeader(shard, entry),
       state(entry) == EntryLayout.live || state(entry) == EntryLayout.retired,
-      hasSoundShape(shard, entry), isSealed(entry), claim(shard, entry)
-    else { return }
-    appendRetired(shard, entry)
+      hasSoundShape(shard, entry), isSealed(entry),
+      runs(shard, entry).allSatisfy({ isAllFree(shard, $0.local, units: $0.units) })
+    else { return nil }
+    return entry
   }
 
   private func freeTheRest(_ shard: CacheShard) {

@@ -147,6 +147,7 @@ extension CacheStore {
     let shard = geometry.shard(tidyNext)
     tidyNext = (tidyNext + 1) % geometry.shardCount
     guard lock(shard) else { return false }
+    if field(shard, ShardLayout.heldOverlap) != 0 { rebuild(shard, verifying: false) }
     unlock(shard)
     return true
   }
