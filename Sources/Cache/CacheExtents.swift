@@ -44,6 +44,7 @@ extension CacheStore {
     let shard = geometry.shard(hash: entryHash(entry))
     guard lock(shard, tries: 64) else { return nil }
     defer { unlock(shard) }
+    guard isOpen(fill) else { return nil }
     return addExtent(shard, entry, soFar: start, rest: rest)
   }
 

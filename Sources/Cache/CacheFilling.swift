@@ -150,6 +150,11 @@ extension CacheStore {
       return false
     }
     defer { unlock(shard) }
+    // What is not in its record any more was taken for lost, and its memory with it.
+    guard isOpen(fill) else {
+      fillsOpen &= ~(1 << UInt32(fill.recordIndex))
+      return false
+    }
     trim(shard, entry, byteCount: byteCount)
     sumComplete(fill, upTo: extentCount(fill.hit))
     region.store(
@@ -179,8 +184,15 @@ extension CacheStore {
       return
     }
     defer { unlock(shard) }
+    let isOpen = isOpen(fill)
     closeRecord(fill)
-    freeEntry(shard, fill.hit.offset)
+    if isOpen { freeEntry(shard, fill.hit.offset) }
+  }
+
+  /// 32 bits of a hash under the segment's secret seeds: no body can pretend to be a header.
+  func checksum(_ bytes: RawSpan) -> UInt32 {
+    let hash = KeyHash.hash(bytes, seed0: seed1, seed1: seed0)
+    return UInt32(truncatingIfNeeded: hash ^ hash >> 32)
   }
 
   /// The checksum of all that is immutable but the body.
@@ -188,17 +200,25 @@ extension CacheStore {
     let region = region
     let start = entry + EntryLayout.immutable
     let end = bodyRange(ofRun: entry).offset
-    let sum = KeyHash.checksum(region.span(at: start, count: end - start))
+    let sum = checksum(region.span(at: start, count: end - start))
     let extents = count16(entry, EntryLayout.extentCount)
     guard extents > 0 else { return sum }
     return (sum << 7 | sum >> 25)
-      ^ KeyHash.checksum(
+      ^ checksum(
         region.span(at: tableOffset(entry), count: extents * EntryLayout.extentBytes))
   }
 }
 
 /// The end of fills.
 extension CacheStore {
+  /// Whether a fill's record still names its entry.
+  func isOpen(_ fill: CacheFill) -> Bool {
+    guard let processSlot else { return false }
+    let records = CacheGeometry.slotOffset(processSlot) + SlotLayout.fills
+    return region.loadAcquire64(at: records + fill.recordIndex * 8)
+      == UInt64(entryUnit(fill.hit.offset))
+  }
+
   private func closeRecord(_ fill: CacheFill) {
     guard let processSlot else { return }
     let records = CacheGeometry.slotOffset(processSlot) + SlotLayout.fills

@@ -252,6 +252,6 @@ extension CacheStore {
   func addToBodyChecksum(_ sum: UInt32, _ range: RegionRange) -> UInt32 {
     let region = region
     return (sum << 5 | sum >> 27)
-      ^ KeyHash.checksum(region.span(at: range.offset, count: range.count))
+      ^ checksum(region.span(at: range.offset, count: range.count))
   }
 }

@@ -23,6 +23,7 @@ protocol HoldMemory {
 
   func loadRelaxed32(at offset: Int) throws(Failure) -> UInt32
   func loadAcquire32(at offset: Int) throws(Failure) -> UInt32
+  func loadSequential32(at offset: Int) throws(Failure) -> UInt32
   func loadSequential64(at offset: Int) throws(Failure) -> UInt64
   func storeRelease32(_ value: UInt32, at offset: Int) throws(Failure)
   func storeRelease64(_ value: UInt64, at offset: Int) throws(Failure)
@@ -174,8 +175,8 @@ extension HoldMemory {
   func anyHold(
     in table: HoldTable, _ matches: (UInt64) -> Bool
   ) throws(Failure) -> Bool {
-    // Acquire, and after the unlinking store's fence: a slot that this misses publishes only later.
-    for processSlot in 0..<Int(try loadAcquire32(at: table.slotsUsed)) {
+    // Sequential, after the unlinking store: a slot that this misses publishes only later.
+    for processSlot in 0..<Int(try loadSequential32(at: table.slotsUsed)) {
       let places = table.places(processSlot)
       // Sequential: after the unlinking store. In this order, in which holds move.
       if matches(try loadSequential64(at: places.hazard)) { return true }

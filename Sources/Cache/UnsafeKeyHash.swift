@@ -46,7 +46,7 @@ enum KeyHash {
     return fold(last ^ odd0, UInt64(truncatingIfNeeded: count) ^ odd1 ^ seed0)
   }
 
-  /// 32 bits of a hash under fixed seeds: finds damage, not malice.
+  /// 32 bits of a hash under fixed seeds, for the segment's own header: finds damage, not malice.
   static func checksum(_ bytes: RawSpan) -> UInt32 {
     let hash = hash(bytes, seed0: odd1, seed1: odd0)
     return UInt32(truncatingIfNeeded: hash ^ hash >> 32)

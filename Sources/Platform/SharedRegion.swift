@@ -247,6 +247,10 @@ extension SharedRegion {
     unsafe word32(offset).pointee.load(ordering: .acquiring)
   }
   @inlinable @inline(__always)
+  package func loadSequential32(at offset: Int) -> UInt32 {
+    unsafe word32(offset).pointee.load(ordering: .sequentiallyConsistent)
+  }
+  @inlinable @inline(__always)
   package func storeRelaxed32(_ value: UInt32, at offset: Int) {
     unsafe word32(offset).pointee.store(value, ordering: .relaxed)
   }

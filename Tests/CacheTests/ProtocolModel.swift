@@ -62,6 +62,9 @@ final class ModelMemory: HoldMemory {
   func loadAcquire32(at place: Int) throws(Interruption) -> UInt32 {
     UInt32(try perform(.load(place)))
   }
+  func loadSequential32(at place: Int) throws(Interruption) -> UInt32 {
+    try loadAcquire32(at: place)
+  }
   func loadSequential64(at place: Int) throws(Interruption) -> UInt64 {
     UInt64(try perform(.load(place)))
   }
