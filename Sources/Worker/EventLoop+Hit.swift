@@ -71,7 +71,8 @@ extension EventLoop {
       facts = cache.facts(hit)
     }
     let word = ValidatedWord(raw: cache.validated(hit))
-    guard word.epoch == ownEpoch, word.age(at: bootTicks) < revalidateTicks, facts.checks == 0
+    guard word.epoch == ownEpoch, facts.checks == 0,
+      word.age(at: bootTicks) < min(revalidateTicks, cache.ticksSinceFileChange(now: bootTicks))
     else {
       cache.release()
       return nil
