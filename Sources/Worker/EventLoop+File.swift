@@ -43,6 +43,7 @@ extension EventLoop {
         if isCurrent {
           _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
           noteSpelling(exchange, connection, base: base, facts: facts, validated)
+          watchFile(file, exchange)
         }
         return sendChosen(
           ChosenEntry(
@@ -241,6 +242,7 @@ extension EventLoop {
   ) -> Bool {
     if cache.publish(fill) {
       scoreboard.add(to: .cacheFills, slot: slot)
+      watchFile(copy.file, exchange)
       let key = copy.key
       if let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)),
         cache.facts(hit).fileInode == copy.file.facts.inode

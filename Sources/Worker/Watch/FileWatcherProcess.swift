@@ -1,0 +1,159 @@
+// The file watcher's process: notes from workers in, events from the kernel in, changes out.
+
+import Cache
+import Platform
+
+/// What the watcher's process receives from the master.
+package struct WatcherHeritage {
+  /// The watcher's end of the channel; the caller must not hold the workers' end, or it never ends.
+  package let channel: Descriptor
+  package let board: WatchBoard
+  package let cache: CacheStore
+
+  package init(channel: Descriptor, board: WatchBoard, cache: CacheStore) {
+    self.channel = channel
+    self.board = board
+    self.cache = cache
+  }
+}
+
+/// One process for all workers; it may wait for disks, so nobody waits for it.
+package final class FileWatcherProcess {
+  private static let channelToken: UInt64 = 0
+  private static let eventsToken: UInt64 = 1
+  private static let retryMilliseconds: Int64 = 10_000
+
+  private let heritage: WatcherHeritage
+  private let channel: MessageSocket
+  private let poller: Poller
+  private let parent = ProcessNumber.parent
+  /// nil while the kernel gives no instance.
+  private var watch: FileWatch?
+  private var watcher: FileWatcher<FileSystemWatch>?
+  private var retryAt: Int64 = 0
+  /// Until then no events are read; nil: they are waited for.
+  private var restsUntil: Int64?
+  private var quietSince: Int64
+
+  /// Serves until the last worker and the master have ended, or the master is dead and nothing was
+  /// told for a while; returns the exit code.
+  package static func run(_ heritage: WatcherHeritage) -> Int32 {
+    do throws(SystemError) {
+      return try FileWatcherProcess(heritage).run()
+    } catch {
+      return 1
+    }
+  }
+
+  private init(_ heritage: WatcherHeritage) throws(SystemError) {
+    self.heritage = heritage
+    channel = MessageSocket(heritage.channel)
+    poller = try Poller(batchMax: 2)
+    quietSince = Clock.monotonicMilliseconds()
+    try poller.add(
+      heritage.channel.number, token: FileWatcherProcess.channelToken, interest: .readable)
+  }
+
+  private func run() throws(SystemError) -> Int32 {
+    while true {
+      let now = Clock.monotonicMilliseconds()
+      try openWatch(now)
+      if ProcessNumber.parent != parent && now - quietSince > WatchLimits.orphanMilliseconds {
+        return 0
+      }
+      try endRest(now)
+      watcher?.tick(now: now)
+      let timeout = restsUntil.map { $0 - now } ?? 1_000
+      let count = poller.wait(timeoutMilliseconds: Int32(clamping: timeout))
+      for index in 0..<count {
+        switch poller.event(index).token {
+        case FileWatcherProcess.eventsToken: try readEvents()
+        default: if try !readNotes() { return 0 }
+        }
+      }
+    }
+  }
+
+  /// Without an instance all stays as it is without a watcher: files are compared once a second.
+  private func openWatch(_ now: Int64) throws(SystemError) {
+    guard watch == nil, now >= retryAt else { return }
+    do throws(SystemError) {
+      let watch = try FileWatch()
+      try poller.add(
+        watch.number, token: FileWatcherProcess.eventsToken, interest: .readable)
+      self.watch = watch
+    } catch {
+      heritage.board.note(.unavailable)
+      retryAt = now + FileWatcherProcess.retryMilliseconds
+      return
+    }
+    guard let watch else { return }
+    let cache = heritage.cache
+    watcher = FileWatcher(
+      FileSystemWatch(watch), heritage.board,
+      FileChangeSink(
+        changed: { cache.fileChanged($0) }, allChanged: { cache.allFilesChanged() }))
+  }
+
+  /// False: the channel has ended.
+  private func readNotes() throws(SystemError) -> Bool {
+    quietSince = Clock.monotonicMilliseconds()
+    for _ in 0..<WatchLimits.notesPerTurn {
+      do {
+        switch try channel.receive(byteCountMax: WatchNote.byteCountMax) {
+        case .wouldBlock: return true
+        case .closed: return false
+        case .message(let bytes, _):
+          if let note = WatchNote(bytes: bytes) { watcher?.take(note) }
+        }
+      } catch {
+        // A packet that no worker of ours sends: it is lost, and that is all.
+        continue
+      }
+    }
+    return true
+  }
+
+  private func readEvents() throws(SystemError) {
+    guard let watch else { return }
+    watcher?.take(try watch.read())
+    restsUntil = Clock.monotonicMilliseconds() + WatchLimits.restMilliseconds
+    try poller.modify(
+      watch.number, token: FileWatcherProcess.eventsToken, interest: [])
+  }
+
+  private func endRest(_ now: Int64) throws(SystemError) {
+    guard let end = restsUntil, end <= now, let watch else { return }
+    restsUntil = nil
+    try poller.modify(
+      watch.number, token: FileWatcherProcess.eventsToken, interest: .readable)
+  }
+}
+
+/// The real file system.
+package struct FileSystemWatch: WatchedSystem {
+  private let instance: FileWatch
+
+  package init(_ instance: FileWatch) { self.instance = instance }
+
+  package func watch(_ path: [UInt8], _ scope: FileWatchScope) throws(SystemError) -> Int32 {
+    try instance.add(path, scope)
+  }
+
+  package func unwatch(_ watch: Int32) { instance.remove(watch) }
+
+  package func look(_ path: [UInt8]) -> WatchedEntry {
+    do {
+      let entry = try File.open(path, for: [.locate, .noFollow])
+      guard try File.facts(entry).isSymbolicLink else { return .other }
+      return .symbolicLink(content: try File.readLink(entry))
+    } catch {
+      return .missing
+    }
+  }
+
+  package func facts(_ path: [UInt8]) -> FileFacts? {
+    guard let file = try? File.open(path, for: .locate) else { return nil }
+    return try? File.facts(file)
+  }
+}

@@ -1,0 +1,131 @@
+// The file watcher on the real file system, with the real inotify.
+
+import Foundation
+import HTTP
+import Platform
+import Testing
+
+@testable import Worker
+
+/// A watcher of a temporary tree; events are taken when a test asks for them.
+private final class RealBench {
+  let tree: TemporaryTree
+  var watcher: FileWatcher<FileSystemWatch>
+  private let watch: FileWatch
+  private let log = Log()
+
+  private final class Log {
+    var changed: Set<UInt32> = []
+    var allChanges = 0
+  }
+
+  init(_ files: [String]) throws {
+    tree = try TemporaryTree()
+    for file in files { try tree.write(file) }
+    watch = try FileWatch()
+    let log = log
+    watcher = FileWatcher(
+      FileSystemWatch(watch), try WatchBoard(),
+      FileChangeSink(changed: { log.changed.insert($0) }, allChanged: { log.allChanges += 1 }))
+  }
+
+  func path(_ name: String) -> [UInt8] { Array((tree.top + "/" + name).utf8) }
+
+  /// As a worker does that has just opened the file.
+  func note(_ stamp: UInt32, _ name: String) throws {
+    let file = try File.open(path(name), for: .read)
+    watcher.take(
+      WatchNote(
+        stamp: stamp, path: path(name), coding: .identity, facts: try File.facts(file)))
+  }
+
+  /// What was announced for what has been done; events are in the queue when the call that caused
+  /// them returns.
+  func changes() throws -> Set<UInt32> {
+    while case let events = try watch.read(), !events.isEmpty { watcher.take(events) }
+    defer { log.changed = [] }
+    return log.changed
+  }
+
+  /// rename(2), over what is there.
+  func rename(_ old: String, _ new: String) throws {
+    try tree.run("mv -T \(tree.top)/\(old)", new)
+  }
+}
+
+@Suite struct `the file watcher on a real file system` {
+  @Test func `sees a file that is written to, renamed over, removed, or made unreadable`() throws {
+    let bench = try RealBench(["site/a", "site/b"])
+    try bench.note(1, "site/a")
+    try bench.note(2, "site/b")
+    #expect(try bench.changes() == [])
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: bench.tree.top + "/site/a"))
+    file.write(Data("x".utf8))
+    #expect(try bench.changes() == [1], "before it is closed")
+    try file.close()
+    try bench.note(1, "site/a")
+    _ = try bench.changes()
+    try bench.note(1, "site/a")
+    try bench.tree.write("site/new")
+    #expect(try bench.changes() == [])
+    try bench.rename("site/new", "site/a")
+    #expect(try bench.changes() == [1])
+    try bench.note(1, "site/a")
+    try bench.tree.run("chmod 000", "site/a")
+    #expect(try bench.changes() == [1])
+    try bench.tree.run("rm -f", "site/b")
+    #expect(try bench.changes() == [2])
+  }
+
+  @Test func `sees a link that is swapped by rename`() throws {
+    let bench = try RealBench(["releases/41/a", "releases/42/a"])
+    try bench.tree.link("current", to: "releases/41")
+    try bench.note(1, "current/a")
+    try bench.tree.link("next", to: "releases/42")
+    #expect(try bench.changes() == [])
+    try bench.rename("next", "current")
+    #expect(try bench.changes() == [1])
+    try bench.note(1, "current/a")
+    try bench.tree.write("releases/41/a", "not this one any more")
+    #expect(try bench.changes() == [])
+    try bench.tree.write("releases/42/a", "this one")
+    #expect(try bench.changes() == [1])
+  }
+
+  @Test func `sees an ancestor that is renamed or replaced, also when it comes back`() throws {
+    let bench = try RealBench(["site/x/y/a", "other/y/a"])
+    try bench.note(1, "site/x/y/a")
+    try bench.rename("site/x", "site/old")
+    #expect(try bench.changes() == [1])
+    try bench.rename("other", "site/x")
+    try bench.note(1, "site/x/y/a")
+    _ = try bench.changes()
+    try bench.note(1, "site/x/y/a")
+    try bench.tree.run("rm -rf", "site/x")
+    #expect(try bench.changes() == [1])
+    try bench.tree.write("site/x/y/a", "again")
+    try bench.note(1, "site/x/y/a")
+    _ = try bench.changes()
+    try bench.note(1, "site/x/y/a")
+    try bench.tree.write("site/x/y/a", "and again")
+    #expect(try bench.changes() == [1])
+  }
+
+  @Test func `is not moved by a log that grows beside the file`() throws {
+    let bench = try RealBench(["site/a", "site/log"])
+    try bench.note(1, "site/a")
+    let log = try FileHandle(forWritingTo: URL(fileURLWithPath: bench.tree.top + "/site/log"))
+    for _ in 0..<100 { log.write(Data("line\n".utf8)) }
+    try log.close()
+    #expect(try bench.changes() == [])
+    #expect(bench.watcher.table.contains(1))
+  }
+
+  @Test func `keeps to what a real path needs`() throws {
+    let bench = try RealBench(["site/a", "site/d/b"])
+    try bench.note(1, "site/a")
+    let count = bench.watcher.table.watchCount
+    try bench.note(2, "site/d/b")
+    #expect(bench.watcher.table.watchCount == count + 1)
+  }
+}
