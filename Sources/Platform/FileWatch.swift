@@ -120,3 +120,28 @@ package struct FileWatch: Sendable {
     return name.isEmpty ? .itself : .name(name)
   }
 }
+
+/// What a path's last component is.
+package enum NamedEntry: Equatable, Sendable {
+  case missing
+  case symbolicLink(content: [UInt8])
+  /// A directory, a file, or what else is no link.
+  case other
+}
+
+extension File {
+  /// Looks at the last component of a path without following it, by one call: readlink(2).
+  package static func entry(at path: [UInt8]) -> NamedEntry {
+    if path.contains(0) { return .missing }
+    let terminated = path.map { CChar(bitPattern: $0) } + [0]
+    var content = [CChar](repeating: 0, count: Int(PATH_MAX))
+    do {
+      let count = try systemCall("readlink") {
+        unsafe readlink(terminated, &content, content.count)
+      }
+      return .symbolicLink(content: content.prefix(count).map { UInt8(bitPattern: $0) })
+    } catch {
+      return error.code == EINVAL ? .other : .missing
+    }
+  }
+}

@@ -42,7 +42,7 @@ private final class FakeSystem: WatchedSystem {
     for (path, number) in given where number == watch { given[path] = nil }
   }
 
-  func look(_ path: [UInt8]) -> WatchedEntry {
+  func look(_ path: [UInt8]) -> NamedEntry {
     let path = String(decoding: path, as: UTF8.self)
     if let link = links[path] { return .symbolicLink(content: bytes(link)) }
     let exists = files.union(links.keys).contains { $0 == path || $0.hasPrefix(path + "/") }
@@ -189,7 +189,7 @@ private final class Bench {
       #expect(bench.changed == [1], "\(suffix)")
     }
     let bench = try Bench(["/w/a.css", "/z/a.gz"], links: ["/w/a.css.gz": "/z/a.gz"])
-    bench.note(1, "/w/a.css", coding: .gzip)
+    bench.note(1, "/w/a.css")
     bench.happens(("/w", "a.css.map"), ("/w", ".gz"))
     #expect(bench.changed.isEmpty)
     bench.happens(("/z", "a.gz"))

@@ -80,17 +80,23 @@ package struct FileWatcher<System: WatchedSystem> {
       evictionsLeft -= 1
       forget(oldest)
     }
-    let opened = note.path + note.coding.suffix
-    let walk = walk(to: opened == note.path ? [opened] : [note.path, opened])
+    let walk = walk(to: note.path)
     table.insert(note.stamp, walk.names, isPartial: walk.lacksWatches)
     board.setWatched(note.stamp)
     // Between the worker's look and the first watch it may have been replaced.
-    let facts = system.facts(opened)
+    let facts = system.facts(note.path + note.coding.suffix)
     if facts?.isUnchanged(since: note.facts) != true { announce([note.stamp]) }
     showCounts()
   }
 
-  private func walk(to paths: [[UInt8]]) -> WatchWalk {
+  /// The way to a file, and to those of its compressed neighbours that are links; the others have
+  /// names beside its own.
+  private func walk(to path: [UInt8]) -> WatchWalk {
+    var paths = [path]
+    for coding in ContentCoding.allCases where coding != .identity {
+      let neighbour = path + coding.suffix
+      if case .symbolicLink = system.look(neighbour) { paths.append(neighbour) }
+    }
     var walk = WatchWalk()
     var isOwnLimit = false
     for path in paths {

@@ -142,15 +142,7 @@ package struct FileSystemWatch: WatchedSystem {
 
   package func unwatch(_ watch: Int32) { instance.remove(watch) }
 
-  package func look(_ path: [UInt8]) -> WatchedEntry {
-    do {
-      let entry = try File.open(path, for: [.locate, .noFollow])
-      guard try File.facts(entry).isSymbolicLink else { return .other }
-      return .symbolicLink(content: try File.readLink(entry))
-    } catch {
-      return .missing
-    }
-  }
+  package func look(_ path: [UInt8]) -> NamedEntry { File.entry(at: path) }
 
   package func facts(_ path: [UInt8]) -> FileFacts? {
     guard let file = try? File.open(path, for: .locate) else { return nil }

@@ -20,8 +20,6 @@ package struct WatchTable: Sendable {
     let names: [WatchedName]
     /// Its place in `ring`.
     let place: Int
-    /// Some name could not be watched for want of watches.
-    let isPartial: Bool
   }
 
   private var files: [UInt32: File] = [:]
@@ -49,7 +47,8 @@ package struct WatchTable: Sendable {
   package func contains(_ stamp: UInt32) -> Bool { files[stamp] != nil }
   package func knows(watch: Int32) -> Bool { dependents[watch] != nil }
 
-  /// Adds a file that is not there; the table must not be full.
+  /// Adds a file that is not there; the table must not be full. `isPartial`: some name could not be
+  /// watched for want of watches.
   package mutating func insert(_ stamp: UInt32, _ names: [WatchedName], isPartial: Bool) {
     precondition(files[stamp] == nil && !isFull && stamp != 0)
     let place: Int
@@ -60,9 +59,20 @@ package struct WatchTable: Sendable {
       place = ring.count
       ring.append(stamp)
     }
-    for name in names { dependents[name.watch, default: [:]][name.name, default: []].insert(stamp) }
-    files[stamp] = File(names: names, place: place, isPartial: isPartial)
+    let kept = names.map { name in
+      dependents[name.watch, default: [:]][name.name, default: []].insert(stamp)
+      return shared(name)
+    }
+    files[stamp] = File(names: kept, place: place)
     if isPartial { partialFiles.insert(stamp) }
+  }
+
+  /// The same name, as the table holds it already: names on the way are many files' own.
+  private func shared(_ name: WatchedName) -> WatchedName {
+    guard let names = dependents[name.watch], let index = names.index(forKey: name.name) else {
+      return name
+    }
+    return WatchedName(watch: name.watch, name: names.keys[index])
   }
 
   /// Forgets a file. The watches it used stay until `takeUnusedWatches`.

@@ -2,21 +2,13 @@
 
 import Platform
 
-/// What lies at the end of a path whose directories are known.
-package enum WatchedEntry: Equatable, Sendable {
-  case missing
-  case symbolicLink(content: [UInt8])
-  /// A directory or a file; what it is shows when the walk goes on.
-  case other
-}
-
 /// The file system and its notices, as the watcher needs them. May wait for disks.
 package protocol WatchedSystem {
   /// See `FileWatch.add`.
   func watch(_ path: [UInt8], _ scope: FileWatchScope) throws(SystemError) -> Int32
   func unwatch(_ watch: Int32)
   /// Looks at the last component without following it.
-  func look(_ path: [UInt8]) -> WatchedEntry
+  func look(_ path: [UInt8]) -> NamedEntry
   /// The facts of what the path leads to, links followed; nil if there is nothing.
   func facts(_ path: [UInt8]) -> FileFacts?
 }
