@@ -149,3 +149,78 @@ private final class RealBench {
     #expect(bench.watcher.table.watchCount == count + 1)
   }
 }
+
+/// Random numbers that are the same in each run.
+private struct Dice: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return state ^ state >> 29
+  }
+}
+
+/// Paths through directories and links of a tree that is turned upside down all the time.
+private struct Turmoil {
+  static let places = ["a", "b", "d/a", "d/b", "d/e/a", "f/a", "f/d"]
+  /// What a path may lead through: names that are now a file, now a directory, now a link.
+  static let paths = places + ["l/a", "l/b", "l/e/a", "d/l/a", "m", "d/m", "l/l/a"]
+  static let links = ["l", "d/l", "m", "d/m", "f"]
+  static let targets = ["d", "../f", "d/e", "f", "a", "../b", "l", ".", "../site/d", "gone"]
+  var dice: Dice
+  let root: String
+
+  mutating func step() {
+    let files = FileManager.default
+    let place = root + (Turmoil.places.randomElement(using: &dice) ?? "a")
+    let other = root + ((Turmoil.places + ["d", "f", "d/e"]).randomElement(using: &dice) ?? "b")
+    switch Int.random(in: 0..<8, using: &dice) {
+    case 0, 1:
+      try? files.createDirectory(
+        atPath: (place as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+      try? Data("\(dice.next())".utf8).write(to: URL(fileURLWithPath: place))
+    case 2:
+      guard let file = FileHandle(forUpdatingAtPath: place) else { return }
+      file.write(Data("x".utf8))
+      file.closeFile()
+    case 3, 4:
+      let link = root + (Turmoil.links.randomElement(using: &dice) ?? "l")
+      try? files.removeItem(atPath: link)
+      try? files.createSymbolicLink(
+        atPath: link, withDestinationPath: Turmoil.targets.randomElement(using: &dice) ?? "d")
+    case 5: try? files.removeItem(atPath: other)
+    default: try? files.moveItem(atPath: other, toPath: place)
+    }
+  }
+}
+
+@Suite struct `the file watcher in turmoil` {
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `announces whatever changes what a path leads to`(seed: UInt64) throws {
+    let bench = try RealBench(["site/a", "site/d/e/a", "site/f/a"])
+    let system = FileSystemWatch(try FileWatch())
+    var turmoil = Turmoil(dice: Dice(state: seed), root: bench.tree.top + "/site/")
+    var known: [UInt32: FileFacts] = [:]
+    var noteCount = 0
+    for step in 0..<2_000 {
+      for (index, path) in Turmoil.paths.enumerated() {
+        let stamp = UInt32(index + 1)
+        guard known[stamp] == nil, let facts = system.facts(bench.path("site/" + path)),
+          facts.isRegularFile, (try? bench.note(stamp, "site/" + path)) != nil
+        else { continue }
+        known[stamp] = facts
+        noteCount += 1
+      }
+      turmoil.step()
+      for stamp in try bench.changes() { known[stamp] = nil }
+      if step % 100 == 0 { bench.watcher.tick(now: Int64(step) * 1_000) }
+      for (stamp, facts) in known {
+        let path = Turmoil.paths[Int(stamp) - 1]
+        let now = system.facts(bench.path("site/" + path))
+        #expect(now?.isUnchanged(since: facts) == true, "step \(step), \(path)")
+        if now?.isUnchanged(since: facts) != true { known[stamp] = nil }
+      }
+    }
+    #expect(noteCount > 500, "enough was watched")
+  }
+}
