@@ -187,8 +187,9 @@ extension DirectiveTable {
         a file that is written to, renamed over, or reached by another symbolic link is seen within
         milliseconds. It takes a watch for each directory on the way to a cached file, 8192 at most;
         if the kernel gives fewer (sysctl fs.inotify.max_user_watches), the error log says so once.
-        What is not watched, and what other machines write to a network file system, is seen after
-        CacheStaticRevalidate, as is everything with Off.
+        What is not watched, what is written through a hard link elsewhere, and what other machines
+        write to a network file system is seen after CacheStaticRevalidate, as is everything with
+        Off.
 
           CacheWatchFiles Off
         """),
