@@ -35,10 +35,13 @@ private final class RealBench {
 
   /// As a worker does that has just opened the file.
   func note(_ stamp: UInt32, _ name: String) throws {
+    watcher.take([try makeNote(stamp, name)])
+  }
+
+  func makeNote(_ stamp: UInt32, _ name: String) throws -> WatchNote {
     let file = try File.open(path(name), for: .read)
-    watcher.take(
-      WatchNote(
-        stamp: stamp, path: path(name), coding: .identity, facts: try File.facts(file)))
+    return WatchNote(
+      stamp: stamp, path: path(name), coding: .identity, facts: try File.facts(file))
   }
 
   /// What was announced for what has been done; events are in the queue when the call that caused
@@ -203,14 +206,17 @@ private struct Turmoil {
     var known: [UInt32: FileFacts] = [:]
     var noteCount = 0
     for step in 0..<2_000 {
+      var notes: [WatchNote] = []
       for (index, path) in Turmoil.paths.enumerated() {
         let stamp = UInt32(index + 1)
         guard known[stamp] == nil, let facts = system.facts(bench.path("site/" + path)),
-          facts.isRegularFile, (try? bench.note(stamp, "site/" + path)) != nil
+          facts.isRegularFile, let note = try? bench.makeNote(stamp, "site/" + path)
         else { continue }
+        notes.append(note)
         known[stamp] = facts
         noteCount += 1
       }
+      bench.watcher.take(notes)
       turmoil.step()
       for stamp in try bench.changes() { known[stamp] = nil }
       if step % 100 == 0 { bench.watcher.tick(now: Int64(step) * 1_000) }

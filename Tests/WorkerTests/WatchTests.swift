@@ -21,6 +21,8 @@ private final class FakeSystem: WatchedSystem {
     device: 1, inode: 2, size: 3, modifiedNanoseconds: 4, changedNanoseconds: 5)
   private(set) var scopes: [String: FileWatchScope] = [:]
   private(set) var given: [String: Int32] = [:]
+  /// Every path that was looked at.
+  private(set) var looks: [String] = []
   private var nextNumber: Int32 = 1
 
   func watch(_ path: [UInt8], _ scope: FileWatchScope) throws(SystemError) -> Int32 {
@@ -44,6 +46,7 @@ private final class FakeSystem: WatchedSystem {
 
   func look(_ path: [UInt8]) -> NamedEntry {
     let path = String(decoding: path, as: UTF8.self)
+    looks.append(path)
     if let link = links[path] { return .symbolicLink(content: bytes(link)) }
     let exists = files.union(links.keys).contains { $0 == path || $0.hasPrefix(path + "/") }
     return exists ? .other : .missing
@@ -81,8 +84,14 @@ private final class Bench {
   }
 
   func note(_ stamp: UInt32, _ path: String, coding: ContentCoding = .identity) {
+    note([(stamp, path)], coding: coding)
+  }
+
+  func note(_ files: [(stamp: UInt32, path: String)], coding: ContentCoding = .identity) {
     watcher.take(
-      WatchNote(stamp: stamp, path: bytes(path), coding: coding, facts: system.facts))
+      files.map {
+        WatchNote(stamp: $0.stamp, path: bytes($0.path), coding: coding, facts: system.facts)
+      })
   }
 
   /// The kernel's report about a name in a directory.
@@ -167,6 +176,23 @@ private final class Bench {
     }
   }
 
+  @Test func `walks once to a directory of which several files are told`() throws {
+    let bench = try Bench(
+      ["/srv/v1/a", "/srv/v1/b", "/srv/v1/d/c", "/other/e"], links: ["/srv/now": "v1"])
+    bench.note([
+      (1, "/srv/now/a"), (2, "/srv/now/b"), (3, "/srv/now/d/c"), (4, "/other/e"), (5, "/srv/now/x"),
+      (6, "/gone/a"), (7, "/gone/b"),
+    ])
+    #expect(bench.system.looks.filter { $0 == "/srv/now" }.count == 3)
+    bench.happens(("/srv/v1", "b"))
+    #expect(bench.changed == [2])
+    bench.happens(("/srv", "now"))
+    #expect(bench.changed == [1, 2, 3, 5])
+    bench.happens(("/", "gone"))
+    #expect(bench.changed == [1, 2, 3, 5, 6, 7])
+    #expect(bench.isWatched(4))
+  }
+
   @Test func `announces all that lies below a renamed directory`() throws {
     let bench = try Bench(["/srv/x/a", "/srv/x/d/b", "/srv/y/c"])
     bench.note(1, "/srv/x/a")
@@ -200,7 +226,7 @@ private final class Bench {
     let bench = try Bench(["/w/a"])
     let old = bench.system.facts
     bench.system.facts.inode += 1
-    bench.watcher.take(WatchNote(stamp: 1, path: bytes("/w/a"), coding: .identity, facts: old))
+    bench.watcher.take([WatchNote(stamp: 1, path: bytes("/w/a"), coding: .identity, facts: old)])
     #expect(bench.changed == [1])
     #expect(!bench.isWatched(1))
   }

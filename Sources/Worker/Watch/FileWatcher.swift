@@ -17,8 +17,9 @@ package enum WatchLimits {
   package static let partialRetryMilliseconds: Int64 = 60_000
   /// When watches that nobody needs are given back; a replaced file needs the same ones again.
   package static let sweepMilliseconds: Int64 = 10_000
-  /// From one reading of events to the next: a log that grows beside cached files is not to wake
-  /// the watcher at each line. The kernel joins equal events meanwhile.
+  /// After each turn: a log that grows beside cached files, or a cache that is being filled, is not
+  /// to wake the watcher for each line or file. The kernel joins equal events meanwhile, and the
+  /// channel holds some 270 notes.
   static let restMilliseconds: Int64 = 5
   /// Notes taken in one turn, before events get theirs.
   static let notesPerTurn = 256
@@ -67,8 +68,22 @@ package struct FileWatcher<System: WatchedSystem> {
     sink.allChanged()
   }
 
-  /// A worker has stored, or compared, this file.
-  package mutating func take(_ note: WatchNote) {
+  /// Workers have stored, or compared, these files. No event may be read from the kernel and not
+  /// be taken before.
+  package mutating func take(_ notes: [WatchNote]) {
+    var way: Way?
+    for note in notes { take(note, &way) }
+    showCounts()
+  }
+
+  /// The way to a directory. It holds for the next file too as long as no events are taken: whatever
+  /// changes it meanwhile is in the queue, and will be found to concern both.
+  private struct Way {
+    let path: ArraySlice<UInt8>
+    let walk: WatchWalk
+  }
+
+  private mutating func take(_ note: WatchNote, _ way: inout Way?) {
     guard !table.contains(note.stamp) else {
       // It shares its place on the board with another one.
       board.setWatched(note.stamp)
@@ -80,33 +95,46 @@ package struct FileWatcher<System: WatchedSystem> {
       evictionsLeft -= 1
       forget(oldest)
     }
-    let walk = walk(to: note.path)
+    let walk = walk(to: note.path, &way)
     table.insert(note.stamp, walk.names, isPartial: walk.lacksWatches)
     board.setWatched(note.stamp)
     // Between the worker's look and the first watch it may have been replaced.
     let facts = system.facts(note.path + note.coding.suffix)
     if facts?.isUnchanged(since: note.facts) != true { announce([note.stamp]) }
-    showCounts()
   }
 
   /// The way to a file, and to those of its compressed neighbours that are links; the others have
   /// names beside its own.
-  private func walk(to path: [UInt8]) -> WatchWalk {
-    var paths = [path]
-    for coding in ContentCoding.allCases where coding != .identity {
-      let neighbour = path + coding.suffix
-      if case .symbolicLink = system.look(neighbour) { paths.append(neighbour) }
-    }
-    var walk = WatchWalk()
-    var isOwnLimit = false
-    for path in paths {
-      walk.go(path, system) { watch in
+  private func walk(to path: [UInt8], _ way: inout Way?) -> WatchWalk {
+    let nameStart = (path.lastIndex(of: UInt8(ascii: "/")) ?? -1) + 1
+    let name = Array(path[nameStart...])
+    func go(
+      _ walk: inout WatchWalk, _ path: [UInt8], from start: [UInt8] = [],
+      to destination: WatchWalk.Destination
+    ) {
+      walk.go(path, from: start, to: destination, system) { watch in
         if table.knows(watch: watch) || table.watchCount < watchCountMax { return true }
-        isOwnLimit = true
+        board.note(.ownLimit)
         return false
       }
     }
-    if walk.lacksWatches { board.note(isOwnLimit ? .ownLimit : .kernelLimit) }
+    var walk = WatchWalk()
+    if let way, way.path == path[..<nameStart] {
+      walk = way.walk
+    } else {
+      go(&walk, Array(path[..<nameStart]), to: .directory)
+      way = Way(path: path[..<nameStart], walk: walk)
+    }
+    if let directory = walk.end {
+      go(&walk, name, from: directory, to: .file)
+      for coding in ContentCoding.allCases where coding != .identity {
+        let neighbour = name + coding.suffix
+        if case .symbolicLink = system.look(directory + [UInt8(ascii: "/")] + neighbour) {
+          go(&walk, neighbour, from: directory, to: .file)
+        }
+      }
+    }
+    if walk.isKernelShort { board.note(.kernelLimit) }
     return walk
   }
 

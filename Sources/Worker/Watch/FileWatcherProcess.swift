@@ -31,8 +31,6 @@ package final class FileWatcherProcess {
   private var watch: FileWatch?
   private var watcher: FileWatcher<FileSystemWatch>?
   private var retryAt: Int64 = 0
-  /// Until then no events are read; nil: they are waited for.
-  private var restsUntil: Int64?
   private var quietSince: Int64
 
   /// Serves until the last worker and the master have ended, or the master is dead and nothing was
@@ -61,16 +59,15 @@ package final class FileWatcherProcess {
       if ProcessNumber.parent != parent && now - quietSince > WatchLimits.orphanMilliseconds {
         return 0
       }
-      try endRest(now)
       watcher?.tick(now: now)
-      let timeout = restsUntil.map { $0 - now } ?? 1_000
-      let count = poller.wait(timeoutMilliseconds: Int32(clamping: timeout))
+      let count = poller.wait(timeoutMilliseconds: 1_000)
       for index in 0..<count {
         switch poller.event(index).token {
         case FileWatcherProcess.eventsToken: try readEvents()
-        default: if try !readNotes() { return 0 }
+        default: if !readNotes() { return 0 }
         }
       }
+      if count > 0 { Clock.pause(milliseconds: WatchLimits.restMilliseconds) }
     }
   }
 
@@ -96,15 +93,17 @@ package final class FileWatcherProcess {
   }
 
   /// False: the channel has ended.
-  private func readNotes() throws(SystemError) -> Bool {
+  private func readNotes() -> Bool {
     quietSince = Clock.monotonicMilliseconds()
+    var notes: [WatchNote] = []
+    defer { watcher?.take(notes) }
     for _ in 0..<WatchLimits.notesPerTurn {
       do {
         switch try channel.receive(byteCountMax: WatchNote.byteCountMax) {
         case .wouldBlock: return true
         case .closed: return false
         case .message(let bytes, _):
-          if let note = WatchNote(bytes: bytes) { watcher?.take(note) }
+          if let note = WatchNote(bytes: bytes) { notes.append(note) }
         }
       } catch {
         // A packet that no worker of ours sends: it is lost, and that is all.
@@ -117,16 +116,6 @@ package final class FileWatcherProcess {
   private func readEvents() throws(SystemError) {
     guard let watch else { return }
     watcher?.take(try watch.read())
-    restsUntil = Clock.monotonicMilliseconds() + WatchLimits.restMilliseconds
-    try poller.modify(
-      watch.number, token: FileWatcherProcess.eventsToken, interest: [])
-  }
-
-  private func endRest(_ now: Int64) throws(SystemError) {
-    guard let end = restsUntil, end <= now, let watch else { return }
-    restsUntil = nil
-    try poller.modify(
-      watch.number, token: FileWatcherProcess.eventsToken, interest: .readable)
   }
 }
 

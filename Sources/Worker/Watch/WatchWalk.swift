@@ -22,22 +22,36 @@ package struct WatchWalk {
   private static let pathBytesMax = 4096
   private static let slash = UInt8(ascii: "/")
 
+  /// What a path is expected to lead to.
+  package enum Destination: Equatable, Sendable {
+    case file
+    /// More will be looked up in it.
+    case directory
+  }
+
   /// Every name that was looked up, in order.
   package private(set) var names: [WatchedName] = []
-  /// A watch was refused for want of watches; the way is known as far as it goes.
+  /// A watch was refused, by the kernel or by `mayUse`, for want of watches; the others are there.
   package private(set) var lacksWatches = false
+  /// It was the kernel.
+  package private(set) var isKernelShort = false
+  /// Where the last walk ended: a path without links, so that ".." is its last component's removal;
+  /// empty for the root. nil: it led nowhere.
+  package private(set) var end: [UInt8]? = []
 
   package init() {}
 
-  /// Walks an absolute path. Stops quietly where nothing is: the name that is missing is watched,
-  /// if its directory is. `mayUse` is asked whether a watch that the system gave may be kept.
+  /// Walks a path from a directory where an earlier walk ended. Stops quietly where nothing is: the
+  /// name that is missing is watched, if its directory is. `mayUse` is asked whether a watch that
+  /// the system gave may be kept.
   package mutating func go(
-    _ path: [UInt8], _ system: some WatchedSystem, mayUse: (Int32) -> Bool
+    _ path: [UInt8], from start: [UInt8] = [], to destination: Destination,
+    _ system: some WatchedSystem, mayUse: (Int32) -> Bool
   ) {
     var pending = WatchWalk.components(path)
-    // Without links, so that ".." is its last component's removal; empty for the root.
-    var directory: [UInt8] = []
+    var directory = start
     var linkCount = 0
+    end = nil
     while let name = pending.popLast() {
       if name == [UInt8(ascii: ".")] { continue }
       if name == [UInt8(ascii: "."), UInt8(ascii: ".")] {
@@ -47,8 +61,8 @@ package struct WatchWalk {
       }
       let place = directory + [WatchWalk.slash] + name
       guard place.count < WatchWalk.pathBytesMax else { return }
-      let scope: FileWatchScope = pending.isEmpty ? .contents : .names
-      watch(name, in: directory, at: place, scope, system, mayUse)
+      let isFile = pending.isEmpty && destination == .file
+      watch(name, in: directory, at: place, isFile ? .contents : .names, system, mayUse)
       switch system.look(place) {
       case .missing: return
       case .other: directory = place
@@ -59,6 +73,7 @@ package struct WatchWalk {
         pending += WatchWalk.components(content)
       }
     }
+    end = directory
   }
 
   /// In reverse.
@@ -72,13 +87,13 @@ package struct WatchWalk {
   ) {
     do {
       let directory = directory.isEmpty ? [WatchWalk.slash] : directory
-      try use(system.watch(directory, scope), name, system, mayUse)
+      use(try system.watch(directory, scope), name, system, mayUse)
     } catch {
       guard error.code == SystemError.accessDenied else { return note(error) }
       // A directory that may be passed but not read: its entry can still be watched itself, until
       // it is replaced, and that is what we want to know.
       do {
-        try use(system.watch(place, .itself), [], system, mayUse)
+        use(try system.watch(place, .itself), [], system, mayUse)
       } catch {
         note(error)
       }
@@ -87,10 +102,11 @@ package struct WatchWalk {
 
   private mutating func use(
     _ watch: Int32, _ name: [UInt8], _ system: some WatchedSystem, _ mayUse: (Int32) -> Bool
-  ) throws(SystemError) {
+  ) {
     guard mayUse(watch) else {
       system.unwatch(watch)
-      throw SystemError(code: SystemError.noSpace, operation: "watch")
+      lacksWatches = true
+      return
     }
     names.append(WatchedName(watch: watch, name: name))
   }
@@ -98,6 +114,8 @@ package struct WatchWalk {
   /// What is gone or forbidden by now is no want of watches.
   private mutating func note(_ error: SystemError) {
     let gone = [SystemError.notFound, SystemError.notDirectory, SystemError.accessDenied]
-    if !gone.contains(error.code) { lacksWatches = true }
+    guard !gone.contains(error.code) else { return }
+    lacksWatches = true
+    isKernelShort = true
   }
 }
