@@ -76,8 +76,8 @@ package struct FileWatcher<System: WatchedSystem> {
     showCounts()
   }
 
-  /// The way to a directory. It holds for the next file too as long as no events are taken: whatever
-  /// changes it meanwhile is in the queue, and will be found to concern both.
+  /// The way to a directory. It holds for the next file too as long as no events are taken:
+  /// whatever changes it meanwhile is in the queue, and will be found to concern both.
   private struct Way {
     let path: ArraySlice<UInt8>
     let walk: WatchWalk
