@@ -20,6 +20,8 @@ enum HeaderLayout {
   /// The stamp that every entry has: "everything". Here in all layouts, as is `generation`, so
   /// that a segment of another layout that still has users can be told of an invalidation too.
   static let everything = 64
+  /// The stamp that every entry made from a file has.
+  static let files = 80
   /// The routing epoch and the generation share a cache line of their own: read on each hit,
   /// written by reloads and invalidations.
   @usableFromInline static let epoch = 128

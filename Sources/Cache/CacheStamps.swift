@@ -33,6 +33,8 @@ package enum CacheTarget: Equatable, Sendable {
   case label([UInt8])
   /// Whatever was made from this file: `fileStamp` of its path.
   case file(UInt32)
+  /// Whatever was made from any file.
+  case files
 }
 
 /// What the stamps say of an entry.
@@ -159,6 +161,8 @@ extension CacheStore {
       hash.add(label)
     case .file(let stamp):
       return filePlace(stamp)
+    case .files:
+      return HeaderLayout.files
     }
     return stampPlace(hash.value)
   }
@@ -177,7 +181,10 @@ extension CacheStore {
     }
     look(HeaderLayout.everything)
     let fileStamp = facts(CacheHit(offset: entry)).fileStamp
-    if fileStamp != 0 { look(filePlace(fileStamp)) }
+    if fileStamp != 0 {
+      look(HeaderLayout.files)
+      look(filePlace(fileStamp))
+    }
     let keyCount = Int(region.load(at: entry + EntryLayout.keyCount, as: UInt16.self))
     forEachName(in: region.span(at: keyOffset(entry), count: keyCount)) { look(stampPlace($0)) }
     let labels = labelRange(CacheHit(offset: entry))

@@ -30,6 +30,7 @@ extension Checker {
     case "CacheStaticRevalidate":
       server.cacheStaticRevalidateMilliseconds =
         Int64(ValueType.milliseconds(text, unit: .milliseconds) ?? 1000)
+    case "CacheWatchFiles": server.cacheWatchFiles = ValueType.onOff(text) ?? true
     case "ServerTokens": server.serverTokens = Checker.serverTokens(text)
     case "TypesConfig":
       typesConfig = first

@@ -179,5 +179,19 @@ extension DirectiveTable {
 
           CacheStaticRevalidate 250ms
         """),
+    DirectiveRow(
+      name: "CacheWatchFiles", contexts: .server, arity: 1...1, type: .onOff, defaultText: "On",
+      syntax: "On|Off", module: "ring3",
+      manual: """
+        Whether a process of its own watches the directories of cached files by inotify(7), so that
+        a file that is written to, renamed over, or reached by another symbolic link is seen within
+        milliseconds. It takes a watch for each directory on the way to a cached file, 8192 at most;
+        if the kernel gives fewer (sysctl fs.inotify.max_user_watches), the error log says so once.
+        What is not watched, what is written through a hard link elsewhere, and what other machines
+        write to a network file system is seen after CacheStaticRevalidate, as is everything with
+        Off.
+
+          CacheWatchFiles Off
+        """),
   ]
 }

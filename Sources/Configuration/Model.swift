@@ -37,6 +37,7 @@ package struct ServerSettings: Sendable {
   package var cacheBytesMax: Int?
   package var cacheObjectBytesMax = 1 << 20
   package var cacheStaticRevalidateMilliseconds: Int64 = 1000
+  package var cacheWatchFiles = true
   /// Path, "syslog" is not supported, "/dev/stderr" is.
   package var errorLog = "/dev/stderr"
   package var serverTokens = ServerTokens.full

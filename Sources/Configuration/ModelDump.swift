@@ -82,6 +82,7 @@ extension ServerSettings {
     lines.append("CacheSize \(cacheBytesMax.map { "\($0)" } ?? "auto")")
     lines.append("CacheMaxObject \(cacheObjectBytesMax)")
     lines.append("CacheStaticRevalidate \(cacheStaticRevalidateMilliseconds)ms")
+    lines.append("CacheWatchFiles \(cacheWatchFiles ? "On" : "Off")")
     lines.append("ErrorLog \"\(errorLog)\"")
     lines.append("ServerTokens \(serverTokens.rawValue)")
     if let typesConfig { lines.append("TypesConfig \"\(typesConfig)\"") }

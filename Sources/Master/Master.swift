@@ -69,6 +69,8 @@ final class Master {
   var launchDelayedUntil: Int64?
   var listeners = ListenerTable()
   var helpers = HelperPool()
+  /// nil until a generation wants it.
+  var watcher: WatcherSeat?
   /// The routing epoch of workers from before an exec in place, if they have to serve again.
   var inheritedEpoch: UInt32 = 0
   var generations: [UInt32: GenerationRecord] = [:]
@@ -128,6 +130,7 @@ final class Master {
     var deadlines = retiring.map { $0.at } + helpers.blocks.compactMap { $0.respawnAt }
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }
     if let deadline = launchDelayedUntil { deadlines.append(deadline) }
+    if let deadline = watcher?.respawnAt { deadlines.append(deadline) }
     if let deadline = retryOrdersAt { deadlines.append(deadline) }
     if let deadline = control?.nextDeadline { deadlines.append(deadline) }
     // Heartbeats are looked at once a second.
@@ -173,6 +176,7 @@ final class Master {
     for place in helpers.blocks.indices {
       if let due = helpers.blocks[place].respawnAt, due <= now { startHelpers(place) }
     }
+    tendWatcher()
     if let due = retryOrdersAt, due <= now {
       retryOrdersAt = nil
       for name in workers.keys { flushOrders(name) }
@@ -228,7 +232,8 @@ final class Master {
 
   private func finish() {
     // Not waited for: one that waits for a disk would keep us, and the pid file, for as long.
-    for process in helpers.blocks.flatMap({ $0.processes }) {
+    for process in helpers.blocks.flatMap({ $0.processes }) + [watcher?.process].compactMap({ $0 })
+    {
       ChildProcess.signal(process, SignalSource.kill)
     }
     let outcome = startFailure.map { ControlAnswer.failure($0) } ?? .success("stopped\n")

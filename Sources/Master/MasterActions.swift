@@ -74,8 +74,8 @@ extension Master {
         listeners: listeners.heritage(generationRecord.addresses),
         served: listeners.identifiers(generationRecord.addresses, slots: served), cache: cache,
         scoreboard: scoreboard, control: theirs.descriptor,
-        fileHelper: helpers.channel(slot: slot), errorLog: generationRecord.logs.errorLog,
-        logs: generationRecord.logs.logs)
+        fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
+        errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs)
       switch try ChildProcess.fork() {
       case .child: becomeWorker(heritage)
       case .parent(let process):
@@ -94,8 +94,8 @@ extension Master {
   }
 
   private func becomeWorker(_ heritage: Heritage) -> Never {
-    let helperChannel = heritage.fileHelper?.number
-    closeMastersDescriptors(keeping: helperChannel)
+    let channels = [heritage.fileHelper, heritage.watch?.channel].compactMap { $0?.number }
+    closeMastersDescriptors(keeping: channels)
     becomeUnprivileged()
     let code = rooms.workerMain(heritage)
     ChildProcess.exit(code)
@@ -103,7 +103,7 @@ extension Master {
 
   /// In a fresh child: what only the master may hold. A worker that held a sibling's channel would
   /// hide the master's death from it; one that held the pid file would keep a new master away.
-  private func closeMastersDescriptors(keeping kept: CInt?) {
+  private func closeMastersDescriptors(keeping kept: [CInt]) {
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     Descriptor.close(poller.number)
@@ -117,7 +117,10 @@ extension Master {
     }
     for block in helpers.blocks {
       for end in block.helperEnds { Descriptor.close(end.number) }
-      for end in block.workerEnds where end.number != kept { Descriptor.close(end.number) }
+      for end in block.workerEnds where !kept.contains(end.number) { Descriptor.close(end.number) }
+    }
+    for end in watcher?.ends ?? [] where !kept.contains(end.number) {
+      Descriptor.close(end.number)
     }
     if let pidFile { Descriptor.close(pidFile.descriptor.number) }
     Descriptor.close(signals.descriptor.number)
@@ -165,12 +168,17 @@ extension Master {
 
   private func becomeHelper(_ place: Int, _ main: ([Descriptor]) -> Int32) -> Never {
     let channels = helpers.blocks[place].helperEnds
+    becomeHelperProcess(keeping: channels)
+    ChildProcess.exit(main(channels))
+  }
+
+  /// In a fresh child that is to hold nothing but these channels, unprivileged.
+  func becomeHelperProcess(keeping channels: [Descriptor]) {
     leaveTerminal()
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     ChildProcess.closeDescriptors(except: channels.map { $0.number })
     if let identity, (try? Privileges.become(identity)) == nil { ChildProcess.exit(1) }
-    ChildProcess.exit(main(channels))
   }
 
   // MARK: Talking
@@ -256,6 +264,8 @@ extension Master {
         dispatch(.ended(record.name, end.description))
       } else if let place = helpers.ended(process) {
         helperEnded(place, process, end)
+      } else if watcher?.process == process {
+        watcherEnded(process, end)
       } else if upgrade?.process == process {
         upgradeCheckEnded(end)
       }

@@ -36,6 +36,8 @@ package struct MasterRooms {
   package var workerMain: (Heritage) -> Int32
   /// Runs in each I/O helper process, with the helpers' ends; nil: no helpers.
   package var helperMain: (([Descriptor]) -> Int32)?
+  /// The file watcher's main function; nil: files are compared with their paths only.
+  package var watcherMain: ((WatcherHeritage) -> Int32)?
   /// Opens the shared cache; an error is reported and the server runs without.
   package var openCache: ((Model) throws(SystemError) -> CacheStore)?
   /// Maps the cache that another image of the master left.
@@ -43,13 +45,14 @@ package struct MasterRooms {
 
   package init(
     load: @escaping (MasterArguments) -> LoadResult, workerMain: @escaping (Heritage) -> Int32,
-    helperMain: (([Descriptor]) -> Int32)?,
+    helperMain: (([Descriptor]) -> Int32)?, watcherMain: ((WatcherHeritage) -> Int32)? = nil,
     openCache: ((Model) throws(SystemError) -> CacheStore)?,
     adoptCache: ((Model, Descriptor) throws(SystemError) -> CacheStore)?
   ) {
     self.load = load
     self.workerMain = workerMain
     self.helperMain = helperMain
+    self.watcherMain = watcherMain
     self.openCache = openCache
     self.adoptCache = adoptCache
   }
@@ -60,6 +63,7 @@ package struct MasterRooms {
       load: { ConfigurationLoader.load(file: $0.configurationFile, defines: $0.defines) },
       workerMain: { WorkerProcess.run($0) },
       helperMain: { IOHelper.run(channels: $0) },
+      watcherMain: { FileWatcherProcess.run($0) },
       openCache: { (model) throws(SystemError) in
         try CacheStore.open(
           name: cacheName(model), byteCount: model.server.cacheBytesMax,

@@ -122,6 +122,7 @@ extension Master {
       model: model, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
       warnings: warnings, startedAt: startedAt)
+    tendWatcher()
     dispatch(.launch(workers: workers))
   }
 

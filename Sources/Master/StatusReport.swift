@@ -36,6 +36,7 @@ extension Master {
     }
     let helperCount = helpers.blocks.reduce(0) { $0 + $1.processes.count }
     lines.append("I/O helpers \(helperCount)")
+    lines.append(watcherLine)
     lines.append(
       "counters "
         + Counter.allCases.map { "\($0.name)=\(scoreboard.total($0))" }
@@ -93,7 +94,8 @@ extension Master {
         "helpers",
         .array(helpers.blocks.flatMap { $0.processes.sorted() }.map { .number(Int64($0)) })
       ),
-      ("counters", .object(counters)), ("ends", .object(ends)), ("cache", cacheValue),
+      ("watcher", watcherJSON), ("counters", .object(counters)), ("ends", .object(ends)),
+      ("cache", cacheValue),
     ])
   }
 

@@ -23,6 +23,13 @@ package enum Clock {
   /// Nanoseconds of CPU time that this process has used: for measurements.
   package static func processNanoseconds() -> Int64 { read(CLOCK_PROCESS_CPUTIME_ID, 1) }
 
+  /// Sleeps, or less long when a signal arrives: for processes that nobody waits for. nanosleep(2).
+  package static func pause(milliseconds: Int64) {
+    var time = timespec(
+      tv_sec: Int(milliseconds / 1_000), tv_nsec: Int(milliseconds % 1_000 * 1_000_000))
+    _ = unsafe nanosleep(&time, nil)
+  }
+
   private static func read(_ clock: clockid_t, _ nanosecondsPerUnit: Int64) -> Int64 {
     var time = timespec()
     unsafe clock_gettime(clock, &time)

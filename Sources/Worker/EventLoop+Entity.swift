@@ -98,6 +98,7 @@ extension EventLoop {
       facts.etagOffset = UInt16(clamping: offset)
       facts.etagCount = UInt16(clamping: entity.entityTag.count)
     }
+    facts.fileStamp = fileStamp(exchange)
     facts.coding = file.coding.rawValue
     facts.variantsAvailable = file.variantsAvailable.rawValue
     if exchange.accessDependsOnClient

@@ -45,6 +45,7 @@ extension EventLoop {
           _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
           cache.confirm(hit, asOf: exchange.asOf)
           noteSpelling(exchange, connection, base: base, facts: facts, validated)
+          watchFile(file, exchange)
         }
         return sendChosen(
           ChosenEntry(
@@ -230,6 +231,7 @@ extension EventLoop {
   ) -> Bool {
     if cache.publish(fill) {
       scoreboard.add(to: .cacheFills, slot: slot)
+      watchFile(copy.file, exchange)
       let key = copy.key
       let selector = CacheKeys.selector(copy.file.coding)
       if let hit = cache.lookUp(

@@ -40,10 +40,4 @@ extension EventLoop {
         validated: validated.raw, asOf: exchange.asOf),
       body: body.rawSpan)
   }
-
-  /// The stamp of the file that an exchange asks for, whether it is there or not.
-  func fileStamp(_ exchange: Exchange) -> UInt32 {
-    guard let cache, let file = exchange.file else { return 0 }
-    return cache.fileStamp(file.path.rawSpan)
-  }
 }

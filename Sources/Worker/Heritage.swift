@@ -54,13 +54,16 @@ package struct Heritage {
   package let control: Descriptor
   /// SOCK_SEQPACKET to the I/O helpers; nil in tests.
   package let fileHelper: Descriptor?
+  /// nil: files are compared with their paths only (`CacheWatchFiles Off`).
+  package let watch: WatchLink?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
 
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
-    control: Descriptor, fileHelper: Descriptor?, errorLog: Descriptor, logs: [InheritedLog]
+    control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, errorLog: Descriptor,
+    logs: [InheritedLog]
   ) {
     self.model = model
     self.generation = generation
@@ -73,6 +76,7 @@ package struct Heritage {
     self.scoreboard = scoreboard
     self.control = control
     self.fileHelper = fileHelper
+    self.watch = watch
     self.errorLog = errorLog
     self.logs = logs
   }
