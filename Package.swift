@@ -62,6 +62,9 @@ let package = Package(
     .executableTarget(
       name: "cachebench", dependencies: ["Cache", "Platform", argumentParser],
       path: "tools/cachebench"),
+    .executableTarget(
+      name: "torture", dependencies: ["Cache", "Platform", argumentParser],
+      path: "tools/torture.d"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(
