@@ -48,4 +48,19 @@ extension CacheStore {
     #expect(store.statistics.entries == 64)
     #expect(store.settled() == [])
   }
+
+  @Test func `a body of unknown length ends at the largest object's size`() throws {
+    let store = try CacheStore.small()
+    let name = key(1)
+    let begun = store.beginFill(
+      CacheEntryHead(
+        key: name.rawSpan, hash: store.hash(name.rawSpan), facts: EntryFacts(), head: RawSpan(),
+        validated: 0, asOf: store.generation), bodyByteCount: nil)
+    let fill = try #require(begun)
+    var count = 0
+    while let range = store.room(for: fill, at: count) { count += range.count }
+    #expect(count == store.objectBytesMax)
+    store.abandon(fill)
+    #expect(store.settled() == [])
+  }
 }
