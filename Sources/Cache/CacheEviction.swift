@@ -51,11 +51,12 @@ extension CacheStore {
   func roomyRun(_ shard: CacheShard, units: Int) -> Int? {
     var rest = 64 + units / 4
     var patience = 4
+    var requeues = QueueNumber.requeuesMax
     while true {
       if let local = freeRun(shard, holding: units) { return local }
       // While nothing is freed, eviction would only empty the shard.
       guard rest > 0, field(shard, ShardLayout.heldOverlap) == 0,
-        let victim = policyVictim(shard)
+        let victim = policyVictim(shard, requeues: &requeues)
       else { return nil }
       rest -= 1
       patience -= 1

@@ -16,8 +16,10 @@ import Platform
 enum QueueNumber {
   static let count = 32
   static let frequencyMax = 15
-  /// An entry is looked at this often before it leaves all the same.
+  /// For one victim, at most so many entries are queued anew.
   static let visitsMax = 64
+  /// And so many for all victims of one allocation; then who is first leaves, used or not.
+  static let requeuesMax = 512
   /// At this many times the mean entry's size a miss costs as much for its bytes as for itself.
   private static let evenSizes = 16
 
@@ -78,13 +80,15 @@ extension CacheStore {
       shard, entryHash(entry), min(frequency(entry) + mark(entry), QueueNumber.frequencyMax))
   }
 
-  /// The entry that leaves next; nil when there is none.
-  func policyVictim(_ shard: CacheShard) -> Int? {
+  /// The entry that leaves next; nil when there is none. `requeues`: how many used ones may still be
+  /// queued anew.
+  func policyVictim(_ shard: CacheShard, requeues: inout Int) -> Int? {
     for visit in 1...QueueNumber.visitsMax {
       guard let entry = earliest(shard) else { return nil }
       setField(shard, ShardLayout.clock, Int(expiry(entry)))
       let mark = mark(entry)
-      guard mark > 0, visit < QueueNumber.visitsMax else { return entry }
+      guard mark > 0, visit < QueueNumber.visitsMax, requeues > 0 else { return entry }
+      requeues -= 1
       removeFromQueue(shard, entry)
       setFrequency(entry, frequency(entry) + mark)
       region.storeRelaxed8(0, at: entry + EntryLayout.mark)
