@@ -67,7 +67,7 @@ extension CacheStore {
   }
 
   /// The entry that an index word names, if everything about it fits.
-  private func soundEntry(
+  func soundEntry(
     _ shard: CacheShard, _ word: UInt64, _ slot: Int, verifying: Bool
   ) -> (Int, isSpilled: Bool)? {
     let unit = UInt32(truncatingIfNeeded: word)
