@@ -89,12 +89,12 @@ extension CacheStore {
 
   /// A store without a name, for one process and its children.
   package static func anonymous(
-    byteCount: Int, objectBytesMax: Int = 1 << 20
+    byteCount: Int, objectBytesMax: Int = 1 << 20, seedsOf other: CacheStore? = nil
   ) throws(SystemError) -> CacheStore {
     let order = SegmentOrder(
       name: "", byteCount: rounded(byteCount), objectBytesMax: objectBytesMax, hugePages: .off)
     return format(
-      try SharedRegion(anonymous: order.byteCount), order.geometry, name: nil, seedsOf: nil)
+      try SharedRegion(anonymous: order.byteCount), order.geometry, name: nil, seedsOf: other)
   }
 
   /// Maps a segment whose other users live on: after an exec in place of the master. Nothing in it

@@ -1,5 +1,6 @@
 // A segment that cannot be kept as it is: what is carried into the next one, and who still hears.
 
+import Foundation
 import Platform
 import Testing
 
@@ -50,7 +51,8 @@ extension CacheProcessTests {
         validated: 77, asOf: store.generation)
       entry.selector = selector.rawSpan
       entry.labels = labels.rawSpan
-      let fill = try #require(store.beginFill(entry, bodyByteCount: count))
+      let begun = store.beginFill(entry, bodyByteCount: count)
+      let fill = try #require(begun)
       let isWritten = store.write(body(number, version: 0, count: count).rawSpan, at: 0, of: fill)
       #expect(isWritten)
       #expect(store.publish(fill))
@@ -215,8 +217,6 @@ extension CacheProcessTests {
       let old = try CacheStore.small(megabytes: 64, attached: 1)
       for number in 0..<5000 { old.put(number, count: 8000) }
       old.release()
-      let region = try SharedRegion(anonymous: 64 << 20)
-      region.copyInside(from: 0, to: 0, count: 0)
       let fresh = try CacheStore.anonymous(byteCount: 64 << 20, seedsOf: old)
       let startedAt = Clock.monotonicMilliseconds()
       fresh.carryOver(from: old, milliseconds: 8)
@@ -246,7 +246,6 @@ extension CacheProcessTests {
         for _ in 0..<1000 where old.statistics.entries < 50 {
           TestProcess.pause(microseconds: 1000)
         }
-        var stores: [CacheStore] = []
         for round in 0..<20 {
           let store = try open(name, megabytes: 16 + round % 2 * 8)
           #expect(store.opening.carriedOver.damaged == 0)
@@ -256,7 +255,6 @@ extension CacheProcessTests {
           }
           store.release()
           #expect(store.settled() == [])
-          stores = [store]
           // The next one is to carry from the worker's segment again.
           SharedMemoryObject.unlink(name)
           let object = SharedMemoryObject(
@@ -265,7 +263,6 @@ extension CacheProcessTests {
           #expect(try object.linked(as: name))
         }
         #expect(old.process(inSlot: 255) == nil)
-        stores = []
       }
     }
 
@@ -340,15 +337,17 @@ extension CacheProcessTests {
       try withName("foreign") { name in
         let elsewhere = "\(name).new"
         #expect(try SharedMemoryObject.create(elsewhere) != nil)
-        TestProcess.link("/dev/shm/\(elsewhere)", at: "/dev/shm/\(name)")
+        try FileManager.default.createSymbolicLink(
+          atPath: "/dev/shm/\(name)", withDestinationPath: "/dev/shm/\(elsewhere)")
         let linked = #expect(throws: SystemError.self) { _ = try open(name, megabytes: 8) }
         #expect(linked?.code == SystemError.symbolicLinkLoop)
         #expect(try SharedMemoryObject.open(elsewhere)?.size() == 0)
         SharedMemoryObject.unlink(name)
         #expect(try SharedMemoryObject.create(name) != nil)
-        TestProcess.setMode(0o640, of: "/dev/shm/\(name)")
-        let open = #expect(throws: SystemError.self) { _ = try open(name, megabytes: 8) }
-        #expect(open?.code == SystemError.accessDenied)
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o640], ofItemAtPath: "/dev/shm/\(name)")
+        let shared = #expect(throws: SystemError.self) { _ = try open(name, megabytes: 8) }
+        #expect(shared?.code == SystemError.accessDenied)
       }
     }
   }
