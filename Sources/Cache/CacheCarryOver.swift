@@ -77,6 +77,7 @@ extension CacheStore {
   /// in now: the logarithm of its worth.
   private func placesByWorth(deadline: Int64) -> (queues: [[Int]], isCutShort: Bool) {
     var queues = [[Int]](repeating: [], count: QueueNumber.count)
+    let meanUnits = meanUnits
     for number in 0..<geometry.shardCount {
       let shard = geometry.shard(number)
       guard Clock.monotonicMilliseconds() < deadline else { return (queues, true) }
@@ -86,11 +87,24 @@ extension CacheStore {
         withHeld(place, in: shard) { entry, _ in
           guard kind(entry) != .alias else { return }
           let units = heldBytes(entry) >> ArenaLayout.unitShift
-          queues[QueueNumber.of(frequency: uses(entry), units: units)].append(place)
+          let queue = QueueNumber.of(
+            frequency: uses(entry), units: units, meanUnits: meanUnits)
+          queues[queue].append(place)
         }
       }
     }
     return (queues, false)
+  }
+
+  /// Of an entry, by counts that may be anything when the segment is unsound.
+  private var meanUnits: Int {
+    var (units, entries) = (0, 0)
+    for number in 0..<geometry.shardCount {
+      let shard = geometry.shard(number)
+      units += shard.unitCount - min(shard.unitCount, field(shard, ShardLayout.freeUnits))
+      entries += field(shard, ShardLayout.entries)
+    }
+    return max(1, units / max(1, entries))
   }
 
   private func uses(_ entry: Int) -> Int {

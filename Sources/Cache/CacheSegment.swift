@@ -149,6 +149,8 @@ extension CacheStore {
       region.load(at: HeaderLayout.version, as: UInt32.self) == HeaderLayout.versionValue,
       region.load(at: HeaderLayout.byteCount, as: UInt64.self) == UInt64(size),
       region.load(at: HeaderLayout.checksum, as: UInt32.self) == headerChecksum(region),
+      // It counts up by ones.
+      region.load(at: HeaderLayout.generation, as: UInt64.self) < 1 << 62,
       let geometry = CacheGeometry(
         byteCount: size,
         shardCount: Int(region.load(at: HeaderLayout.shardCount, as: UInt32.self)))
@@ -183,7 +185,10 @@ extension CacheStore {
       try object.reserve(byteCount: order.byteCount)
       let old = predecessor?.store
       let store = format(region, order.geometry, name: order.name, seedsOf: old)
-      if let old { store.carryOver(from: old) }
+      if let old {
+        if predecessor?.isAlone == true { old.clearSlots() }
+        store.carryOver(from: old)
+      }
       var elders = elders
       if let predecessor, !predecessor.isAlone,
         !elders.contains(where: { $0.isSame(as: predecessor.object) }),
@@ -254,12 +259,7 @@ extension CacheStore {
   /// Clears what processes left that are all dead, keeps the sound entries, and raises the epoch.
   /// Nobody else may have the segment.
   private func takeOver() {
-    for index in 0..<SlotLayout.slotCount {
-      let slot = CacheGeometry.slotOffset(index)
-      region.fill(at: slot, count: SlotLayout.counters, with: 0)
-      region.fill(
-        at: slot + SlotLayout.fills, count: SlotLayout.byteTotal - SlotLayout.fills, with: 0)
-    }
+    clearSlots()
     for number in 0..<geometry.shardCount {
       let shard = geometry.shard(number)
       region.initializeMutex(at: shard.start + ShardLayout.mutex)
@@ -271,6 +271,17 @@ extension CacheStore {
     let next = region.load(at: HeaderLayout.generation, as: UInt64.self) + 1
     region.store(next, at: HeaderLayout.takenOverAt)
     region.storeRelease64(next, at: HeaderLayout.generation)
+  }
+
+  /// Lets go of everything that processes held. Nobody else may have the segment.
+  private func clearSlots() {
+    region.store(UInt32(0), at: HeaderLayout.slotsUsed)
+    for index in 0..<SlotLayout.slotCount {
+      let slot = CacheGeometry.slotOffset(index)
+      region.fill(at: slot, count: SlotLayout.counters, with: 0)
+      region.fill(
+        at: slot + SlotLayout.fills, count: SlotLayout.byteTotal - SlotLayout.fills, with: 0)
+    }
   }
 }
 

@@ -198,6 +198,7 @@ extension CacheProcessTests {
             store.region.store(
               UInt64(chance.below(1 << 30)) << 32 | UInt64(unit), at: index + place * 8)
           }
+          store.region.store(UInt32.max, at: HeaderLayout.slotsUsed)
           for _ in 0..<4096 {
             let place = store.geometry.shard(0).arena + chance.below(4 << 20)
             store.region.store(UInt32(truncatingIfNeeded: chance.below(.max)), at: place)
