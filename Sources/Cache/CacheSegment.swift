@@ -170,10 +170,10 @@ extension CacheStore {
     if order.byteCount > freeBytes() {
       throw SystemError(
         code: SystemError.noSpace,
-        operation: "make a cache of \(order.byteCount >> 20) MiB with "
-          + "\(SystemMemory.sharedMemoryFreeBytes() >> 20) MiB free there and "
-          + "\(SystemMemory.availableBytes() >> 20) MiB of memory available",
-        subject: SharedMemoryObject.directory)
+        operation: "a cache of \(order.byteCount >> 20) MiB does not fit: "
+          + "\(SharedMemoryObject.directory) has "
+          + "\(SystemMemory.sharedMemoryFreeBytes() >> 20) MiB free, the system "
+          + "\(SystemMemory.availableBytes() >> 20) MiB of memory")
     }
     let object = try freshObject("\(order.name).new")
     do throws(SystemError) {

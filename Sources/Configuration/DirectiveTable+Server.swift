@@ -149,7 +149,7 @@ extension DirectiveTable {
   static let cacheRows: [DirectiveRow] = [
     DirectiveRow(
       name: "CacheSize", contexts: .server, arity: 1...1,
-      type: .bytesOrAuto((1 << 20)...(1 << 44)), defaultText: "auto", syntax: "auto|BYTES",
+      type: .bytesOrAuto((1 << 20)...(128 << 30)), defaultText: "auto", syntax: "auto|BYTES",
       module: "ring3",
       manual: """
         The size of the response cache that all workers share; K, M and G are powers of 1024.

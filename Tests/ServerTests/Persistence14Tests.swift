@@ -27,6 +27,15 @@ extension ServerTests {
       }
     }
 
+    /// Until all files lie in the cache: the youngest are not stored at first.
+    private func fill(_ server: TestServer, files count: Int = 30) throws {
+      #expect(
+        try eventually {
+          try fetchAll(server, files: count)
+          return fills(server) == count
+        })
+    }
+
     private func fills(_ server: TestServer) -> Int? {
       server.status()?.number("counters.cacheFills")
     }
@@ -56,7 +65,7 @@ extension ServerTests {
 
     @Test func `after a restart the same entries answer`() throws {
       let server = try server()
-      try fetchAll(server)
+      try fill(server)
       server.stop()
       try server.start()
       try fetchAll(server)
@@ -66,7 +75,7 @@ extension ServerTests {
 
     @Test func `after everything was killed the same entries answer`() throws {
       let server = try server()
-      try fetchAll(server)
+      try fill(server)
       let segment = try segment(server)
       for _ in 0..<3 {
         killAll(server)
@@ -80,7 +89,7 @@ extension ServerTests {
 
     @Test func `what was damaged meanwhile is dropped, counted and made anew`() throws {
       let server = try server()
-      try fetchAll(server)
+      try fill(server)
       let segment = try segment(server)
       killAll(server)
       let file = try #require(FileHandle(forUpdatingAtPath: segment))
@@ -103,7 +112,7 @@ extension ServerTests {
 
     @Test func `a file that changed while the server was down is seen`() throws {
       let server = try server()
-      try fetchAll(server)
+      try fill(server)
       server.stop()
       server.directory.replace("www/f5", with: Array("new".utf8))
       server.directory.remove("www/f6")
@@ -114,7 +123,7 @@ extension ServerTests {
 
     @Test func `another size keeps the content`() throws {
       let server = try server("CacheSize 16M")
-      try fetchAll(server)
+      try fill(server)
       server.stop()
       for configuration in [
         "CacheSize 48M", "CacheSize 24M\nCacheMaxObject 3M", "CacheSize 9M\nCacheMaxObject 100K",
@@ -130,7 +139,7 @@ extension ServerTests {
 
     @Test func `a new master beside orphans has their content, and they end in peace`() throws {
       let server = try server()
-      try fetchAll(server)
+      try fill(server)
       let idle = try server.open()
       #expect(try idle.get("/f1").status == 200)
       let segment = try segment(server)
@@ -169,14 +178,13 @@ extension ServerTests {
 
     @Test func `CachePersist Off leaves nothing at a clean stop`() throws {
       let server = try server("CachePersist Off", files: 3)
-      try fetchAll(server, files: 3)
+      try fill(server, files: 3)
       let segment = try segment(server)
       server.stop()
       #expect(!FileManager.default.fileExists(atPath: segment))
       server.configure("")
       try server.start()
-      try fetchAll(server, files: 3)
-      #expect(fills(server) == 3)
+      try fill(server, files: 3)
       // As of the last configuration that served.
       #expect(server.reload("CachePersist Off").succeeded)
       server.stop(Signal.quit)
@@ -227,10 +235,12 @@ extension ServerTests {
     }
 
     @Test func `a size that does not fit is told, and the server serves without`() throws {
-      let server = try server("CacheSize 16G\nCacheSize 9000G", files: 3)
+      // No machine that runs tests has as much.
+      let server = try server("CacheSize 128G", files: 3)
       #expect(server.said.contains("no shared cache"), "\(server.said)")
-      #expect(server.said.contains("make a cache of 9216000 MiB with"), "\(server.said)")
-      #expect(server.said.contains("MiB of memory available"), "\(server.said)")
+      #expect(
+        server.said.contains("a cache of 131072 MiB does not fit: /dev/shm has "), "\(server.said)")
+      #expect(server.said.contains(" MiB of memory: No space left"), "\(server.said)")
       try fetchAll(server, files: 3)
     }
 
