@@ -97,6 +97,7 @@ extension Master {
     let channels = [heritage.fileHelper, heritage.watch?.channel].compactMap { $0?.number }
     closeMastersDescriptors(keeping: channels)
     becomeUnprivileged()
+    cache?.prefault()
     let code = rooms.workerMain(heritage)
     ChildProcess.exit(code)
   }
@@ -115,6 +116,8 @@ extension Master {
         for end in message.descriptors { Descriptor.close(end.number) }
       }
     }
+    // Their memory is to end with their last users.
+    elderCaches = []
     for block in helpers.blocks {
       for end in block.helperEnds { Descriptor.close(end.number) }
       for end in block.workerEnds where !kept.contains(end.number) { Descriptor.close(end.number) }
@@ -175,6 +178,7 @@ extension Master {
   /// In a fresh child that is to hold nothing but these channels, unprivileged.
   func becomeHelperProcess(keeping channels: [Descriptor]) {
     leaveTerminal()
+    elderCaches = []
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     ChildProcess.closeDescriptors(except: channels.map { $0.number })
