@@ -29,7 +29,10 @@ extension CacheProcessTests {
       let child = TestProcess.fork {
         let fault: String?
         do {
-          fault = try body { report.storeRelaxed64(UInt64($0), at: 0) }
+          fault = try body {
+            report.storeRelaxed64(UInt64($0), at: 0)
+            TestProcess.extendLife()
+          }
         } catch {
           fault = "\(error)"
         }
@@ -44,7 +47,7 @@ extension CacheProcessTests {
 
     @Test func `flipped bits anywhere never crash a start, and never serve a wrong byte`() throws {
       let rounds =
-        ProcessInfo.processInfo.environment["RING3_DAMAGE_ROUNDS"].flatMap { Int($0) } ?? 54
+        ProcessInfo.processInfo.environment["RING3_DAMAGE_ROUNDS"].flatMap { Int($0) } ?? 36
       try withName("flips") { name in
         let sample = try DamageSample(name)
         let counted = try SharedRegion(anonymous: 4096)
