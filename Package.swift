@@ -61,10 +61,13 @@ let package = Package(
       name: "loadclient", dependencies: ["TestSupport", argumentParser], path: "tools/loadclient"),
     .executableTarget(
       name: "cachebench", dependencies: ["Cache", "Platform", argumentParser],
-      path: "tools/cachebench"),
+      path: "tools/cachebench.d"),
     .executableTarget(
       name: "cachesim", dependencies: ["Cache", "Platform", argumentParser],
       path: "tools/cachesim.d"),
+    .executableTarget(
+      name: "torture", dependencies: ["Cache", "Platform", argumentParser],
+      path: "tools/torture.d"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(

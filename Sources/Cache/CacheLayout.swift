@@ -26,6 +26,8 @@ enum HeaderLayout {
   /// written by reloads and invalidations.
   @usableFromInline static let epoch = 128
   @usableFromInline static let generation = 136
+  /// More invalidations than there can ever have been: a higher one is damage.
+  static let generationMax: UInt64 = 1 << 62
   /// The generation when the segment was last taken over: what an older process stored is trusted
   /// only after its checksums were looked at.
   static let takenOverAt = 144

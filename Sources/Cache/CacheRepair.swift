@@ -33,6 +33,26 @@ extension CacheStore {
     policyRebuilt(shard)
   }
 
+  /// Makes the words that no checksum covers fit each other, in memory that outlived its writers.
+  /// Nobody else may have the segment, whose process slots are clear.
+  func mendHeader() {
+    region.storeRelease32(0, at: HeaderLayout.slotsUsed)
+    // A stamp of a later day would hold back for ever what it names.
+    let now = generation
+    func lower(_ place: Int) {
+      if region.loadRelaxed64(at: place) > now { region.storeRelaxed64(now, at: place) }
+    }
+    lower(HeaderLayout.everything + StampLayout.soft)
+    lower(HeaderLayout.everything + StampLayout.hard)
+    lower(HeaderLayout.files + StampLayout.soft)
+    lower(HeaderLayout.files + StampLayout.hard)
+    for stamp in 0..<geometry.stampCount {
+      let place = geometry.stampsOffset + stamp * StampLayout.byteTotal
+      lower(place + StampLayout.soft)
+      lower(place + StampLayout.hard)
+    }
+  }
+
   /// Fills first: their writers are at work without the mutex. A record is written after its
   /// entry's header and removed after the entry is in the index, so an open one is sound.
   private func keepFills(_ shard: CacheShard) {
@@ -56,6 +76,11 @@ extension CacheStore {
       if let (entry, isSpilled) = soundEntry(shard, word, slot, verifying: verifying),
         claim(shard, entry)
       {
+        // No checksum covers it. An entry from the future would never show its body's checksum.
+        let good = entry + EntryLayout.goodAsOf
+        if verifying && region.loadRelaxed64(at: good) > generation {
+          region.storeRelaxed64(generation, at: good)
+        }
         countIn(shard, entry)
         if isSpilled { noteSpill(entryHash(entry), 1) }
         if let budget = Budget(kind(entry)) { noteBudgeted(shard, entry, budget) }

@@ -143,14 +143,15 @@ extension CacheStore {
   /// Maps an object if it has a sound header of this layout.
   static func mapped(_ object: SharedMemoryObject) throws(SystemError) -> CacheStore? {
     let size = try object.size()
-    guard size >= CacheGeometry.byteCountMin, size & 4095 == 0 else { return nil }
+    guard size >= CacheGeometry.byteCountMin, size & 4095 == 0,
+      try object.isReserved(byteCount: size)
+    else { return nil }
     let region = try SharedRegion(mapping: object.descriptor, byteCount: size)
     guard region.load(at: HeaderLayout.magic, as: UInt64.self) == HeaderLayout.magicValue,
       region.load(at: HeaderLayout.version, as: UInt32.self) == HeaderLayout.versionValue,
       region.load(at: HeaderLayout.byteCount, as: UInt64.self) == UInt64(size),
       region.load(at: HeaderLayout.checksum, as: UInt32.self) == headerChecksum(region),
-      // It counts up by ones.
-      region.load(at: HeaderLayout.generation, as: UInt64.self) < 1 << 62,
+      region.load(at: HeaderLayout.generation, as: UInt64.self) <= HeaderLayout.generationMax,
       let geometry = CacheGeometry(
         byteCount: size,
         shardCount: Int(region.load(at: HeaderLayout.shardCount, as: UInt32.self)))
@@ -260,6 +261,7 @@ extension CacheStore {
   /// Nobody else may have the segment.
   private func takeOver() {
     clearSlots()
+    mendHeader()
     for number in 0..<geometry.shardCount {
       let shard = geometry.shard(number)
       region.initializeMutex(at: shard.start + ShardLayout.mutex)

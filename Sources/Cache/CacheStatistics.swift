@@ -17,6 +17,9 @@ package struct CacheStatistics: Equatable, Sendable {
   package var arenaBytes = 0
   package var usedBytes = 0
   package var freeBytes = 0
+  /// Free, but outside the longest free run of its shard: scattered, so that a large entry has to
+  /// lie in pieces or to push others out. The longest runs are known to one sixteenth.
+  package var scatteredBytes = 0
   /// Held for unfinished sends.
   package var pinnedBytes = 0
   /// Found by look-ups now: aliases and negative entries included.
@@ -48,6 +51,8 @@ package struct CacheStatistics: Equatable, Sendable {
   package var damaged = 0
   /// Raised by each invalidation.
   package var generation: UInt64 = 0
+  /// The routing epoch: raised by each reload.
+  package var epoch: UInt32 = 0
   /// By shard: how often somebody found it locked.
   package var contention: [Int] = []
 
@@ -70,6 +75,22 @@ extension CacheStore {
     return Int(clamping: sum)
   }
 
+  /// About how long a shard's longest free run is: the first one listed in its largest class.
+  private func longFreeUnits(_ shard: CacheShard) -> Int {
+    let levels = region.load(at: shard.start + ShardLayout.freeClasses, as: UInt32.self)
+    guard levels != 0 else { return 0 }
+    let level = 31 - levels.leadingZeroBitCount
+    let steps = region.load(
+      at: shard.start + ShardLayout.freeSubclasses + level * 4, as: UInt32.self)
+    // Without the mutex nothing need fit together: neither the two maps, nor list and run.
+    guard steps != 0, level < FreeClass.levelCount else { return 0 }
+    let number = level << 4 | (31 - steps.leadingZeroBitCount)
+    let local = field(shard, ShardLayout.freeHeads + number * 4) - 1
+    guard (0..<shard.unitCount).contains(local) else { return 0 }
+    let bounds = FreeClass(number: number).leastUnits...FreeClass(number: number + 1).leastUnits
+    return min(max(freeUnits(shard, local), bounds.lowerBound), bounds.upperBound)
+  }
+
   /// Reads all counts, without locks.
   package var statistics: CacheStatistics {
     var result = CacheStatistics()
@@ -77,7 +98,10 @@ extension CacheStore {
     for number in 0..<geometry.shardCount {
       let shard = geometry.shard(number)
       result.arenaBytes += shard.unitCount << ArenaLayout.unitShift
-      result.freeBytes += field(shard, ShardLayout.freeUnits) << ArenaLayout.unitShift
+      let free = field(shard, ShardLayout.freeUnits)
+      result.freeBytes += free << ArenaLayout.unitShift
+      result.scatteredBytes +=
+        max(0, free - longFreeUnits(shard)) << ArenaLayout.unitShift
       result.entries += field(shard, ShardLayout.entries)
       result.aliases += field(shard, ShardLayout.budgeted + Budget.aliases.rawValue * 4)
       result.negatives += field(shard, ShardLayout.budgeted + Budget.negatives.rawValue * 4)
@@ -99,6 +123,12 @@ extension CacheStore {
     result.recoveries = sum(.recoveries)
     result.damaged = sum(.damaged)
     result.generation = generation
+    result.epoch = epoch
     return result
   }
+}
+
+extension FreeClass {
+  /// The shortest run of this class, in units.
+  var leastUnits: Int { level == 0 ? step : (16 + step) << (level - 1) }
 }

@@ -49,6 +49,8 @@ package final class CacheStore {
   var door = [UInt32](repeating: 0, count: 4096)
   /// For tests only: called before each store to a shard's books, where a process may die.
   package var interruption: (() -> Void)?
+  /// For tests only: whether this process is making a shard sound again whose owner died.
+  package private(set) var isRecovering = false
   /// The shard that `tidy` visits next.
   var tidyNext = 0
 
@@ -129,7 +131,9 @@ extension CacheStore {
       case .busy: continue
       case .locked: break
       case .ownerDied:
+        isRecovering = true
         rebuild(shard, verifying: false)
+        isRecovering = false
         region.markConsistent(at: shard.start + ShardLayout.mutex)
         count(.recoveries)
       }

@@ -100,6 +100,11 @@ extension Model {
     virtualHosts.group(local: local)?.addressClass ?? VirtualHostTable.mainServerClass
   }
 
+  /// Every class that `addressClass` may give.
+  package var addressClasses: Set<AddressClass> {
+    Set(virtualHosts.groups.map { $0.addressClass }).union([VirtualHostTable.mainServerClass])
+  }
+
   /// Decides about a path: decoded, without dot segments, starting with "/". `query` is what
   /// stands behind "?", nil without one.
   package func route(_ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil) -> Route {

@@ -22,46 +22,50 @@ struct ControlCommand: Sendable {
   /// Flags it knows, without "--".
   let flags: Set<String>
   let help: String
+  /// More, for `--help`.
+  var details = ""
   let run: @Sendable (Master, ControlRequest, UInt64) -> CommandOutcome
 
   /// All verbs, in the order in which help shows them.
-  static let table: [ControlCommand] = [
-    ControlCommand(
-      verb: "reload", usage: "[--dry-run] [--json]", arity: 0...0, flags: ["dry-run", "json"],
-      help: "read the configuration again; waits until it serves",
-      run: { $0.reloadCommand($1, $2) }),
-    ControlCommand(
-      verb: "status", usage: "[--json]", arity: 0...0, flags: ["json"],
-      help: "generations, workers, cache and counters",
-      run: { master, request, _ in .now(master.statusCommand(request)) }),
-    ControlCommand(
-      verb: "stop", usage: "[--graceful]", arity: 0...0, flags: ["graceful"],
-      help: "end the server; waits until it has ended",
-      run: { $0.stopCommand($1, $2) }),
-    ControlCommand(
-      verb: "check", usage: "[--json]", arity: 0...0, flags: ["json"],
-      help: "check the configuration file that is on disk now",
-      run: { master, request, _ in .now(master.checkCommand(request)) }),
-    ControlCommand(
-      verb: "vhosts", usage: "[--json]", arity: 0...0, flags: ["json"],
-      help: "addresses and their virtual hosts, and those that can never be reached",
-      run: { master, request, _ in .now(master.virtualHostsCommand(request)) }),
-    ControlCommand(
-      verb: "explain", usage: "URL [--address A] [--json]", arity: 1...1,
-      flags: ["address", "json"], help: "why a URL leads where it leads",
-      run: { master, request, _ in .now(master.explainCommand(request)) }),
-    ControlCommand(
-      verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
-      help: "open all log files anew, after they were moved away",
-      run: { master, _, _ in .now(master.reopenLogsCommand()) }),
-    ControlCommand(
-      verb: "upgrade", usage: "", arity: 0...0, flags: [],
-      help: "replace the running binary by the one on disk, keeping listeners and cache",
-      run: { $0.upgradeCommand($1, $2) }),
-    ControlCommand(
-      verb: "help", usage: "", arity: 0...0, flags: [], help: "this list",
-      run: { _, _, _ in .now(.success(ControlCommand.helpText)) }),
-  ]
+  static let table: [ControlCommand] =
+    [
+      ControlCommand(
+        verb: "reload", usage: "[--dry-run] [--json]", arity: 0...0, flags: ["dry-run", "json"],
+        help: "read the configuration again; waits until it serves",
+        run: { $0.reloadCommand($1, $2) }),
+      ControlCommand(
+        verb: "status", usage: "[--json]", arity: 0...0, flags: ["json"],
+        help: "generations, workers, cache and counters",
+        run: { master, request, _ in .now(master.statusCommand(request)) }),
+      ControlCommand(
+        verb: "stop", usage: "[--graceful]", arity: 0...0, flags: ["graceful"],
+        help: "end the server; waits until it has ended",
+        run: { $0.stopCommand($1, $2) }),
+      ControlCommand(
+        verb: "check", usage: "[--json]", arity: 0...0, flags: ["json"],
+        help: "check the configuration file that is on disk now",
+        run: { master, request, _ in .now(master.checkCommand(request)) }),
+      ControlCommand(
+        verb: "vhosts", usage: "[--json]", arity: 0...0, flags: ["json"],
+        help: "addresses and their virtual hosts, and those that can never be reached",
+        run: { master, request, _ in .now(master.virtualHostsCommand(request)) }),
+      ControlCommand(
+        verb: "explain", usage: "URL [--address A] [--json]", arity: 1...1,
+        flags: ["address", "json"], help: "why a URL leads where it leads",
+        run: { master, request, _ in .now(master.explainCommand(request)) }),
+    ] + cacheTable + [
+      ControlCommand(
+        verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
+        help: "open all log files anew, after they were moved away",
+        run: { master, _, _ in .now(master.reopenLogsCommand()) }),
+      ControlCommand(
+        verb: "upgrade", usage: "", arity: 0...0, flags: [],
+        help: "replace the running binary by the one on disk, keeping listeners and cache",
+        run: { $0.upgradeCommand($1, $2) }),
+      ControlCommand(
+        verb: "help", usage: "", arity: 0...0, flags: [], help: "this list",
+        run: { _, _, _ in .now(.success(ControlCommand.helpText)) }),
+    ]
 
   static var helpText: String {
     let names = table.map { $0.usage.isEmpty ? $0.verb : "\($0.verb) \($0.usage)" }
@@ -71,13 +75,34 @@ struct ControlCommand: Sendable {
     }.joined()
   }
 
+  /// What `--help` says of one verb.
+  var manual: String {
+    "usage: \(verb) \(usage)\n\n\(help)\n" + (details.isEmpty ? "" : "\n\(details)\n")
+  }
+
   /// The row of a request, or what is wrong with the request.
   static func find(_ request: ControlRequest) -> Result<ControlCommand, Refusal> {
     guard let command = table.first(where: { $0.verb == request.verb }) else {
+      if ControlRequest.groups.contains(request.verb) {
+        let rows = table.filter { $0.verb.hasPrefix(request.verb + " ") }
+        let lines = rows.map { "\($0.verb) \($0.usage)" }
+        return .failure(Refusal("usage: " + lines.joined(separator: "\n       ")))
+      }
       return .failure(Refusal("unknown command '\(request.verb)'; try 'help'"))
     }
+    if request.flags["help"] != nil { return .success(command) }
     if let flag = request.flags.keys.sorted().first(where: { !command.flags.contains($0) }) {
       return .failure(Refusal("'\(command.verb)' has no option '--\(flag)'"))
+    }
+    for (flag, value) in request.flags.sorted(by: { $0.key < $1.key }) {
+      if ControlRequest.flagsWithValue.contains(flag) {
+        if value.isEmpty { return .failure(Refusal("'--\(flag)' wants a value")) }
+      } else if !value.isEmpty {
+        return .failure(Refusal("'--\(flag)' takes no value"))
+      }
+      if request.repeated[flag] != nil && flag != "tag" {
+        return .failure(Refusal("'--\(flag)' may be given once"))
+      }
     }
     guard command.arity.contains(request.arguments.count) else {
       return .failure(Refusal("usage: \(command.verb) \(command.usage)"))
@@ -107,6 +132,10 @@ extension Master {
     switch ControlCommand.find(request) {
     case .failure(let refusal): control?.answer(serial, .failure("\(refusal)\n", code: 2))
     case .success(let command):
+      guard request.flags["help"] == nil else {
+        control?.answer(serial, .success(command.manual))
+        return
+      }
       if case .now(let answer) = command.run(self, request, serial) {
         control?.answer(serial, answer)
       }
@@ -117,6 +146,7 @@ extension Master {
 
   private func forgetClient(_ serial: UInt64) {
     reload.forget(.client(serial))
+    jobs[serial] = nil
     stopWaiters.removeAll { $0 == serial }
   }
 
@@ -245,12 +275,10 @@ extension Master {
     guard let model = currentModel else {
       return .failure("what is serving now is not known to this binary; reload first\n")
     }
-    var address: IPAddress?
-    if let text = request.flags["address"] {
-      guard let parsed = IPAddress(text) else {
-        return .failure("'\(text)' is no IP address\n", code: 2)
-      }
-      address = parsed
+    let address: IPAddress?
+    switch serverAddress(request) {
+    case .failure(let refusal): return .failure("\(refusal)\n", code: 2)
+    case .success(let given): address = given
     }
     switch model.explain(url: request.arguments[0], address: address) {
     case .failure(let failure): return .failure(failure.message + "\n")
@@ -261,15 +289,12 @@ extension Master {
     }
   }
 
-  /// A look into the cache through a process slot that nobody uses.
   private func cached(_ explanation: Explanation, _ model: Model) -> String? {
-    guard let cache, case .file = explanation.route.action,
-      let slot = (0..<Limits.processSlots).first(where: { !slotsInUse.contains($0) })
-    else { return nil }
-    cache.attach(processSlot: slot)
-    defer { cache.clearProcessSlot(slot) }
-    return CacheInspection.describe(
-      cache, model, local: explanation.local, host: explanation.host, path: explanation.path)
+    guard case .file = explanation.route.action else { return nil }
+    return withCacheAttached { cache in
+      CacheInspection.describe(
+        cache, model, local: explanation.local, host: explanation.host, path: explanation.path)
+    }
   }
 
   fileprivate func reopenLogsCommand() -> ControlAnswer {

@@ -3,15 +3,19 @@
 // Request: the words of the command line, separated by tabs, ended by a line feed:
 //     reload<TAB>--dry-run<LF>
 // Answer: lines, each with a letter and a space in front: "o text" for standard output, "e text"
-// for standard error, and at last "x code" with the exit code.
+// for standard error, and at last "x code" with the exit code. Lines may come while the command is
+// still at work.
 
 /// One request, parsed.
 package struct ControlRequest: Equatable, Sendable {
+  /// The first word; "cache stats" and the like are two.
   package let verb: String
   /// Words that do not begin with "--", after the verb.
   package var arguments: [String] = []
-  /// Words that begin with "--", without it; "--name=value" keeps its value.
+  /// Words that begin with "--", without it; "--name=value" keeps its value, the last one counts.
   package var flags: [String: String] = [:]
+  /// All values of flags that were given more than once.
+  package var repeated: [String: [String]] = [:]
 
   package var wantsJSON: Bool { flags["json"] != nil }
 
@@ -37,31 +41,49 @@ package struct ControlRequest: Equatable, Sendable {
     guard let text = String(validating: line, as: UTF8.self) else {
       return .garbage("a request is UTF-8")
     }
-    let words = text.split(separator: "\t").map(String.init)
-    guard let verb = words.first else { return .garbage("empty request") }
-    var request = ControlRequest(verb: verb)
+    // An empty argument is one all the same: left out, the next word would take its place.
+    let words = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    guard var verb = words.first, !verb.isEmpty else { return .garbage("empty request") }
+    var arguments: [String] = []
+    var flags: [String: String] = [:]
+    var repeated: [String: [String]] = [:]
     var rest = words.dropFirst()
     while let word = rest.popFirst() {
       guard word.hasPrefix("--"), word.utf8.count > 2 else {
-        request.arguments.append(word)
+        arguments.append(word)
         continue
       }
       let parts = word.dropFirst(2).split(
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts[0])
+      var value = parts.count == 2 ? String(parts[1]) : ""
       // "--address A" and "--address=A" are the same.
       if parts.count == 1, ControlRequest.flagsWithValue.contains(name),
-        let value = rest.popFirst()
+        let next = rest.first, !next.hasPrefix("--")
       {
-        request.flags[name] = value
-      } else {
-        request.flags[name] = parts.count == 2 ? String(parts[1]) : ""
+        value = next
+        rest = rest.dropFirst()
       }
+      if let first = flags[name] { repeated[name, default: [first]].append(value) }
+      flags[name] = value
     }
-    return .request(request)
+    if ControlRequest.groups.contains(verb), !arguments.isEmpty {
+      verb += " " + arguments.removeFirst()
+    }
+    return .request(
+      ControlRequest(verb: verb, arguments: arguments, flags: flags, repeated: repeated))
   }
 
-  private static let flagsWithValue: Set<String> = ["address"]
+  /// All values of a flag, in order.
+  package func values(of flag: String) -> [String] {
+    repeated[flag] ?? flags[flag].map { [$0] } ?? []
+  }
+
+  static let flagsWithValue: Set<String> = [
+    "accept-encoding", "address", "host", "limit", "prefix", "regex", "tag",
+  ]
+  /// First words that need a second one.
+  static let groups: Set<String> = ["cache"]
 }
 
 /// One answer.
@@ -77,11 +99,14 @@ package struct ControlAnswer: Equatable, Sendable {
     ControlAnswer(error: error, exitCode: code)
   }
 
-  package var bytes: [UInt8] {
+  package var bytes: [UInt8] { partBytes + Array("x \(exitCode)\n".utf8) }
+
+  /// The answer so far, when more is to come.
+  var partBytes: [UInt8] {
     let lines =
       ControlAnswer.lines(output).map { "o \($0)\n" }
       + ControlAnswer.lines(error).map { "e \($0)\n" }
-    return Array((lines.joined() + "x \(exitCode)\n").utf8)
+    return Array(lines.joined().utf8)
   }
 
   private static func lines(_ text: String) -> [Substring] {

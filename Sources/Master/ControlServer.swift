@@ -9,6 +9,8 @@ final class ControlServer {
     case reading
     /// The answer comes later (a reload, a stop).
     case waiting
+    /// A part of the answer may be on its way, and more comes later (a walk through the cache).
+    case streaming
     case writing
   }
 
@@ -20,6 +22,8 @@ final class ControlServer {
     var sent = 0
     /// nil while it waits.
     var deadline: Int64?
+    /// Has time anew whenever it takes something.
+    var isStream = false
     var request: ControlRequest?
   }
 
@@ -67,6 +71,13 @@ final class ControlServer {
       // Nothing is expected: bytes are thrown away, an end means that nobody waits any more.
       if case .closed = UnixSocket.receive(client.descriptor, byteCountMax: 4096) { close(serial) }
       return nil
+    case .streaming:
+      if case .closed = UnixSocket.receive(client.descriptor, byteCountMax: 4096) {
+        close(serial)
+      } else {
+        write(serial)
+      }
+      return nil
     case .reading: break
     }
     switch UnixSocket.receive(client.descriptor, byteCountMax: 4096) {
@@ -95,14 +106,36 @@ final class ControlServer {
   func answer(_ serial: UInt64, _ answer: ControlAnswer) {
     guard clients[serial] != nil else { return }
     clients[serial]?.state = .writing
-    clients[serial]?.bytes = answer.bytes
-    clients[serial]?.sent = 0
-    clients[serial]?.deadline = Clock.monotonicMilliseconds() + Limits.controlMilliseconds
+    append(serial, answer.bytes)
+  }
+
+  /// Sends a part of an answer; `answer` ends it. Ask `backlog` first.
+  func stream(_ serial: UInt64, _ part: ControlAnswer) {
+    guard clients[serial] != nil else { return }
+    clients[serial]?.state = .streaming
+    clients[serial]?.isStream = true
+    append(serial, part.partBytes)
+  }
+
+  /// Bytes that a client has not taken yet; nil when it is gone. More is worth making when this is
+  /// below `Limits.controlBacklogBytes`.
+  func backlog(_ serial: UInt64) -> Int? { clients[serial].map { $0.bytes.count - $0.sent } }
+
+  private func append(_ serial: UInt64, _ bytes: [UInt8]) {
+    guard let client = clients[serial] else { return }
+    if client.sent == client.bytes.count {
+      clients[serial]?.bytes = bytes
+      clients[serial]?.sent = 0
+      clients[serial]?.deadline = Clock.monotonicMilliseconds() + Limits.controlMilliseconds
+    } else {
+      clients[serial]?.bytes += bytes
+    }
     write(serial)
   }
 
   private func write(_ serial: UInt64) {
     guard var client = clients[serial] else { return }
+    let before = client.sent
     while client.sent < client.bytes.count {
       guard let count = UnixSocket.send(client.descriptor, client.bytes[client.sent...]) else {
         close(serial)
@@ -111,13 +144,24 @@ final class ControlServer {
       if count == 0 { break }
       client.sent += count
     }
-    clients[serial] = client
-    if client.sent == client.bytes.count {
+    let isAllSent = client.sent == client.bytes.count
+    if isAllSent && client.state == .writing {
       close(serial)
-    } else {
-      try? poller.modify(
-        client.descriptor.number, token: Token.client(serial), interest: .writable)
+      return
     }
+    if client.sent > 0 {
+      client.bytes.removeFirst(client.sent)
+      if client.isStream && client.sent > before {
+        client.deadline = Clock.monotonicMilliseconds() + Limits.controlMilliseconds
+      }
+      client.sent = 0
+    }
+    if isAllSent { client.deadline = nil }
+    clients[serial] = client
+    // One that streams is listened to, too: its end ends the work for it.
+    let interest: Interest =
+      client.state == .writing ? .writable : isAllSent ? .readable : [.readable, .writable]
+    try? poller.modify(client.descriptor.number, token: Token.client(serial), interest: interest)
   }
 
   /// Ends clients that are too slow; returns those that are gone, for whoever remembers them.

@@ -51,6 +51,19 @@ package enum Limits {
   /// From the connection to the whole request, and from the answer to its last byte.
   package static let controlMilliseconds: Int64 = 5_000
 
+  /// Bytes of an answer that wait for a client before the work for it waits too.
+  package static let controlBacklogBytes = 65_536
+
+  /// Work for a client in one turn of the loop; then everybody else has theirs.
+  package static let jobMicroseconds: Int64 = 1_000
+  /// Buckets of the cache's index between two looks at the clock.
+  package static let bucketsPerLook = 16
+  /// How often a long walk says how far it is.
+  package static let progressMilliseconds: Int64 = 500
+  /// Entries that `cache show` lists unless told otherwise, and at most.
+  package static let shownEntries = 1_000
+  package static let shownEntriesMax = 10_000
+
   /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
   package static let logsPerMessage = 253
 }

@@ -84,6 +84,8 @@ final class Master {
   /// nil: keep the identity the server was started with.
   var identity: Identity?
   var control: ControlServer?
+  /// Long work for clients, by their serial numbers: see ControlJobs.
+  var jobs: [UInt64: any ControlJob] = [:]
   var upgrade: UpgradeCheck?
   /// Sockets of removed addresses and when they end.
   var retiring: [(identifiers: Set<UInt32>, at: Int64)] = []
@@ -125,12 +127,14 @@ final class Master {
         handle(event.token, event.readiness)
       }
       passTime()
+      workOnJobs()
     }
     finish()
     return startFailure == nil ? 0 : 1
   }
 
   private func timeout() -> Int32 {
+    if hasReadyJobs { return 0 }
     let now = Clock.monotonicMilliseconds()
     var deadlines = retiring.map { $0.at } + helpers.blocks.compactMap { $0.respawnAt }
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }

@@ -75,6 +75,12 @@ package struct SharedMemoryObject {
   /// Bytes.
   package func size() throws(SystemError) -> Int { Int(try facts().st_size) }
 
+  /// Whether there is memory behind so many bytes; an object that was cut and made long again has
+  /// holes.
+  package func isReserved(byteCount: Int) throws(SystemError) -> Bool {
+    Int(try facts().st_blocks) * 512 >= byteCount
+  }
+
   /// Whether the name still means this object.
   package func isCurrent() throws(SystemError) -> Bool {
     var other = stat()

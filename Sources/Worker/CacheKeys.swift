@@ -11,8 +11,8 @@ import Platform
 /// entry. A coded variant has its coding as selector. Canonical encoding leaves no "?" in a path,
 /// so no target with a query can be taken for one. `KeyShape` is what the store knows of this.
 enum CacheKeys {
-  private static let version: UInt8 = 1
-  private static let schemeHTTP: UInt8 = 1
+  static let version: UInt8 = 1
+  static let schemeHTTP: UInt8 = 1
 
   /// The part of a key that a connection decides.
   static func prefix(local: SocketAddress, model: Model) -> [UInt8] {
@@ -51,30 +51,6 @@ enum CacheKeys {
   /// The selector of an encoded variant.
   static func selector(_ coding: ContentCoding) -> [UInt8] {
     coding == .identity ? [] : [coding.rawValue]
-  }
-}
-
-/// What the cache holds, for people.
-package enum CacheInspection {
-  /// "1024 bytes, compared with the file 0.4 s ago", or "no", for the plain variant of a path.
-  /// `host` as a client writes it, without port; the cache must be attached.
-  package static func describe(
-    _ cache: CacheStore, _ model: Model, local: SocketAddress, host: [UInt8], path: [UInt8]
-  ) -> String {
-    var host = host.map(ASCIICase.lower)
-    while host.last == UInt8(ascii: ".") { host.removeLast() }
-    let key = CacheKeys.canonical(
-      prefix: CacheKeys.prefix(local: local, model: model), host: host, path: path)
-    guard let hit = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) else { return "no" }
-    defer { cache.release() }
-    let word = ValidatedWord(raw: cache.validated(hit))
-    guard word.epoch == UInt64(cache.epoch) & ValidatedWord.epochMask else {
-      return "\(cache.bodyByteCount(hit)) bytes, to be routed again before use"
-    }
-    let ticks = UInt64(Clock.bootMilliseconds() / ValidatedWord.millisecondsPerTick)
-    let tenths = word.age(at: ticks) * 10 / 8
-    return "\(cache.bodyByteCount(hit)) bytes, compared with the file \(tenths / 10).\(tenths % 10)"
-      + " s ago"
   }
 }
 

@@ -19,13 +19,14 @@ extension EventLoop {
   @inline(__always)
   func answer(_ connection: Connection, _ buffer: ByteBuffer, from start: Int) -> Bool {
     let bytes = buffer.bytes.extracting(start..<buffer.count)
-    if head.method.isRetrieval && head.body == .none && !head.unknownExpectation,
-      let chosen = probe(connection, bytes)
-    {
+    let isLookedFor =
+      head.method.isRetrieval && head.body == .none && !head.unknownExpectation
+    if isLookedFor, let chosen = probe(connection, bytes) {
       connection.state.requestBegun(keepAlive: keepsAlive(connection, chosen.site), hasBody: false)
       connection.site = chosen.site
       return send(chosen, on: connection, bytes)
     }
+    if !isLookedFor { scoreboard.add(to: .missesRequest, slot: slot) }
     return beginExchange(connection, bytes)
   }
 
@@ -43,29 +44,26 @@ extension EventLoop {
   /// entry is needed to know that it is right.
   @inline(__always)
   private func probe(_ connection: Connection, _ bytes: RawSpan) -> ChosenEntry? {
-    guard let cache, head.targetForm == .origin else { return nil }
-    guard
+    guard let cache else { return nil }
+    guard head.targetForm == .origin,
       CacheKeys.writeRaw(
         key, prefix: connection.keyPrefix, host: head.host.span(in: bytes),
         target: head.target.span(in: bytes))
-    else { return nil }
-    guard var hit = lookUpKey(cache, key) else { return nil }
+    else { return missed(.missesRequest) }
+    guard var hit = lookUpKey(cache, key) else { return missed(.missesAbsent) }
     var facts = cache.facts(hit)
     if facts.kind == .alias {
       // The alias says what the target means; that is as old as its own epoch.
-      guard ValidatedWord(raw: cache.validated(hit)).epoch == ownEpoch,
-        let target = cache.follow(hit)
-      else {
-        cache.release()
-        return nil
+      guard ValidatedWord(raw: cache.validated(hit)).epoch == ownEpoch else {
+        return missed(.missesEpoch)
       }
+      guard let target = cache.follow(hit) else { return missed(.missesAbsent) }
       hit = target
       facts = cache.facts(hit)
     }
     if facts.variantsAvailable != 0 || facts.coding != 0 {
       guard let variant = chooseVariant(cache, hit, facts, bytes) else {
-        cache.release()
-        return nil
+        return missed(.missesVariant)
       }
       hit = variant
       facts = cache.facts(hit)
@@ -73,11 +71,30 @@ extension EventLoop {
     let word = ValidatedWord(raw: cache.validated(hit))
     guard word.epoch == ownEpoch, word.age(at: bootTicks) < revalidateTicks, facts.checks == 0,
       cache.isKnownGood(hit) || cache.standing(hit) == .good
-    else {
-      cache.release()
-      return nil
-    }
+    else { return missed(hit, facts, word) }
     return ChosenEntry(hit: hit, facts: facts, site: word.site, outcome: .hit)
+  }
+
+  /// Counts why the probe has no answer, and lets go of what it found. Apart from the hit's code.
+  @inline(never)
+  private func missed(_ reason: Counter) -> ChosenEntry? {
+    cache?.release()
+    scoreboard.add(to: reason, slot: slot)
+    return nil
+  }
+
+  /// The same for an entry that may not be used as it is: the gravest reason counts.
+  @inline(never)
+  private func missed(_ hit: CacheHit, _ facts: EntryFacts, _ word: ValidatedWord) -> ChosenEntry? {
+    switch cache?.peekStanding(hit) {
+    case .gone: return missed(.missesHard)
+    case .stale: return missed(.missesSoft)
+    default: break
+    }
+    if word.epoch != ownEpoch { return missed(.missesEpoch) }
+    if word.age(at: bootTicks) >= revalidateTicks { return missed(.missesAge) }
+    // What is left is a body whose checksum was wrong.
+    return missed(facts.checks != 0 ? .missesClient : .missesHard)
   }
 
   @inline(__always)

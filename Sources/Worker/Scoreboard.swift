@@ -24,6 +24,31 @@ package enum Counter: Int, CaseIterable, Sendable {
   case patternLimits = 18
   /// Opens and reads that a helper did.
   case helperRequests = 19
+  // Why the first look into the cache did not answer a request; each is counted for one reason.
+  /// Nothing is stored under its URL, as it was spelled.
+  case missesAbsent = 20
+  /// Only other variants are stored: RFC 9211 calls it vary-miss.
+  case missesVariant = 21
+  /// Found under an older routing epoch: routed again.
+  case missesEpoch = 22
+  /// Not compared with its file for `CacheStaticRevalidate`.
+  case missesAge = 23
+  /// Invalidated softly: compared with its origin first.
+  case missesSoft = 24
+  /// Invalidated for good, or damaged.
+  case missesHard = 25
+  /// Who may see it depends on the client.
+  case missesClient = 26
+  /// Not looked for: another method than GET and HEAD, a request body, a target that is no path or
+  /// too long.
+  case missesRequest = 27
+
+  /// The reasons of misses, each with the word that stands for it.
+  package static let misses: [(counter: Counter, word: String)] = [
+    (.missesAbsent, "absent"), (.missesVariant, "variant"), (.missesEpoch, "epoch"),
+    (.missesAge, "age"), (.missesSoft, "soft"), (.missesHard, "hard"), (.missesClient, "client"),
+    (.missesRequest, "request"),
+  ]
 
   /// As shown by `ring3ctl status`.
   package var name: String { "\(self)" }

@@ -36,16 +36,25 @@ enum ControlClient {
     var buffer: [UInt8] = []
     while case .bytes(let bytes) = UnixSocket.receive(connection, byteCountMax: 65_536) {
       buffer += bytes
-      while let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
-        let line = String(decoding: buffer[..<end], as: UTF8.self)
-        buffer.removeFirst(end + 1)
+      // All whole lines at once: a long list comes in many.
+      guard let end = buffer.lastIndex(of: UInt8(ascii: "\n")) else { continue }
+      var output = ""
+      for bytes in buffer[..<end].split(separator: UInt8(ascii: "\n")) {
+        let line = String(decoding: bytes, as: UTF8.self)
+        if line.first == "o" {
+          output += line.dropFirst(2) + "\n"
+          continue
+        }
+        Console.output(output)
+        output = ""
         switch line.first {
-        case "o": Console.output(line.dropFirst(2) + "\n")
         case "e": Console.error(String(line.dropFirst(2)))
         case "x": return Int32(line.dropFirst(2)) ?? unreachable
         default: break
         }
       }
+      Console.output(output)
+      buffer.removeFirst(end + 1)
     }
     Console.error("ring3ctl: the server ended the connection without an answer")
     return unreachable

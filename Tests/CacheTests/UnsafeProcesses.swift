@@ -35,3 +35,36 @@ enum TestProcess {
 
   static var pid: Int32 { getpid() }
 }
+
+extension TestProcess {
+  /// Bytes of a file that have memory or disk behind them; 0 when there is no such file. stat(2).
+  static func allocatedBytes(_ path: String) -> Int {
+    var facts = stat()
+    guard unsafe stat(path, &facts) == 0 else { return 0 }
+    return Int(facts.st_blocks) * 512
+  }
+
+  /// Files of this process may not grow beyond that; to try is an error, not a signal.
+  /// setrlimit(2).
+  static func limitFileBytes(_ byteCount: Int) {
+    signal(SIGXFSZ, SIG_IGN)
+    var limit = rlimit(rlim_cur: rlim_t(byteCount), rlim_max: rlim_t(byteCount))
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+  }
+
+  /// Gives this process a /dev/shm of its own, of that size; false where that is not allowed.
+  /// unshare(2), mount(2).
+  static func ownSharedMemory(_ byteCount: Int) -> Bool {
+    // Glibc's module does not show it.
+    typealias Unshare = @convention(c) (Int32) -> Int32
+    guard let symbol = unsafe dlsym(nil, "unshare") else { return false }
+    let unshare = unsafe unsafeBitCast(symbol, to: Unshare.self)
+    let newMounts: Int32 = 0x20000
+    let recursivePrivate: UInt = 0x4000 | 0x40000
+    guard unshare(newMounts) == 0, unsafe mount("none", "/", nil, recursivePrivate, nil) == 0
+    else { return false }
+    return unsafe "size=\(byteCount)".withCString { options in
+      unsafe mount("tmpfs", "/dev/shm", "tmpfs", 0, options) == 0
+    }
+  }
+}
