@@ -288,12 +288,20 @@ extension CacheStore {
 }
 
 extension Predecessor {
+  /// Processes that have just been killed take a moment to end; orphans are not waited for.
+  private static let lockMilliseconds: Int64 = 100
+
   /// The object that has the name, locked if it can be; nil when there is none.
   fileprivate init?(_ name: String) throws(SystemError) {
+    let deadline = Clock.monotonicMilliseconds() + Predecessor.lockMilliseconds
     // Again when it was replaced between opening and locking.
     for _ in 0..<16 {
       guard let object = try SharedMemoryObject.open(name) else { return nil }
-      let isAlone = try object.tryLock()
+      var isAlone = try object.tryLock()
+      while !isAlone && Clock.monotonicMilliseconds() < deadline {
+        Clock.pause(milliseconds: 5)
+        isAlone = try object.tryLock()
+      }
       guard try object.isCurrent() else { continue }
       self.init(object: object, isAlone: isAlone, store: try CacheStore.mapped(object))
       return

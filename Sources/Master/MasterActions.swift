@@ -171,6 +171,8 @@ extension Master {
 
   private func becomeHelper(_ place: Int, _ main: ([Descriptor]) -> Int32) -> Never {
     let channels = helpers.blocks[place].helperEnds
+    // A mapping holds the segment's lock: one that hangs at a disk would hold it for as long.
+    cache = nil
     becomeHelperProcess(keeping: channels)
     ChildProcess.exit(main(channels))
   }

@@ -4,8 +4,8 @@
 import CLinux
 import Glibc
 
-/// An open object. Its lock belongs to the open file, which all children inherit: it ends when the
-/// last of them has ended. flock(2).
+/// An open object. Its lock belongs to the open file, which all children inherit with descriptors
+/// and mappings: it ends when the last of them has neither. flock(2), mmap(2).
 package struct SharedMemoryObject {
   package let descriptor: Descriptor
   /// Without a directory.

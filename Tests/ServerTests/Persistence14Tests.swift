@@ -66,8 +66,12 @@ extension ServerTests {
     @Test func `after a restart the same entries answer`() throws {
       let server = try server()
       try fill(server)
+      let segment = try segment(server)
       server.stop()
       try server.start()
+      // The same one, though helpers were killed and not waited for a moment before.
+      #expect(!server.said.contains("cache: "), "\(server.said)")
+      #expect(try self.segment(server) == segment)
       try fetchAll(server)
       #expect(fills(server) == 0)
       #expect(server.status()?.number("counters.cacheRevalidations") ?? 0 >= 30)
@@ -81,6 +85,7 @@ extension ServerTests {
         killAll(server)
         #expect(FileManager.default.fileExists(atPath: segment))
         try server.start()
+        #expect(!server.said.contains("cache: "), "\(server.said)")
         try fetchAll(server)
         #expect(fills(server) == 0)
         #expect(try self.segment(server) == segment)
@@ -173,6 +178,34 @@ extension ServerTests {
           elders.allSatisfy { !FileManager.default.fileExists(atPath: "/dev/shm/\($0)") }
         })
       #expect(daemon.end() == nil)
+      #expect(FileManager.default.fileExists(atPath: segment))
+    }
+
+    @Test func `a new image with another layout leaves the old one's segment to its workers`()
+      throws
+    {
+      let server = try server()
+      try fill(server)
+      let segment = try segment(server)
+      let idle = try server.open()
+      #expect(try idle.get("/f1").status == 200)
+      // To the new image it is one of another version; who has it mapped looks no more.
+      let file = try #require(FileHandle(forUpdatingAtPath: segment))
+      try file.seek(toOffset: 8)
+      try file.write(contentsOf: Data([99, 0, 0, 0]))
+      try file.close()
+      let workers = server.workers
+      server.program?.signal(Signal.user2)
+      #expect(
+        eventually(milliseconds: 20_000) {
+          !server.workers.isEmpty && Set(server.workers).isDisjoint(with: workers)
+        })
+      #expect(server.said.contains("the earlier one has another layout"), "\(server.said)")
+      #expect(try idle.get("/f1").body == Self.body(1))
+      try fetchAll(server)
+      // Old workers leave; their segment's name goes, the new one stays.
+      let elder = segment + ".elder0"
+      #expect(eventually(milliseconds: 20_000) { !FileManager.default.fileExists(atPath: elder) })
       #expect(FileManager.default.fileExists(atPath: segment))
     }
 
