@@ -250,7 +250,7 @@ final class PurgeMatches: ControlJob {
 
   private func match(_ key: [UInt8], _ target: [UInt8]?, _ master: Master) {
     looked += 1
-    switch pattern.match(Array(CacheInspection.url(ofKey: key).utf8)) {
+    switch pattern.match(CacheInspection.urlBytes(ofKey: key)) {
     case .noMatch: return
     case .limitExceeded: unmatched += 1
     case .match:
