@@ -79,7 +79,9 @@ extension CacheStore {
   ) -> RegionRange? {
     guard growTable(shard, entry, rest: rest) else { return nil }
     let total = rest.map { soFar + $0 } ?? soFar * 2
-    let wanted = min(rest ?? max(soFar, 4096), ArenaLayout.extentBytesMax)
+    // Never more than may be stored: a repair takes what is larger for damage.
+    let wanted = min(
+      rest ?? max(soFar, 4096), ArenaLayout.extentBytesMax, objectBytesMax - soFar)
     let least = min(
       wanted,
       max(

@@ -112,7 +112,7 @@ extension CacheStore {
     let selector = region.span(at: selectorRange.offset, count: selectorRange.count)
     var empty: (slot: Int, isSpilled: Bool)?
     var variants = 0
-    var oldest: Int?
+    var oldest: (entry: Int, slot: Int, isSpilled: Bool)?
     for step in 0..<ShardLayout.bucketsPerGroup {
       let bucket = geometry.bucketOffset(hash: hash, step: step)
       for index in 0..<ShardLayout.slotsPerBucket {
@@ -126,7 +126,9 @@ extension CacheStore {
         guard word >> 32 == hash >> 32, hasKey(other, key) else { continue }
         if hasSelector(other, selector) { return (slot, step > 0) }
         variants += 1
-        if oldest.map({ isOlder(other, than: $0) }) ?? true { oldest = other }
+        if oldest.map({ isOlder(other, than: $0.entry) }) ?? true {
+          oldest = (other, slot, step > 0)
+        }
       }
       // Nothing of this key lies further on.
       if step == 0 && region.load(at: geometry.spillPlace(hash: hash), as: UInt8.self) == 0
@@ -135,8 +137,10 @@ extension CacheStore {
         break
       }
     }
-    if let oldest, variants >= ArenaLayout.variantsMax, unlink(shard, oldest) {
+    if let oldest, variants >= ArenaLayout.variantsMax, unlink(shard, oldest.entry) {
       count(.evictions)
+      // Its place is free now. `emptied` must not see it: each place it looks at names an entry.
+      return empty ?? (oldest.slot, oldest.isSpilled)
     }
     return empty ?? emptied(shard, hash)
   }

@@ -76,11 +76,7 @@ extension CacheStore {
       if let (entry, isSpilled) = soundEntry(shard, word, slot, verifying: verifying),
         claim(shard, entry)
       {
-        // No checksum covers it. An entry from the future would never show its body's checksum.
-        let good = entry + EntryLayout.goodAsOf
-        if verifying && region.loadRelaxed64(at: good) > generation {
-          region.storeRelaxed64(generation, at: good)
-        }
+        if verifying { mendMoving(entry) }
         countIn(shard, entry)
         if isSpilled { noteSpill(entryHash(entry), 1) }
         if let budget = Budget(kind(entry)) { noteBudgeted(shard, entry, budget) }
@@ -89,6 +85,15 @@ extension CacheStore {
         count(.damaged)
       }
     }
+  }
+
+  /// The words of an entry that no checksum covers, in memory that outlived its writers.
+  private func mendMoving(_ entry: Int) {
+    // An entry from the future would never show its body's checksum.
+    let good = entry + EntryLayout.goodAsOf
+    if region.loadRelaxed64(at: good) > generation { region.storeRelaxed64(generation, at: good) }
+    // Nobody has found it right under the epoch that begins now, whatever the word says.
+    region.storeRelaxed64(0, at: entry + EntryLayout.validated)
   }
 
   /// The entry that an index word names, if everything about it fits.

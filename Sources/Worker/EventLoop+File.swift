@@ -38,6 +38,7 @@ extension EventLoop {
       epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
     let hash = cache.hash(base.rawSpan)
     let selector = CacheKeys.selector(file.coding)
+    dropOutdated(base, hash: hash, available: facts.variantsAvailable)
     if let hit = cache.lookUp(base.rawSpan, selector: selector.rawSpan, hash: hash) {
       let found = cache.facts(hit)
       if found.isSame(as: facts), cache.standing(hit) != .gone {
@@ -63,6 +64,14 @@ extension EventLoop {
     entry.selector = selector.rawSpan
     let fill = cache.beginFill(entry, bodyByteCount: Int(file.facts.size))
     return beginCopy(file, entity, fill.map { ($0, base) }, exchange, connection)
+  }
+
+  /// Drops what the first look finds under a key when it knows of other codings than there are now:
+  /// clients that get another variant never compare it, and it would send all of them this way.
+  func dropOutdated(_ base: [UInt8], hash: UInt64, available: UInt8) {
+    guard let cache, isCurrent, let hit = cache.lookUp(base.rawSpan, hash: hash) else { return }
+    if cache.facts(hit).variantsAvailable != available { _ = cache.drop(hit) }
+    cache.release()
   }
 
   /// A spelling other than the canonical one gets an alias from its second use on (DESIGN 3.5).

@@ -60,6 +60,8 @@ extension EventLoop {
       guard let target = cache.follow(hit) else { return missed(.missesAbsent) }
       hit = target
       facts = cache.facts(hit)
+      // A negative answer is that of the canonical spelling alone: a redirect repeats the query.
+      guard facts.kind == .content else { return missed(.missesAbsent) }
     }
     if facts.variantsAvailable != 0 || facts.coding != 0 {
       guard let variant = chooseVariant(cache, hit, facts, bytes) else {

@@ -27,6 +27,7 @@ extension EventLoop {
       prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
     let hash = cache.hash(key.rawSpan)
     guard cache.seenBefore(hash) else { return }
+    dropOutdated(key, hash: hash, available: 0)
     var facts = EntryFacts()
     facts.kind = .negative
     facts.status = status

@@ -55,7 +55,8 @@ extension CacheProcessTests {
         for number in 0..<50 {
           let hit = try #require(store.find(number))
           #expect(store.isRight(hit, number))
-          #expect(store.validated(hit) == 5)
+          // Not found right yet in this life.
+          #expect(store.validated(hit) == 0)
         }
         store.release()
         #expect(store.find(99) == nil)
