@@ -200,6 +200,12 @@ extension CacheStore {
     Int(region.load(at: hit.offset &+ EntryLayout.bodyCount, as: UInt32.self))
   }
 
+  /// Names what an entry consists of, by its checksums: under one key and selector, two of the same
+  /// edition have the same bytes.
+  package func edition(_ hit: CacheHit) -> UInt64 {
+    region.load(at: hit.offset + EntryLayout.checksum, as: UInt64.self)
+  }
+
   /// When it was made: seconds of CLOCK_BOOTTIME.
   package func createdSeconds(_ hit: CacheHit) -> UInt32 {
     region.load(at: hit.offset + EntryLayout.created, as: UInt32.self)

@@ -44,6 +44,8 @@ extension CacheStore {
     }
     lower(HeaderLayout.everything + StampLayout.soft)
     lower(HeaderLayout.everything + StampLayout.hard)
+    lower(HeaderLayout.files + StampLayout.soft)
+    lower(HeaderLayout.files + StampLayout.hard)
     for stamp in 0..<geometry.stampCount {
       let place = geometry.stampsOffset + stamp * StampLayout.byteTotal
       lower(place + StampLayout.soft)
@@ -95,7 +97,7 @@ extension CacheStore {
   }
 
   /// The entry that an index word names, if everything about it fits.
-  private func soundEntry(
+  func soundEntry(
     _ shard: CacheShard, _ word: UInt64, _ slot: Int, verifying: Bool
   ) -> (Int, isSpilled: Bool)? {
     let unit = UInt32(truncatingIfNeeded: word)

@@ -82,10 +82,15 @@ extension CacheStore {
   /// Looks at all stamps of a held entry, and notes it when they say good. Reads the body the first
   /// time after the segment was taken over, to check its sum. Takes time linear in the key.
   package func standing(_ hit: CacheHit) -> CacheStanding {
-    let now = generation
     let place = hit.offset + EntryLayout.goodAsOf
-    let good = region.loadRelaxed64(at: place)
+    // Acquire: the generation read after it is at least as new, unless memory was damaged.
+    let good = region.loadAcquire64(at: place)
+    let now = generation
     if good == now { return .good }
+    if good > now {
+      count(.damaged)
+      return .gone
+    }
     if good < region.load(at: HeaderLayout.takenOverAt, as: UInt64.self), !verifyBody(hit) {
       count(.damaged)
       return .gone

@@ -18,7 +18,7 @@ package struct CacheStatistics: Equatable, Sendable {
   package var usedBytes = 0
   package var freeBytes = 0
   /// Free, but outside the longest free run of its shard: scattered, so that a large entry has to
-  /// lie in pieces or to push others out. At most this much; the longest runs are known by class.
+  /// lie in pieces or to push others out. The longest runs are known to one sixteenth.
   package var scatteredBytes = 0
   /// Held for unfinished sends.
   package var pinnedBytes = 0
@@ -75,16 +75,20 @@ extension CacheStore {
     return Int(clamping: sum)
   }
 
-  /// What a shard's longest free run has at least: read off the allocator's bitmaps.
-  private func longestFreeUnits(_ shard: CacheShard) -> Int {
+  /// About how long a shard's longest free run is: the first one listed in its largest class.
+  private func longFreeUnits(_ shard: CacheShard) -> Int {
     let levels = region.load(at: shard.start + ShardLayout.freeClasses, as: UInt32.self)
     guard levels != 0 else { return 0 }
     let level = 31 - levels.leadingZeroBitCount
     let steps = region.load(
       at: shard.start + ShardLayout.freeSubclasses + level * 4, as: UInt32.self)
-    // The two are read one after the other: they may disagree for a moment.
+    // Without the mutex nothing need fit together: neither the two maps, nor list and run.
     guard steps != 0, level < FreeClass.levelCount else { return 0 }
-    return FreeClass(number: level << 4 | (31 - steps.leadingZeroBitCount)).leastUnits
+    let number = level << 4 | (31 - steps.leadingZeroBitCount)
+    let local = field(shard, ShardLayout.freeHeads + number * 4) - 1
+    guard (0..<shard.unitCount).contains(local) else { return 0 }
+    let bounds = FreeClass(number: number).leastUnits...FreeClass(number: number + 1).leastUnits
+    return min(max(freeUnits(shard, local), bounds.lowerBound), bounds.upperBound)
   }
 
   /// Reads all counts, without locks.
@@ -97,7 +101,7 @@ extension CacheStore {
       let free = field(shard, ShardLayout.freeUnits)
       result.freeBytes += free << ArenaLayout.unitShift
       result.scatteredBytes +=
-        max(0, free - longestFreeUnits(shard)) << ArenaLayout.unitShift
+        max(0, free - longFreeUnits(shard)) << ArenaLayout.unitShift
       result.entries += field(shard, ShardLayout.entries)
       result.aliases += field(shard, ShardLayout.budgeted + Budget.aliases.rawValue * 4)
       result.negatives += field(shard, ShardLayout.budgeted + Budget.negatives.rawValue * 4)

@@ -25,6 +25,12 @@ package final class CacheStore {
   /// The object's name in /dev/shm, nil when it has none.
   let name: String?
 
+  /// How it came to be.
+  package internal(set) var opening = CacheOpening()
+  /// Segments of earlier masters that others still live on: to be told of invalidations. For who
+  /// opened this one, to take.
+  package var elders: [CacheElder] = []
+
   /// This process's slot, nil before `attach`.
   package internal(set) var processSlot: Int?
   /// Before `attach` a place that traps: an unprotected look-up is a bug.
@@ -106,9 +112,12 @@ package final class CacheStore {
   @discardableResult
   package func raiseEpoch() -> UInt32 { region.fetchAdd32(1, at: HeaderLayout.epoch) &+ 1 }
 
-  /// Removes the object's name; the memory lasts as long as somebody maps it.
+  /// Removes the object's name, if it still means this one; the memory lasts as long as somebody
+  /// maps it.
   package func unlink() {
-    if let name { SharedMemoryObject.unlink(name) }
+    guard let name, let descriptor else { return }
+    let object = SharedMemoryObject(descriptor: descriptor, name: name)
+    if (try? object.isCurrent()) == true { SharedMemoryObject.unlink(name) }
   }
 }
 

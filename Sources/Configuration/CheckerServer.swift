@@ -31,6 +31,9 @@ extension Checker {
       server.cacheStaticRevalidateMilliseconds =
         Int64(ValueType.milliseconds(text, unit: .milliseconds) ?? 1000)
     case "CacheWatchFiles": server.cacheWatchFiles = ValueType.onOff(text) ?? true
+    case "CachePersist": server.cachePersists = ValueType.onOff(text) ?? true
+    case "CacheHugePages":
+      server.cacheHugePages = HugePagesWish(rawValue: text.asciiLowercased) ?? .auto
     case "ServerTokens": server.serverTokens = Checker.serverTokens(text)
     case "TypesConfig":
       typesConfig = first

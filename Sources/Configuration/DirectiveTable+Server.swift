@@ -149,12 +149,13 @@ extension DirectiveTable {
   static let cacheRows: [DirectiveRow] = [
     DirectiveRow(
       name: "CacheSize", contexts: .server, arity: 1...1,
-      type: .bytesOrAuto((1 << 20)...(1 << 44)), defaultText: "auto", syntax: "auto|BYTES",
+      type: .bytesOrAuto((1 << 20)...(128 << 30)), defaultText: "auto", syntax: "auto|BYTES",
       module: "ring3",
       manual: """
         The size of the response cache that all workers share; K, M and G are powers of 1024.
         auto takes what fits /dev/shm, the control group's limit and free memory. The cache
-        survives reloads, crashed workers and restarts. Another size starts a new one.
+        survives reloads, crashed workers and restarts (see CachePersist). Another size makes a new
+        one at the next start, into which the most valuable of what fits is copied.
 
           CacheSize 512M
         """),
@@ -192,6 +193,34 @@ extension DirectiveTable {
         Off.
 
           CacheWatchFiles Off
+        """),
+    DirectiveRow(
+      name: "CachePersist", contexts: .server, arity: 1...1, type: .onOff, defaultText: "On",
+      syntax: "On|Off", module: "ring3",
+      manual: """
+        Whether the cache outlives a stop: the next start finds it in /dev/shm (until the machine is
+        started anew), checks it, and answers from it after having looked at each file again. Off
+        removes it when the server is stopped; a server that is killed leaves it in either case.
+
+        systemd removes what a user has in /dev/shm when that user's last session ends, unless it
+        is a system user (RemoveIPC=yes in logind.conf(5), which is the default). A server that is
+        run by an ordinary user then starts with an empty cache: use a system user, lingering
+        (loginctl enable-linger), or RemoveIPC=no.
+
+          CachePersist Off
+        """),
+    DirectiveRow(
+      name: "CacheHugePages", contexts: .server, arity: 1...1,
+      type: .choice(["auto", "on", "off"]),
+      defaultText: "auto", syntax: "auto|on|off", module: "ring3",
+      manual: """
+        Whether the cache lies in huge pages, which spare the processor's address translation work
+        when it is large. They have to be offered: /dev/shm mounted with the option huge=advise (or
+        within_size, or always), and /sys/kernel/mm/transparent_hugepage/shmem_enabled not deny.
+        auto takes them when they are, on also warns when they are not. A cache that exists already
+        comes to lie in huge pages by and by, as the kernel finds time for it.
+
+          CacheHugePages on
         """),
   ]
 }

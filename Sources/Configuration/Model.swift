@@ -38,6 +38,9 @@ package struct ServerSettings: Sendable {
   package var cacheObjectBytesMax = 1 << 20
   package var cacheStaticRevalidateMilliseconds: Int64 = 1000
   package var cacheWatchFiles = true
+  /// Whether the cache outlives a stop of the server.
+  package var cachePersists = true
+  package var cacheHugePages = HugePagesWish.auto
   /// Path, "syslog" is not supported, "/dev/stderr" is.
   package var errorLog = "/dev/stderr"
   package var serverTokens = ServerTokens.full

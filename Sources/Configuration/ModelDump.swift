@@ -83,6 +83,8 @@ extension ServerSettings {
     lines.append("CacheMaxObject \(cacheObjectBytesMax)")
     lines.append("CacheStaticRevalidate \(cacheStaticRevalidateMilliseconds)ms")
     lines.append("CacheWatchFiles \(cacheWatchFiles ? "On" : "Off")")
+    lines.append("CachePersist \(cachePersists ? "On" : "Off")")
+    lines.append("CacheHugePages \(cacheHugePages.rawValue)")
     lines.append("ErrorLog \"\(errorLog)\"")
     lines.append("ServerTokens \(serverTokens.rawValue)")
     if let typesConfig { lines.append("TypesConfig \"\(typesConfig)\"") }

@@ -44,8 +44,8 @@ struct CacheReport {
     let missed = misses.reduce(0) { $0 + $1.count }
     let books = store.segmentBytes - store.arenaBytes
     let lines = [
-      "size         \(store.segmentBytes) bytes: \(store.arenaBytes) for entries, "
-        + "\(books) for index and books",
+      "size         \(store.segmentBytes) bytes: \(store.arenaBytes) for entries, \(books) for"
+        + " index and books",
       "used         \(store.usedBytes) bytes",
       "free         \(store.freeBytes) bytes",
       "wasted       \(store.scatteredBytes) bytes: free, but outside the longest free run of their"

@@ -40,10 +40,11 @@ extension ControlCommand {
         """,
       run: { master, request, _ in .now(master.cacheExplainCommand(request)) }),
     ControlCommand(
-      verb: "cache purge", usage: PurgeOrder.usage, arity: 0...1,
+      verb: "cache purge", usage: "WHAT [--hard] [--json]", arity: 0...1,
       flags: ["all", "hard", "host", "json", "prefix", "regex", "tag"],
       help: "compare again with the origin before the next use; --hard: never use again",
       details: """
+        WHAT is one of:
         URL           this resource, in all its variants; the port is the one that the server
                       listens on
         --prefix URL  on whole segments: of http://h/a both /a and /a/…, but not /ab

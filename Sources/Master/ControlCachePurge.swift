@@ -18,8 +18,8 @@ struct PurgeOrder {
     case everything
   }
 
-  static let usage =
-    "URL | --prefix URL | --tag LABEL | --host HOST | --regex PATTERN | --all [--hard] [--json]"
+  private static let choices =
+    "a URL, --prefix URL, --tag LABEL, --host HOST, --regex PATTERN, or --all"
 
   let subject: Subject
   /// As it was asked for, to repeat in the answer.
@@ -35,7 +35,7 @@ struct PurgeOrder {
         "--\($0)"
       }
     guard let first = given.first else {
-      throw Refusal("say what to purge: \(PurgeOrder.usage)")
+      throw Refusal("say what to purge: \(PurgeOrder.choices)")
     }
     guard given.count == 1 else {
       throw Refusal(
@@ -250,7 +250,7 @@ final class PurgeMatches: ControlJob {
 
   private func match(_ key: [UInt8], _ target: [UInt8]?, _ master: Master) {
     looked += 1
-    switch pattern.match(Array(CacheInspection.url(ofKey: key).utf8)) {
+    switch pattern.match(CacheInspection.urlBytes(ofKey: key)) {
     case .noMatch: return
     case .limitExceeded: unmatched += 1
     case .match:

@@ -12,13 +12,15 @@ final class ShowEntries: ControlJob {
   private final class Listed {
     let entry: CacheEntryView
     init(_ entry: CacheEntryView) { self.entry = entry }
+    private(set) lazy var url = Array(entry.url.utf8)
+    func isBefore(_ other: [UInt8]) -> Bool { url.lexicographicallyPrecedes(other) }
     /// In order of URL, then of variant.
     func isBefore(_ other: CacheEntryView) -> Bool {
       entry.url == other.url ? entry.variant < other.variant : entry.url < other.url
     }
   }
 
-  private let prefix: String
+  private let prefix: [UInt8]
   private let limit: Int
   private let freshMilliseconds: Int64
   private let isJSON: Bool
@@ -31,7 +33,7 @@ final class ShowEntries: ControlJob {
   private var sent: Int?
 
   init(prefix: String, limit: Int, freshMilliseconds: Int64, isJSON: Bool) {
-    self.prefix = prefix
+    self.prefix = Array(prefix.utf8)
     self.limit = limit
     self.freshMilliseconds = freshMilliseconds
     self.isJSON = isJSON
@@ -64,10 +66,11 @@ final class ShowEntries: ControlJob {
   }
 
   private func note(_ hit: CacheHit, _ cache: CacheStore, _ pins: CachePinTable) {
-    guard CacheInspection.url(ofKey: CacheInspection.key(cache, hit)).hasPrefix(prefix) else {
-      return
-    }
+    let url = CacheInspection.urlBytes(ofKey: CacheInspection.key(cache, hit))
+    guard url.starts(with: prefix) else { return }
     matched += 1
+    // Not worth more of a look when it comes behind all that will be shown.
+    if listed.count == limit, let last = listed.last, last.isBefore(url) { return }
     let entry = CacheEntryView(cache, hit, pins: pins)
     let isFull = listed.count == limit || urlBytes > ShowEntries.urlBytesMax
     if isFull, let last = listed.last, last.isBefore(entry) { return }

@@ -58,10 +58,15 @@ final class Master {
   var log: ErrorLog
   var cache: CacheStore?
   /// Segments of earlier masters or sizes that somebody still maps: they hear of invalidations.
-  var elderCaches: [CacheStore] = []
+  var elderCaches: [CacheElder] = []
+  var eldersLookedAt: Int64 = 0
   /// From another image, until a configuration says how large it is to be.
   var inheritedCache: Descriptor?
   var isCacheSettled = false
+  /// How the cache came to be, until the log is told.
+  var openedCache: (opening: CacheOpening, wish: HugePagesWish)?
+  /// `CachePersist` of the generation that served last.
+  var persistsCache = true
   var pidFile: LockedFile?
   var supervisor = Supervisor()
   var reload = ReloadMachine()
@@ -186,6 +191,7 @@ final class Master {
       for name in workers.keys { flushOrders(name) }
     }
     expireClients(now)
+    dropEndedElders(now)
     if launchDelayedUntil != nil {
       if reload.isReloading { loadWhenThereIsRoom() } else { launchDelayedUntil = nil }
     }
@@ -242,6 +248,7 @@ final class Master {
     }
     let outcome = startFailure.map { ControlAnswer.failure($0) } ?? .success("stopped\n")
     for client in stopWaiters { control?.answer(client, outcome) }
+    closeCache()
     control?.removeSocketFile()
     pidFile?.remove()
     if hasServed { log.write(.notice, "stopped") }

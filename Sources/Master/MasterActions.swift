@@ -97,6 +97,7 @@ extension Master {
     let channels = [heritage.fileHelper, heritage.watch?.channel].compactMap { $0?.number }
     closeMastersDescriptors(keeping: channels)
     becomeUnprivileged()
+    cache?.prefault()
     let code = rooms.workerMain(heritage)
     ChildProcess.exit(code)
   }
@@ -115,6 +116,8 @@ extension Master {
         for end in message.descriptors { Descriptor.close(end.number) }
       }
     }
+    // Their memory is to end with their last users.
+    elderCaches = []
     for block in helpers.blocks {
       for end in block.helperEnds { Descriptor.close(end.number) }
       for end in block.workerEnds where !kept.contains(end.number) { Descriptor.close(end.number) }
@@ -168,6 +171,8 @@ extension Master {
 
   private func becomeHelper(_ place: Int, _ main: ([Descriptor]) -> Int32) -> Never {
     let channels = helpers.blocks[place].helperEnds
+    // A mapping holds the segment's lock: one that hangs at a disk would hold it for as long.
+    cache = nil
     becomeHelperProcess(keeping: channels)
     ChildProcess.exit(main(channels))
   }
@@ -175,6 +180,7 @@ extension Master {
   /// In a fresh child that is to hold nothing but these channels, unprivileged.
   func becomeHelperProcess(keeping channels: [Descriptor]) {
     leaveTerminal()
+    elderCaches = []
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     ChildProcess.closeDescriptors(except: channels.map { $0.number })

@@ -67,10 +67,12 @@ package struct MasterRooms {
       openCache: { (model) throws(SystemError) in
         try CacheStore.open(
           name: cacheName(model), byteCount: model.server.cacheBytesMax,
-          objectBytesMax: model.server.cacheObjectBytesMax)
+          objectBytesMax: model.server.cacheObjectBytesMax,
+          hugePages: model.server.cacheHugePages)
       },
       adoptCache: { (model, descriptor) throws(SystemError) in
-        try CacheStore.adopt(descriptor: descriptor, name: cacheName(model))
+        try CacheStore.adopt(
+          descriptor: descriptor, name: cacheName(model), hugePages: model.server.cacheHugePages)
       })
   }
 

@@ -82,25 +82,6 @@ extension Master {
     follow(reload.finished(.refused(reason)))
   }
 
-  /// Once: maps the cache that another image left, or opens our own. Returns the problem if the
-  /// server has to do without.
-  func openCache(_ model: Model) -> String? {
-    guard !isCacheSettled else { return nil }
-    isCacheSettled = true
-    if let inheritedCache, let adopt = rooms.adoptCache {
-      // A binary with another layout makes a segment of its own.
-      cache = try? adopt(model, inheritedCache)
-    }
-    inheritedCache = nil
-    guard cache == nil, let open = rooms.openCache else { return nil }
-    do {
-      cache = try open(model)
-      return nil
-    } catch {
-      return "no shared cache, every response is made anew: \(error)"
-    }
-  }
-
   /// Prepares all that a generation needs and starts it. Throws before anything has changed.
   func launch(_ model: Model, startedAt: Int64, warnings: [String]) throws(Refusal) {
     let workers = workerCount(model)
@@ -113,6 +94,7 @@ extension Master {
     identity = newIdentity
     // From the first fork on nobody but the configured log holds standard error.
     if !hasServed { log = ErrorLog(descriptor: logs.errorLog, level: mainLogLevel(model)) }
+    noteCacheOpening()
     if isIdentityNew, let note = Master.identityNote(model) { log.write(note.level, note.text) }
     // Raised before the fork: the new workers start with it, the old ones stop publishing.
     keepListeners(of: model.listens.map { $0.address })
@@ -177,6 +159,7 @@ extension Master {
     let removed = listeners.identifiers(outside: record.addresses)
     if !removed.isEmpty { retiring.append((removed, now + Limits.retireMilliseconds)) }
     record.openedAt = now
+    persistsCache = server.cachePersists
     generations[number] = record
     log = ErrorLog(descriptor: record.logs.errorLog, level: mainLogLevel(record.model))
     log.write(

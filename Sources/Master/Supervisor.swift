@@ -266,10 +266,12 @@ extension Supervisor {
     slotCount = generations[place].slotCount
     current = number
     previous = former
-    actions.append(.opened(generation: number))
+    // Ordered to hand over before anybody is told that this generation serves: a request that is
+    // sent after that finds the order in front of it, also on a connection that the old one has.
     if let former, let old = generations.firstIndex(where: { $0.number == former }) {
       drain(old, successors: generations[place].members.filter { $0.accepts })
     }
+    actions.append(.opened(generation: number))
   }
 
   mutating func drain(_ place: Int, successors: [Member]) {

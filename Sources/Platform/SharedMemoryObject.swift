@@ -4,8 +4,8 @@
 import CLinux
 import Glibc
 
-/// An open object. Its lock belongs to the open file, which all children inherit: it ends when the
-/// last of them has ended. flock(2).
+/// An open object. Its lock belongs to the open file, which all children inherit with descriptors
+/// and mappings: it ends when the last of them has neither. flock(2), mmap(2).
 package struct SharedMemoryObject {
   package let descriptor: Descriptor
   /// Without a directory.
@@ -49,7 +49,11 @@ package struct SharedMemoryObject {
     let object = SharedMemoryObject(descriptor: Descriptor(adopting: number), name: name)
     let facts = try object.facts()
     guard facts.st_mode & S_IFMT == S_IFREG, facts.st_uid == geteuid(), facts.st_mode & 0o077 == 0
-    else { throw SystemError(code: EACCES, operation: "shm_open", subject: path(name)) }
+    else {
+      throw SystemError(
+        code: EACCES, operation: "open a plain file of this user with mode 0600",
+        subject: path(name))
+    }
     return object
   }
 
@@ -85,6 +89,12 @@ package struct SharedMemoryObject {
     return mine.st_dev == other.st_dev && mine.st_ino == other.st_ino
   }
 
+  /// Whether two names or descriptors mean one object.
+  package func isSame(as other: SharedMemoryObject) throws(SystemError) -> Bool {
+    let (mine, theirs) = (try facts(), try other.facts())
+    return mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino
+  }
+
   /// Takes the exclusive lock without waiting; false while a process of another master holds it.
   package func tryLock() throws(SystemError) -> Bool {
     while flock(descriptor.number, LOCK_EX | LOCK_NB) != 0 {
@@ -93,6 +103,12 @@ package struct SharedMemoryObject {
       if code != EINTR { throw SystemError(code: code, operation: "flock", subject: name) }
     }
     return true
+  }
+
+  /// Gives a new object its size, without memory behind it yet. ftruncate(2).
+  package func setSize(_ byteCount: Int) throws(SystemError) {
+    let number = descriptor.number
+    _ = try systemCall("ftruncate") { ftruncate(number, off_t(byteCount)) }
   }
 
   /// Makes the object `byteCount` bytes with memory behind each: no later store can find the file
@@ -110,6 +126,20 @@ package struct SharedMemoryObject {
       }
       done += count
     }
+  }
+
+  /// Gives the object a second name; false when something has that name, or `self.name` means
+  /// another object by now. link(2).
+  package func linked(as other: String) throws(SystemError) -> Bool {
+    guard SharedMemoryObject.isValid(other), try isCurrent() else { return false }
+    let from = SharedMemoryObject.path(name)
+    let to = SharedMemoryObject.path(other)
+    guard unsafe link(from, to) == 0 else {
+      let code = ring3_errno()
+      if code == EEXIST { return false }
+      throw SystemError(code: code, operation: "link", subject: to)
+    }
+    return true
   }
 
   /// Puts the object in the place of whatever has `name`. Who has the old one mapped keeps it.

@@ -148,13 +148,22 @@ package enum CacheInspection {
 
   /// The URL that a key stands for, in printable ASCII: other bytes as %XX.
   package static func url(ofKey key: [UInt8]) -> String {
-    guard let parts = parts(ofKey: key) else {
-      return "key:" + key.map { hexadecimal($0) }.joined()
-    }
-    let scheme = parts.authority[0] == CacheKeys.schemeHTTP ? "http" : "scheme-\(key[1])"
-    let port = Int(parts.authority[1]) << 8 | Int(parts.authority[2])
-    return "\(scheme)://\(printable(parts.host))\(port == 80 ? "" : ":\(port)")"
-      + printable(parts.target)
+    String(decoding: urlBytes(ofKey: key), as: UTF8.self)
+  }
+
+  /// The same as bytes, for who looks at very many.
+  package static func urlBytes(ofKey key: [UInt8]) -> [UInt8] {
+    guard key.count > KeyShape.hostOffset, key[0] == CacheKeys.version,
+      let end = key[KeyShape.hostOffset...].firstIndex(of: 0)
+    else { return Array("key:".utf8) + key.flatMap { Array(hexadecimal($0).utf8) } }
+    var url: [UInt8] = []
+    url.reserveCapacity(key.count + 16)
+    url += (key[1] == CacheKeys.schemeHTTP ? "http://" : "scheme-\(key[1])://").utf8
+    append(printable: key[KeyShape.hostOffset..<end], to: &url)
+    let port = Int(key[2]) << 8 | Int(key[3])
+    if port != 80 { url += ":\(port)".utf8 }
+    append(printable: key[(end + 1)...], to: &url)
+    return url
   }
 
   /// What invalidates exactly the resource that a key names, with all its variants; nil for bytes
@@ -177,7 +186,11 @@ package enum CacheInspection {
 
   static func printable(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
-    text.reserveCapacity(bytes.count)
+    append(printable: bytes[...], to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private static func append(printable bytes: ArraySlice<UInt8>, to text: inout [UInt8]) {
     for byte in bytes {
       if byte > 0x20 && byte < 0x7f {
         text.append(byte)
@@ -185,7 +198,6 @@ package enum CacheInspection {
         text += "%\(hexadecimal(byte).uppercased())".utf8
       }
     }
-    return String(decoding: text, as: UTF8.self)
   }
 
   static func hexadecimal(_ byte: UInt8) -> String {

@@ -303,13 +303,17 @@ extension EventLoop {
     }
   }
 
-  /// Bytes of a cached body: pinned for as long as they are sent, or copied.
+  /// Bytes of a cached body: pinned for as long as they are sent, or copied, or looked up again.
   private func appendCached(
     _ hit: CacheHit, offset: Int, count: Int, to output: PendingOutput
   ) {
     guard let cache else { preconditionFailure("a hit without a cache") }
     if count > Limits.copiedRestBytesMax && output.pin == nil { output.pin = cache.pin(hit) }
     let isPinned = output.pin != nil
+    guard isPinned || mayCopy(count) else {
+      if output.unpinned == nil { output.unpinned = UnpinnedEntry(hit, in: cache) }
+      return output.append(.unpinned(offset: offset, count: count))
+    }
     let copy = isPinned ? nil : ByteBuffer(capacity: count)
     let region = cache.region
     var skipped = offset

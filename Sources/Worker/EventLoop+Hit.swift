@@ -206,7 +206,8 @@ extension EventLoop {
   }
 
   /// The socket took only a part. Small rests are copied; a large one is pinned, so that the entry
-  /// may be replaced meanwhile but not reused (DESIGN 4.2).
+  /// may be replaced meanwhile but not reused (DESIGN 4.2). When the cap on pinned bytes is reached
+  /// it is copied too, or, if that is too much, looked up again for each send.
   private func sendRest(
     _ chosen: ChosenEntry, sent: Int, _ headByteCount: Int, on connection: Connection,
     _ bytes: RawSpan
@@ -223,8 +224,13 @@ extension EventLoop {
     if rest > Limits.copiedRestBytesMax, let pin = cache.pin(chosen.hit) {
       output.pin = pin
       appendPinned(output, cache, chosen.hit, sent: sent, headByteCount: headByteCount)
+    } else if !mayCopy(rest) {
+      output.unpinned = UnpinnedEntry(chosen.hit, in: cache)
+      appendHead(output, sent: sent, headByteCount: headByteCount)
+      let begun = max(0, sent - headByteCount)
+      output.append(
+        .unpinned(offset: begun, count: cache.bodyByteCount(chosen.hit) - begun))
     } else {
-      // Also when the cap on pinned bytes is reached: the copy is ours alone.
       output.append(
         .bytes(gathered.copy(droppingFirst: sent), from: 0, count: rest))
       noteCopy(rest, output)
@@ -233,15 +239,18 @@ extension EventLoop {
     return start(output, on: connection)
   }
 
+  /// A head that was cut is copied; it is small.
+  private func appendHead(_ output: PendingOutput, sent: Int, headByteCount: Int) {
+    let headRest = max(0, headByteCount - sent)
+    guard headRest > 0 else { return }
+    output.append(
+      .bytes(gathered.copy(from: sent, count: headRest), from: 0, count: headRest))
+  }
+
   private func appendPinned(
     _ output: PendingOutput, _ cache: CacheStore, _ hit: CacheHit, sent: Int, headByteCount: Int
   ) {
-    // A head that was cut is copied; it is small.
-    let headRest = max(0, headByteCount - sent)
-    if headRest > 0 {
-      output.append(
-        .bytes(gathered.copy(from: sent, count: headRest), from: 0, count: headRest))
-    }
+    appendHead(output, sent: sent, headByteCount: headByteCount)
     var skipped = max(0, sent - headByteCount)
     for index in 0..<cache.extentCount(hit) {
       let body = cache.extent(hit, index)

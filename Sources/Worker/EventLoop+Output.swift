@@ -128,6 +128,12 @@ extension EventLoop {
           return .failed(.readFailed)
         }
         budget -= part
+      } else if case .unpinned(let offset, let count) = piece {
+        // The client must not mistake what it got for the whole.
+        guard let sent = sendUnpinned(output, offset: offset, count: count, connection) else {
+          return .failed(.connectionDropped)
+        }
+        result = sent
       } else {
         let moreFollows = output.gather(into: gathered, region: cache?.region)
         result = Stream.send(connection.descriptor, gathered, more: moreFollows)

@@ -12,6 +12,9 @@ enum Limits {
   static let copiedRestBytesMax = 65_536
   /// One sendfile at most, then the next connection's turn.
   static let fileBytesPerTurn = 262_144
+  /// A rest that could not be pinned is copied up to this size; above it, or when there are too
+  /// many copies, its entry is looked up again for each send.
+  static let copiedObjectBytesMax = 1 << 20
   static let acceptsPerTurn = 16
   /// Accepted from each listener before it is left for good.
   static let drainAcceptsMax = 1024

@@ -10,6 +10,8 @@ final class PendingOutput {
     case bytes(ByteBuffer, from: Int, count: Int)
     /// Bytes of a pinned cache entry, by offset into the segment.
     case cached(offset: Int, count: Int)
+    /// Bytes of the body of an entry that is looked up for each send, by offset into the body.
+    case unpinned(offset: Int, count: Int)
     /// Bytes of the file, by offset into it.
     case file(offset: Int64, count: Int64)
   }
@@ -19,6 +21,8 @@ final class PendingOutput {
   private var first = 0
   /// Keeps the cached pieces; given back when the output ends.
   var pin: CachePin?
+  /// The entry behind `.unpinned` pieces.
+  var unpinned: UnpinnedEntry?
   /// The file behind `.file` pieces.
   var file: OpenFile?
   /// Bytes of large rests that could not be pinned and were copied for this response.
@@ -43,7 +47,7 @@ final class PendingOutput {
   /// The next piece; nil when all are sent.
   var next: Piece? { first < pieces.count ? pieces[first] : nil }
 
-  /// All coming memory pieces up to the first file piece, gathered; true if a file piece follows.
+  /// All coming memory pieces up to the first other piece, gathered; true if one follows.
   func gather(into output: OutputVector, region: SharedRegion?) -> Bool {
     output.removeAll()
     var index = first
@@ -53,7 +57,7 @@ final class PendingOutput {
       case .cached(let offset, let count):
         guard let region else { preconditionFailure("cached bytes without a cache") }
         output.append(region, offset: offset, count: count)
-      case .file: return true
+      case .unpinned, .file: return true
       }
       index += 1
     }
@@ -74,6 +78,12 @@ final class PendingOutput {
       case .cached(let offset, let pieceCount):
         if rest < pieceCount {
           pieces[first] = .cached(offset: offset + rest, count: pieceCount - rest)
+          return
+        }
+        rest -= pieceCount
+      case .unpinned(let offset, let pieceCount):
+        if rest < pieceCount {
+          pieces[first] = .unpinned(offset: offset + rest, count: pieceCount - rest)
           return
         }
         rest -= pieceCount

@@ -24,7 +24,7 @@ package enum Counter: Int, CaseIterable, Sendable {
   case patternLimits = 18
   /// Opens and reads that a helper did.
   case helperRequests = 19
-  // Why the first look into the cache did not answer a request; each counts for one reason.
+  // Why the first look into the cache did not answer a request; each is counted for one reason.
   /// Nothing is stored under its URL, as it was spelled.
   case missesAbsent = 20
   /// Only other variants are stored: RFC 9211 calls it vary-miss.

@@ -7,148 +7,15 @@ import Testing
 
 @testable import Cache
 
-/// A segment's content before it is damaged, and what it must say afterwards, if anything.
-private struct Sample {
-  let name: String
-  /// The whole object.
-  let bytes: SharedRegion
-  let bodies: [[UInt8]]
-  let layout: CacheGeometry
-
-  static let aliasCount = 5
-  static let sizes = [0, 1, 200, 900, 3000, 5000, 20_000, 70_000, 150_000]
-
-  /// Makes a segment with entries of all kinds, and with what processes that were killed left.
-  init(_ name: String) throws {
-    self.name = name
-    let store = try CacheStore.open(name: name, byteCount: 8 << 20, objectBytesMax: 512 << 10)
-    store.attach(processSlot: 1)
-    layout = store.geometry
-    var bodies: [[UInt8]] = []
-    for number in 0..<45 {
-      let count = Sample.sizes[number % Sample.sizes.count]
-      bodies.append(body(number, version: 0, count: count))
-      store.put(number, count: count)
-    }
-    self.bodies = bodies
-    for number in 0..<Sample.aliasCount {
-      let raw = key(1000 + number)
-      let canonical = key(number)
-      store.insertAlias(
-        rawKey: raw.rawSpan, rawHash: store.hash(raw.rawSpan), canonicalKey: canonical.rawSpan,
-        canonicalHash: store.hash(canonical.rawSpan), facts: EntryFacts(), validated: 0,
-        asOf: store.generation)
-    }
-    store.invalidate(.label(Array("nothing has this".utf8)), hard: true)
-    _ = store.begin(99, count: 100_000)
-    if let hit = store.find(3) { _ = store.pin(hit) }
-    bytes = try SharedRegion(anonymous: store.region.byteCount)
-    let all = store.region.copyOut(at: 0, count: store.region.byteCount)
-    bytes.copyIn(all.rawSpan, at: 0)
-  }
-
-  /// Puts the object back as it was, with changes.
-  func restore(_ change: (SharedRegion) -> Void) throws {
-    SharedMemoryObject.unlink(name)
-    let object = try #require(try SharedMemoryObject.create(name))
-    try object.reserve(byteCount: bytes.byteCount)
-    let region = try SharedRegion(mapping: object.descriptor, byteCount: bytes.byteCount)
-    let all = bytes
-    region.copyIn(all.span(at: 0, count: all.byteCount), at: 0)
-    change(region)
-  }
-
-  func open() throws -> CacheStore {
-    let store = try CacheStore.open(name: name, byteCount: 8 << 20, objectBytesMax: 512 << 10)
-    store.attach(processSlot: 2)
-    return store
-  }
-
-  /// The first thing that is wrong with a store that was opened from damaged bytes, nil for none;
-  /// an entry may be gone, but not wrong.
-  func fault(of store: CacheStore) -> String? {
-    for number in bodies.indices {
-      guard let hit = store.find(number) else { continue }
-      guard store.standing(hit) != .gone else {
-        store.drop(hit)
-        continue
-      }
-      if !isRight(store, hit, number) { return "entry \(number) is wrong" }
-    }
-    for number in 0..<Sample.aliasCount {
-      let raw = key(1000 + number)
-      guard let alias = store.lookUp(raw.rawSpan, hash: store.hash(raw.rawSpan)) else { continue }
-      guard store.standing(alias) != .gone else {
-        store.drop(alias)
-        continue
-      }
-      if let hit = store.follow(alias), !isRight(store, hit, number) { return "alias \(number)" }
-    }
-    store.release()
-    if let fault = store.settled().first { return fault }
-    return faultAtWork(store)
-  }
-
-  /// The store takes, finds, invalidates and evicts as any other.
-  private func faultAtWork(_ store: CacheStore) -> String? {
-    for number in 200..<260 {
-      guard store.put(number, count: number * 100) else { return "\(number) is not taken" }
-      guard let hit = store.find(number), store.standing(hit) == .good else {
-        return "\(number) is not good"
-      }
-    }
-    store.invalidate(.everything, hard: true)
-    if let hit = store.find(259), store.standing(hit) != .gone { return "not invalidated" }
-    guard store.put(300, count: 500), let hit = store.find(300), store.standing(hit) == .good else {
-      return "nothing is good after an invalidation"
-    }
-    store.release()
-    return store.settled().first
-  }
-
-  private func isRight(_ store: CacheStore, _ hit: CacheHit, _ number: Int) -> Bool {
-    let range = store.keyRange(hit)
-    guard store.region.equal(at: range.offset, to: key(number).rawSpan),
-      store.bodyByteCount(hit) == bodies[number].count
-    else { return false }
-    var done = 0
-    for index in 0..<store.extentCount(hit) {
-      let part = store.extent(hit, index)
-      let expected = bodies[number]
-      guard done + part.count <= expected.count,
-        store.region.equal(
-          at: part.offset, to: expected.rawSpan.extracting(done..<done + part.count))
-      else { return false }
-      done += part.count
-    }
-    return done == bodies[number].count
-  }
-
-  /// Where flips go in a round: each part of the segment in turn.
-  func area(_ round: Int) -> Range<Int> {
-    let shard = layout.shard(round / 9 % layout.shardCount)
-    switch round % 9 {
-    case 0: return 0..<HeaderLayout.byteTotal
-    case 1: return HeaderLayout.everything..<HeaderLayout.counters
-    case 2: return HeaderLayout.byteTotal..<layout.stampsOffset
-    case 3: return layout.stampsOffset..<layout.shardsOffset
-    case 4: return shard.start..<shard.index
-    case 5: return shard.index..<shard.start + layout.spillOffset
-    case 6: return shard.start + layout.spillOffset..<shard.arena
-    case 7: return shard.arena..<shard.arena + (1 << 20)
-    default: return 0..<layout.byteCount
-    }
-  }
-}
-
 extension CacheProcessTests {
   @Suite(.serialized) struct CacheDamageTests {
     /// A name of this test only, gone afterwards.
     private func withName(_ test: String, _ body: (String) throws -> Void) throws {
       let name = "ring3-test-\(TestProcess.pid)-\(test)"
       defer {
-        SharedMemoryObject.unlink(name)
-        SharedMemoryObject.unlink("\(name).new")
+        let left = try? FileManager.default.contentsOfDirectory(
+          atPath: SharedMemoryObject.directory)
+        for object in left ?? [] where object.hasPrefix(name) { SharedMemoryObject.unlink(object) }
       }
       try body(name)
     }
@@ -162,7 +29,10 @@ extension CacheProcessTests {
       let child = TestProcess.fork {
         let fault: String?
         do {
-          fault = try body { report.storeRelaxed64(UInt64($0), at: 0) }
+          fault = try body {
+            report.storeRelaxed64(UInt64($0), at: 0)
+            TestProcess.extendLife()
+          }
         } catch {
           fault = "\(error)"
         }
@@ -177,9 +47,9 @@ extension CacheProcessTests {
 
     @Test func `flipped bits anywhere never crash a start, and never serve a wrong byte`() throws {
       let rounds =
-        ProcessInfo.processInfo.environment["RING3_DAMAGE_ROUNDS"].flatMap { Int($0) } ?? 54
+        ProcessInfo.processInfo.environment["RING3_DAMAGE_ROUNDS"].flatMap { Int($0) } ?? 36
       try withName("flips") { name in
-        let sample = try Sample(name)
+        let sample = try DamageSample(name)
         let counted = try SharedRegion(anonymous: 4096)
         let fault = try apart { progress in
           for round in 0..<rounds {
@@ -211,7 +81,7 @@ extension CacheProcessTests {
     ])
     func `a word of the header that is all ones does no harm`(place: Int) throws {
       try withName("header\(place)") { name in
-        let sample = try Sample(name)
+        let sample = try DamageSample(name)
         let fault = try apart { _ in
           try sample.restore { $0.store(UInt64.max, at: place) }
           return sample.fault(of: try sample.open())
@@ -222,7 +92,7 @@ extension CacheProcessTests {
 
     @Test func `a flipped bit in a body is found before its first use, and counted`() throws {
       try withName("body") { name in
-        let sample = try Sample(name)
+        let sample = try DamageSample(name)
         for number in [2, 7] {
           let place = try locate(sample, number)
           for isClaimedGood in [false, true] {
@@ -247,7 +117,7 @@ extension CacheProcessTests {
       }
     }
 
-    private func locate(_ sample: Sample, _ number: Int) throws -> (entry: Int, body: Int) {
+    private func locate(_ sample: DamageSample, _ number: Int) throws -> (entry: Int, body: Int) {
       try sample.restore { _ in }
       let store = try sample.open()
       let hit = try #require(store.find(number))
@@ -258,7 +128,7 @@ extension CacheProcessTests {
     @Test(arguments: [0, 1, 100, 4096, 5 << 20, 8 << 20 - 4096, 8 << 20 - 1, 8 << 20 + 4096])
     func `a segment of another length than its header says is replaced`(size: Int) throws {
       try withName("cut\(size)") { name in
-        let sample = try Sample(name)
+        let sample = try DamageSample(name)
         try sample.restore { _ in }
         let file = try #require(FileHandle(forUpdatingAtPath: path(name)))
         try file.truncate(atOffset: UInt64(size))
@@ -274,7 +144,7 @@ extension CacheProcessTests {
 
     @Test func `every byte of a segment has memory behind it, also of one that had holes`() throws {
       try withName("reserved") { name in
-        let sample = try Sample(name)
+        let sample = try DamageSample(name)
         #expect(TestProcess.allocatedBytes(path(name)) >= 8 << 20)
         try sample.restore { _ in }
         // Cut and made long again: sound at its start, and without memory behind the rest.
@@ -286,6 +156,138 @@ extension CacheProcessTests {
         let store = try sample.open()
         #expect(TestProcess.allocatedBytes(path(name)) >= 8 << 20)
         #expect(sample.fault(of: store) == nil)
+      }
+    }
+
+    @Test func `a full file system is a refusal at the start, and never a signal later`() throws {
+      try withName("full") { name in
+        let fault = try apart { progress in
+          // Only where this process may mount; elsewhere there is nothing to see.
+          guard TestProcess.ownSharedMemory(24 << 20) else { return nil }
+          progress(1)
+          do throws(SystemError) {
+            _ = try CacheStore.open(name: name, byteCount: 64 << 20)
+            return "64 MiB in 24"
+          } catch {
+            guard error.code == SystemError.noSpace else { return "\(error)" }
+          }
+          guard TestProcess.allocatedBytes(path("\(name).new")) == 0 else { return "left over" }
+          progress(2)
+          let sample = try DamageSample(name)
+          let filler = try #require(try SharedMemoryObject.create("filler"))
+          // To the last page.
+          var size = 0
+          for step in [256 << 10, 4096] {
+            while (try? filler.reserve(byteCount: size + step)) != nil { size += step }
+          }
+          progress(3)
+          let another = try #require(try SharedMemoryObject.create("another"))
+          guard (try? another.reserve(byteCount: 4096)) == nil else { return "not full" }
+          let store = try sample.open()
+          guard store.statistics.entries > 0 else { return "not kept" }
+          // Every page of the arena is written to.
+          for number in 400..<700 { store.put(number, count: 65_536) }
+          return sample.fault(of: store)
+        }
+        #expect(fault == nil)
+      }
+    }
+
+    @Test func `a limit on the size of files is an error at the start`() throws {
+      try withName("limited") { name in
+        let fault = try apart { _ -> String? in
+          TestProcess.limitFileBytes(4 << 20)
+          do throws(SystemError) {
+            _ = try CacheStore.open(name: name, byteCount: 8 << 20)
+            return "8 MiB in 4"
+          } catch {
+            return error.code == EFBIG ? nil : "\(error)"
+          }
+        }
+        #expect(fault == nil)
+        #expect(TestProcess.allocatedBytes(path("\(name).new")) == 0)
+        #expect(TestProcess.allocatedBytes(path(name)) == 0)
+      }
+    }
+
+    @Test func `an entry from the future, by a clock that was set back, is one like others`()
+      throws
+    {
+      let store = try CacheStore.small()
+      let key = key(1)
+      let hash = store.hash(key.rawSpan)
+      func variant(_ number: Int) -> Bool {
+        let selector = [UInt8(number)]
+        let head = Array("H\(number)".utf8)
+        var entry = CacheEntryHead(
+          key: key.rawSpan, hash: hash, facts: EntryFacts(), head: head.rawSpan, validated: 0,
+          asOf: store.generation)
+        entry.selector = selector.rawSpan
+        guard let fill = store.beginFill(entry, bodyByteCount: 0) else { return false }
+        return store.publish(fill)
+      }
+      let now = Clock.bootSeconds()
+      for number in 0..<ArenaLayout.variantsMax {
+        #expect(variant(number))
+        let selector = [UInt8(number)]
+        let found = store.lookUp(key.rawSpan, selector: selector.rawSpan, hash: hash)
+        let hit = try #require(found)
+        // Days ahead, a little ahead, now, at the start of the clock.
+        let created = [now &+ 1_000_000, now &+ 1, now, 0, UInt32.max][number % 5]
+        store.region.store(created, at: hit.offset + EntryLayout.created)
+        store.region.store(
+          store.headChecksum(hit.offset), at: hit.offset + EntryLayout.checksum)
+        #expect(store.standing(hit) == .good)
+      }
+      for number in 100..<200 { #expect(variant(number)) }
+      #expect(store.statistics.entries == ArenaLayout.variantsMax)
+      store.release()
+      #expect(store.settled() == [])
+    }
+
+    @Test func `an orphan of a killed master keeps its segment, whatever a new master does`()
+      throws
+    {
+      try withName("orphan") { name in
+        // Words: the orphan's process, it may look, what it saw.
+        let words = try SharedRegion(anonymous: 4096)
+        func wait(for place: Int) -> UInt64 {
+          for _ in 0..<2000 where words.loadRelaxed64(at: place) == 0 {
+            TestProcess.pause(microseconds: 5000)
+          }
+          return words.loadRelaxed64(at: place)
+        }
+        let master = TestProcess.fork {
+          guard let store = try? CacheStore.open(name: name, byteCount: 8 << 20) else { return }
+          store.attach(processSlot: 1)
+          for number in 0..<20 { store.put(number, count: 5000) }
+          let kept = store.descriptor?.number ?? -1
+          let orphan = TestProcess.fork(keeping: kept) {
+            store.attach(processSlot: 2)
+            _ = wait(for: 8)
+            let isWhole = (0..<20).allSatisfy { number in
+              store.find(number).map { store.isRight($0, number) } ?? false
+            }
+            let works = store.put(21, count: 70_000)
+            words.storeRelease64(isWhole && works ? 1 : 2, at: 16)
+          }
+          words.storeRelease64(UInt64(orphan), at: 0)
+          while true { TestProcess.pause(microseconds: 100_000) }
+        }
+        let orphan = Int32(wait(for: 0))
+        defer { if orphan > 0 { TestProcess.kill(orphan) } }
+        TestProcess.kill(master)
+        TestProcess.wait(master)
+        #expect(orphan > 0)
+        for size in [8 << 20, 12 << 20] {
+          let restarted = try CacheStore.open(name: name, byteCount: size)
+          restarted.attach(processSlot: 1)
+          for number in 0..<20 { #expect(restarted.put(number, version: 9, count: 3000)) }
+          restarted.invalidate(.label(Array("none".utf8)), hard: true)
+          #expect(restarted.settled() == [])
+        }
+        words.storeRelease64(1, at: 8)
+        #expect(wait(for: 16) == 1)
       }
     }
   }

@@ -17,8 +17,8 @@ struct SyntaxTableTests {
       KeepAlive KeepAliveTimeout MaxKeepAliveRequests Timeout RequestReadTimeout LimitRequestLine
       LimitRequestFields LimitRequestFieldSize LimitRequestBody ListenBacklog
       MaxConnectionsPerChild GracefulShutdownTimeout CacheSize CacheMaxObject
-      CacheStaticRevalidate CacheWatchFiles TraceEnable AllowEncodedSlashes Define UnDefine
-      IfDefine IfModule Include IncludeOptional
+      CacheStaticRevalidate CacheWatchFiles CachePersist CacheHugePages TraceEnable
+      AllowEncodedSlashes Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))
   }

@@ -146,8 +146,11 @@ final class TestServer {
   // MARK: Control
 
   /// Runs ring3ctl on this server's socket.
-  func control(_ arguments: String...) -> Outcome {
-    run([Ring3.path("ring3ctl"), "--socket", directory.path("ring3d.sock")] + arguments)
+  @discardableResult
+  func control(_ arguments: String...) -> Outcome { control(words: arguments) }
+
+  func control(words: [String]) -> Outcome {
+    run([Ring3.path("ring3ctl"), "--socket", directory.path("ring3d.sock")] + words)
   }
 
   /// Runs ring3ctl on the socket that this server's configuration names.

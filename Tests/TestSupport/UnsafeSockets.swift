@@ -193,6 +193,12 @@ package final class ClientSocket {
   /// shutdown(2) of our direction.
   package func finishSending() { shutdown(number, Int32(SHUT_WR)) }
 
+  /// Makes the kernel keep little of what is not read yet: the sender soon has to wait.
+  package func limitReceiveBuffer(byteCount: Int32) {
+    var count = byteCount
+    unsafe setsockopt(number, SOL_SOCKET, SO_RCVBUF, &count, 4)
+  }
+
   /// The port of our end.
   package var localPort: UInt16 {
     var name = sockaddr_in()

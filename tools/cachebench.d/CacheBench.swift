@@ -16,7 +16,11 @@ struct CacheBench: ParsableCommand {
   @Option(help: "Rounds of which the median is shown.") var rounds = 5
   @Option(help: "MiB of the store whose filling and loss are measured.") var mebibytes = 256
 
+  @Flag(help: "Measure single operations in a store of 8 GiB with a million entries.")
+  var large = false
+
   func run() throws {
+    guard !large else { return try singleOperations() }
     try lookUps()
     try insertions()
     try losses()
@@ -87,6 +91,40 @@ struct CacheBench: ParsableCommand {
           + "\(statistics.entries) entries, refused \(statistics.refusedFull)"
           + " of \(statistics.fills + statistics.refusedFull)")
     }
+  }
+
+  /// Each call that takes a mutex, alone, among a million entries; and the repair of a shard, which
+  /// a take-over does for each, with the checksums of all heads besides.
+  private func singleOperations() throws {
+    let name = "ring3-cachebench-\(ProcessIdentity.current().pid)"
+    defer { SharedMemoryObject.unlink(name) }
+    var longest: [String: [Int64]] = [:]
+    var shards = 0
+    try {
+      let store = try Store(name: name, byteCount: 8 << 30)
+      store.fill(count: 1_000_000, byteCount: 7600)
+      shards = store.cache.shardCount
+      var chance = Chance(state: 77)
+      for number in 0..<60_000 {
+        let size = 200 << chance.below(13)
+        store.put(1_000_000 + number, byteCount: size + chance.below(size)) { operation, time in
+          longest[operation, default: []].append(time)
+        }
+      }
+      print("8 GiB, \(store.cache.statistics.entries) entries, \(shards) shards")
+    }()
+    for (operation, times) in longest.sorted(by: { $0.key < $1.key }) {
+      let sorted = times.sorted()
+      print(
+        "  \(operation): median \(sorted[sorted.count / 2] / 1000) us, of 10,000 the longest "
+          + "\(sorted[sorted.count * 9999 / 10_000] / 1000) us, of all \(sorted.last! / 1000) us")
+    }
+    let before = Clock.processNanoseconds()
+    let again = try Store(name: name, byteCount: 8 << 30)
+    let time = Clock.processNanoseconds() - before
+    print(
+      "  taken over with \(again.cache.statistics.entries) entries in \(time / 1_000_000) ms: "
+        + "\(time / Int64(shards) / 1000) us a shard")
   }
 
   private func percent(_ value: Double) -> String {

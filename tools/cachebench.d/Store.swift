@@ -14,6 +14,12 @@ struct Store {
     cache.attach(processSlot: 0)
   }
 
+  /// A named segment, made or taken over.
+  init(name: String, byteCount: Int) throws {
+    cache = try CacheStore.open(name: name, byteCount: byteCount)
+    cache.attach(processSlot: 0)
+  }
+
   static func key(_ number: Int) -> [UInt8] {
     // As a worker's: version, scheme, port, address class, host, NUL, path.
     [1, 1, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0] + Array("www.example.org\0/pages/\(number).html".utf8)
@@ -45,6 +51,38 @@ struct Store {
     let found = cache.lookUp(key.rawSpan, hash: cache.hash(key.rawSpan)) != nil
     cache.release()
     return found
+  }
+
+  /// Stores a body and tells the CPU nanoseconds of each call that takes a mutex.
+  func put(_ number: Int, byteCount: Int, _ took: (String, Int64) -> Void) {
+    let key = Store.key(number)
+    let head = head
+    let bytes = bytes
+    var last = Clock.processNanoseconds()
+    func lap(_ operation: String) {
+      let now = Clock.processNanoseconds()
+      took(operation, now - last)
+      last = Clock.processNanoseconds()
+    }
+    guard
+      let fill = cache.beginFill(
+        CacheEntryHead(
+          key: key.rawSpan, hash: cache.hash(key.rawSpan), facts: EntryFacts(),
+          head: head.rawSpan, validated: 0, asOf: cache.generation), bodyByteCount: byteCount)
+    else { return }
+    lap("begin")
+    var at = 0
+    while at < byteCount {
+      last = Clock.processNanoseconds()
+      guard let room = cache.room(for: fill, at: at) else { return cache.abandon(fill) }
+      lap("room")
+      let count = min(room.count, byteCount - at)
+      cache.region.copyIn(bytes.rawSpan.extracting(0..<count), at: room.offset)
+      at += count
+    }
+    last = Clock.processNanoseconds()
+    cache.publish(fill)
+    lap("publish")
   }
 
   @discardableResult

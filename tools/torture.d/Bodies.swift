@@ -117,7 +117,7 @@ struct Edition: Equatable {
 extension CacheStore {
   /// Whether a held entry is wholly what its facts, and its key, say: each byte is looked at.
   func isRight(_ hit: CacheHit, _ page: Page) -> Bool {
-    let edition = edition(hit)
+    let edition = claimedEdition(hit)
     guard edition.number == page.number, edition.variant < page.variantCount else { return false }
     let selector = Page.selector(edition.variant)
     return equal(keyRange(hit), page.key) && equal(selectorRange(hit), selector)
@@ -126,7 +126,7 @@ extension CacheStore {
   }
 
   /// What an entry's facts say that it is.
-  func edition(_ hit: CacheHit) -> Edition {
+  func claimedEdition(_ hit: CacheHit) -> Edition {
     let facts = facts(hit)
     return Edition(
       number: Int(facts.fingerprint & 0xffff_ffff), variant: Int(facts.fingerprint >> 32),

@@ -65,7 +65,7 @@ struct Inspection {
       guard let hit = store.lookUp(key.rawSpan, selector: selector.rawSpan, hash: hash) else {
         continue
       }
-      if store.standing(hit) == .good, store.edition(hit).version <= floors.hard {
+      if store.standing(hit) == .good, store.claimedEdition(hit).version <= floors.hard {
         faults.append("page \(page.number) is good in spite of a hard invalidation")
       }
       expect(store.isRight(hit, page), "page \(page.number), variant \(variant) has wrong bytes")

@@ -161,7 +161,7 @@ final class Labourer {
 
   private func check(_ hit: CacheHit, _ page: Page) {
     guard !store.isRight(hit, page) else { return }
-    let edition = store.edition(hit)
+    let edition = store.claimedEdition(hit)
     ledger.complain(
       .wrongBytes, slot: slot,
       [UInt64(page.number), UInt64(edition.variant), UInt64(edition.version)])

@@ -31,7 +31,10 @@ enum Complaint: UInt64, CaseIterable {
 enum Tally: Int, CaseIterable {
   case operations, hits, fills, publishes, invalidations, pins, walks, aliases, negatives
   case deathsInSections, deathsInRecoveries, deathsHolding, stopsInSections
-  case complaints
+  case wrongBytes, complaints
+
+  /// What must never be counted.
+  var isFault: Bool { self == .wrongBytes || self == .complaints }
 }
 
 /// The shared region. Words are 32 bits where order matters: those operations acquire and release.
@@ -90,6 +93,7 @@ struct Ledger: Sendable {
   // MARK: Complaints
 
   func complain(_ complaint: Complaint, slot: Int, _ details: [UInt64]) {
+    if [.wrongBytes, .wrongAlias, .wrongNegative].contains(complaint) { note(.wrongBytes) }
     let place = Int(region.fetchAdd64(1, at: Ledger.tallies + Tally.complaints.rawValue * 8))
     guard place < Ledger.complaintsKept else { return }
     let words = [complaint.rawValue, UInt64(slot)] + details.prefix(4)

@@ -144,8 +144,7 @@ struct Course {
 
   /// That everything that was to happen has happened.
   mutating func expectVariety() {
-    for tally in Tally.allCases where tally != .complaints && tally != .walks && ledger[tally] == 0
-    {
+    for tally in Tally.allCases where !tally.isFault && tally != .walks && ledger[tally] == 0 {
       print("no \(tally)")
       failed += 1
     }
@@ -169,7 +168,7 @@ struct Course {
       + "\(ledger[.invalidations]) invalidations, \(refusedInvalidated) fills refused by them, "
       + "\(ledger[.pins]) pins, \(ledger[.aliases]) aliases, \(ledger[.negatives]) negatives, "
       + "\(ledger[.walks]) walks, \(refusedBusy) refused busy; "
-      + "complaints \(ledger[.complaints]); "
+      + "wrong bytes \(ledger[.wrongBytes]), complaints \(ledger[.complaints]); "
       + "longest operation \(ledger.longestMicroseconds) us of processor time; seed \(seed)"
   }
 }
