@@ -4,9 +4,9 @@
 // nothing in it is changed but the words of one process slot. The new one has no users yet. What is
 // carried is what was worth most there, by the policy's own measure, as far as there is room: no
 // entry leaves for another. It keeps all it has but the generation: the stamps of the old segment
-// have their say, and the head's and the body's checksums, before anything is copied. The new
-// segment's routing epoch is higher than the old one's, so all of it is routed again before use.
-// Aliases are not carried; they come back by themselves.
+// have their say, and the head's and the body's checksums, before anything is copied; what was
+// stale there is stale here. The new segment's routing epoch is higher than the old one's, so all
+// of it is routed again before use. Aliases are not carried; they come back by themselves.
 
 import Platform
 import Synchronization
@@ -26,6 +26,9 @@ package struct CacheCarryOver: Equatable, Sendable {
 }
 
 extension CacheStore {
+  /// The generation of what is carried and must be compared with its origin first.
+  private static let staleGeneration: UInt64 = 1
+
   /// A start waits no longer for this.
   static let carryOverMilliseconds: Int64 = 2_000
 
@@ -41,6 +44,9 @@ extension CacheStore {
     let slots = (0..<SlotLayout.slotCount).reversed()
     guard let slot = slots.first(where: { old.process(inSlot: $0) == nil }) else { return }
     let startedAt = Clock.monotonicMilliseconds()
+    // What was stale there is stale here: older than a stamp that all entries have.
+    region.storeRelease64(
+      max(generation, CacheStore.staleGeneration + 1), at: HeaderLayout.generation)
     old.attach(processSlot: slot)
     attach(processSlot: 0)
     defer {
@@ -52,6 +58,9 @@ extension CacheStore {
       region.fill(at: counters, count: SlotLayout.counterCount * 8, with: 0)
       detach()
       for _ in 0..<opening.carriedOver.damaged { count(.damaged) }
+      // Only now: publishing looks at the stamps.
+      region.storeRelease64(
+        CacheStore.staleGeneration, at: HeaderLayout.everything + StampLayout.soft)
     }
     let places = old.placesByWorth(deadline: startedAt + milliseconds / 4)
     opening.carriedOver.isCutShort = places.isCutShort
@@ -133,7 +142,7 @@ extension CacheStore {
         if old.state(entry) == EntryLayout.live { opening.carriedOver.damaged += 1 }
         return
       }
-      guard old.isStillGood(entry) else {
+      guard let asOf = generation(for: entry, of: old) else {
         opening.carriedOver.left += 1
         return
       }
@@ -141,7 +150,7 @@ extension CacheStore {
         opening.carriedOver.damaged += 1
         return
       }
-      if copy(entry, from: old) {
+      if copy(entry, from: old, asOf: asOf) {
         opening.carriedOver.entries += 1
         opening.carriedOver.bodyBytes += old.bodyByteCount(CacheHit(offset: entry))
       } else {
@@ -150,17 +159,20 @@ extension CacheStore {
     }
   }
 
-  /// As `standing`, without writing anything.
-  private func isStillGood(_ entry: Int) -> Bool {
-    let now = generation
-    let good = region.loadRelaxed64(at: entry + EntryLayout.goodAsOf)
-    if good == now { return true }
-    let stamps = newestStamps(entry)
-    return good < now && max(stamps.soft, stamps.hard) < good
+  /// The generation that an entry gets here: this store's own, or an older one when it is stale;
+  /// nil when it is gone.
+  private func generation(for entry: Int, of old: CacheStore) -> UInt64? {
+    let hit = CacheHit(offset: entry)
+    guard old.goodAsOf(hit) <= old.generation else { return nil }
+    switch old.peekStanding(hit) {
+    case .good: return generation
+    case .stale: return CacheStore.staleGeneration
+    case .gone: return nil
+    }
   }
 
   /// Makes an equal entry here; false when there is no room without another one's leaving.
-  private func copy(_ entry: Int, from old: CacheStore) -> Bool {
+  private func copy(_ entry: Int, from old: CacheStore, asOf: UInt64) -> Bool {
     let hit = CacheHit(offset: entry)
     let hash = old.entryHash(entry)
     let shard = geometry.shard(hash: hash)
@@ -174,7 +186,7 @@ extension CacheStore {
     var entryHead = CacheEntryHead(
       key: source.span(at: key.offset, count: key.count), hash: hash, facts: old.facts(hit),
       head: source.span(at: head.offset, count: head.count), validated: old.validated(hit),
-      asOf: generation)
+      asOf: asOf)
     entryHead.selector = source.span(at: selector.offset, count: selector.count)
     entryHead.labels = source.span(at: labels.offset, count: labels.count)
     guard let fill = beginFill(entryHead, bodyByteCount: old.bodyByteCount(hit)) else {

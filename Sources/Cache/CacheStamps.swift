@@ -73,6 +73,11 @@ extension CacheStore {
   @inlinable
   package var generation: UInt64 { region.loadAcquire64(at: HeaderLayout.generation) }
 
+  /// The generation as of which a held entry is known to be good.
+  func goodAsOf(_ hit: CacheHit) -> UInt64 {
+    region.loadRelaxed64(at: hit.offset + EntryLayout.goodAsOf)
+  }
+
   /// Whether an entry is known to be good now: the hit's one compare.
   @inlinable @inline(__always)
   package func isKnownGood(_ hit: CacheHit) -> Bool {

@@ -116,10 +116,15 @@ extension EventLoop {
     _ file: OpenFile, _ entity: EntityHead, _ fill: (CacheFill, key: [UInt8])?,
     _ exchange: Exchange, _ connection: Connection
   ) -> Bool {
-    let target: CopyInProgress.Target =
-      if let fill { .fill(fill.0) } else {
-        .buffer(ByteBuffer(capacity: max(1, Int(file.facts.size))))
-      }
+    let target: CopyInProgress.Target
+    if let fill {
+      target = .fill(fill.0)
+    } else if file.facts.size > Int64(Limits.uncachedObjectBytesMax) {
+      // Memory of our own is for what is small.
+      return sendFile(file, entity, exchange, connection)
+    } else {
+      target = .buffer(ByteBuffer(capacity: max(1, Int(file.facts.size))))
+    }
     exchange.copy = CopyInProgress(
       file: file, target: target, entity: entity, key: fill?.key ?? [])
     return copyOn(exchange, connection)
@@ -221,6 +226,10 @@ extension EventLoop {
       guard let cache else { preconditionFailure("a fill without a cache") }
       if storable && isCurrent {
         return publish(copy, fill, cache, exchange, connection)
+      }
+      if byteCount > Limits.uncachedObjectBytesMax {
+        cache.abandon(fill)
+        return sendFile(copy.file, copy.entity, exchange, connection)
       }
       // Not to be kept: the bytes are right, and for this client.
       source = ByteBuffer(capacity: max(1, byteCount))

@@ -140,7 +140,9 @@ extension CacheProcessTests {
       }
     }
 
-    @Test func `what was invalidated, damaged or an alias is not carried`() throws {
+    @Test func `what is gone, damaged or an alias is not carried, and what is stale stays so`()
+      throws
+    {
       try withName("standing") { name in
         try {
           let store = try open(name, megabytes: 8)
@@ -171,16 +173,20 @@ extension CacheProcessTests {
         }()
         try awaitUnlocked(name)
         let store = try open(name, megabytes: 16)
-        #expect(store.opening.carriedOver.entries == 25)
-        #expect(store.opening.carriedOver.left == 3)
+        #expect(store.opening.carriedOver.entries == 26)
+        #expect(store.opening.carriedOver.left == 2)
         #expect(store.opening.carriedOver.damaged == 2)
         #expect(store.statistics.damaged == 2)
         #expect(store.statistics.aliases == 0)
-        for number in 0..<5 { #expect(store.find(number) == nil) }
-        for number in 5..<30 {
+        for number in [0, 2, 3, 4] { #expect(store.find(number) == nil) }
+        for number in [1] + (5..<30) {
           let hit = try #require(store.find(number))
           #expect(store.isRight(hit, number))
+          #expect(store.standing(hit) == (number == 1 ? .stale : .good))
         }
+        store.put(1, count: 3000)
+        let fresh = try #require(store.find(1))
+        #expect(store.standing(fresh) == .good)
         store.release()
         #expect(store.settled() == [])
       }

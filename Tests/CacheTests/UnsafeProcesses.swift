@@ -10,9 +10,9 @@ enum TestProcess {
     let pid = ring3_fork()
     precondition(pid >= 0, "fork")
     guard pid == 0 else { return pid }
-    for number in 3..<Int32(1024) where number != kept { close(number) }
-    // Not an orphan when the test itself is killed.
+    // First: not an orphan when the test itself is killed, nor when it was forked amid a lock.
     alarm(60)
+    for number in 3..<Int32(1024) where number != kept { close(number) }
     body()
     _exit(0)
   }
