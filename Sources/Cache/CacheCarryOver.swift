@@ -6,7 +6,8 @@
 // entry leaves for another. It keeps all it has but the generation: the stamps of the old segment
 // have their say, and the head's and the body's checksums, before anything is copied; what was
 // stale there is stale here. The new segment's routing epoch is higher than the old one's, so all
-// of it is routed again before use. Aliases are not carried; they come back by themselves.
+// of it is routed again before use. Aliases and negative answers are not carried: they would have
+// to be made anew under the new epoch in any case, and come back by themselves.
 
 import Platform
 import Synchronization
@@ -94,7 +95,7 @@ extension CacheStore {
         let place = shard.index + index * 8
         guard region.loadRelaxed64(at: place) != 0 else { continue }
         withHeld(place, in: shard) { entry, _ in
-          guard kind(entry) != .alias else { return }
+          guard kind(entry) == .content else { return }
           let units = heldBytes(entry) >> ArenaLayout.unitShift
           let queue = QueueNumber.of(
             frequency: uses(entry), units: units, meanUnits: meanUnits)
@@ -142,6 +143,8 @@ extension CacheStore {
         if old.state(entry) == EntryLayout.live { opening.carriedOver.damaged += 1 }
         return
       }
+      // The old segment's users go on: since the place was chosen it may have become another's.
+      guard old.kind(entry) == .content else { return }
       guard let asOf = generation(for: entry, of: old) else {
         opening.carriedOver.left += 1
         return
@@ -185,8 +188,7 @@ extension CacheStore {
     )
     var entryHead = CacheEntryHead(
       key: source.span(at: key.offset, count: key.count), hash: hash, facts: old.facts(hit),
-      head: source.span(at: head.offset, count: head.count), validated: old.validated(hit),
-      asOf: asOf)
+      head: source.span(at: head.offset, count: head.count), validated: 0, asOf: asOf)
     entryHead.selector = source.span(at: selector.offset, count: selector.count)
     entryHead.labels = source.span(at: labels.offset, count: labels.count)
     guard let fill = beginFill(entryHead, bodyByteCount: old.bodyByteCount(hit)) else {
@@ -204,7 +206,7 @@ extension CacheStore {
     }
     // Its uses come with it as those of one that returns.
     let uses = old.uses(entry)
-    if uses > 1 && old.kind(entry) == .content { putGhost(shard, hash, uses) }
+    if uses > 1 { putGhost(shard, hash, uses) }
     return publish(fill)
   }
 }

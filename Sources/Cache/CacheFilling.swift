@@ -19,7 +19,7 @@ extension CacheStore {
   ///
   /// - Parameter bodyByteCount: at most `objectBytesMax`; nil when it is not known yet.
   package func beginFill(_ head: borrowing CacheEntryHead, bodyByteCount: Int?) -> CacheFill? {
-    precondition(head.facts.kind != .alias, "aliases are inserted, not filled")
+    precondition(head.facts.kind == .content, "what has a budget is inserted, not filled")
     let keys = head.key.byteCount + head.selector.byteCount
     guard let processSlot, bodyByteCount ?? 0 >= 0, bodyByteCount ?? 0 <= objectBytesMax,
       keys <= ArenaLayout.keyBytesMax, head.head.byteCount <= ArenaLayout.headBytesMax,

@@ -93,7 +93,7 @@ extension CacheProcessTests {
         for number in 0..<40 {
           let hit = try #require(store.find(number))
           #expect(store.isRight(hit, number))
-          #expect(store.validated(hit) == 5)
+          #expect(store.validated(hit) == 0, "routed again before use")
           #expect(store.isKnownGood(hit))
         }
         let hit = try #require(find(store, 100, selector: [1]))
@@ -137,6 +137,29 @@ extension CacheProcessTests {
         store.release()
         #expect(store.statistics.evictions == 0)
         #expect(store.settled() == [])
+      }
+    }
+
+    @Test func `small entries with a budget do not come from a larger store`() throws {
+      try withName("negatives") { name in
+        try {
+          let store = try open(name, megabytes: 32)
+          for number in 0..<2000 {
+            let name = key(number)
+            var facts = EntryFacts()
+            facts.kind = .negative
+            let entry = CacheEntryHead(
+              key: name.rawSpan, hash: store.hash(name.rawSpan), facts: facts, head: RawSpan(),
+              validated: 0, asOf: store.generation)
+            store.insertNegative(entry, body: name.rawSpan)
+          }
+          #expect(store.statistics.entries > 500)
+        }()
+        try awaitUnlocked(name)
+        let store = try open(name, megabytes: 8)
+        #expect(store.opening.replaced == .otherSize)
+        #expect(store.settled() == [])
+        #expect(store.statistics.entries == 0)
       }
     }
 
