@@ -80,8 +80,8 @@ extension CacheStore {
       shard, entryHash(entry), min(frequency(entry) + mark(entry), QueueNumber.frequencyMax))
   }
 
-  /// The entry that leaves next; nil when there is none. `requeues`: how many used ones may still be
-  /// queued anew.
+  /// The entry that leaves next; nil when there is none. `requeues`: how many used ones may still
+  /// be queued anew.
   func policyVictim(_ shard: CacheShard, requeues: inout Int) -> Int? {
     for visit in 1...QueueNumber.visitsMax {
       guard let entry = earliest(shard) else { return nil }
