@@ -92,96 +92,15 @@ extension CacheStore {
   @Test(arguments: 1...2)
   func `all kinds in turmoil leave the books in order`(seed: Int) throws {
     let store = try CacheStore.small()
-    var chance = Chance(state: UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 | 1)
-    var fills: [(fill: CacheFill, number: Int, at: Int, size: Int, known: Bool)] = []
-    var pins: [(pin: CachePin, number: Int, bytes: [UInt8])] = []
+    var turmoil = Turmoil(store, seed: seed)
     for round in 0..<2000 {
-      let number = chance.below(400)
-      let name = key(number)
-      let hash = store.hash(name.rawSpan)
-      switch chance.below(12) {
-      case 0...3:
-        let size = [0, 50, 900, 4000, 30_000, 65_536, 200_000, 900_000][chance.below(8)]
-        let known = chance.below(3) > 0
-        guard fills.count < 12 else { break }
-        var facts = EntryFacts()
-        facts.fingerprint = UInt64(number)
-        let selector = [UInt8](repeating: 7, count: chance.below(4))
-        let head = [UInt8](repeating: 1, count: chance.below(20) == 0 ? 30_000 : 40)
-        var entry = CacheEntryHead(
-          key: name.rawSpan, hash: hash, facts: facts, head: head.rawSpan, validated: 0,
-          asOf: store.generation)
-        entry.selector = selector.rawSpan
-        if let fill = store.beginFill(entry, bodyByteCount: known ? size : nil) {
-          fills.append((fill, number, 0, size, known))
-        }
-      case 4, 5, 6, 7:
-        guard !fills.isEmpty else { break }
-        let index = chance.below(fills.count)
-        var item = fills[index]
-        let bytes = body(item.number, version: item.size, count: item.size)
-        let step = min(item.size - item.at, 1 + chance.below(150_000))
-        if chance.below(25) == 0
-          || step > 0
-            && !store.write(
-              Array(bytes[item.at..<item.at + step]).rawSpan, at: item.at, of: item.fill)
-        {
-          store.abandon(item.fill)
-          fills.remove(at: index)
-          break
-        }
-        item.at += step
-        fills[index] = item
-        if item.at == item.size {
-          store.publish(item.fill, bodyByteCount: item.known ? nil : item.size)
-          fills.remove(at: index)
-        }
-      case 8:
-        var facts = EntryFacts()
-        facts.kind = .negative
-        facts.fingerprint = UInt64(number)
-        let entry = CacheEntryHead(
-          key: name.rawSpan, hash: hash, facts: facts, head: RawSpan(), validated: 0,
-          asOf: store.generation)
-        let bytes = body(number, version: 5, count: chance.below(800))
-        store.insertNegative(entry, body: bytes.rawSpan)
-      case 9:
-        let other = key(chance.below(500))
-        store.insertAlias(
-          rawKey: other.rawSpan, rawHash: store.hash(other.rawSpan), canonicalKey: name.rawSpan,
-          canonicalHash: hash, facts: EntryFacts(), validated: 0, asOf: store.generation)
-      case 10:
-        guard let hit = store.find(number) else { break }
-        let facts = store.facts(hit)
-        if facts.kind == .alias {
-          _ = store.follow(hit)
-        } else {
-          #expect(facts.fingerprint == UInt64(number))
-          #expect(store.verifyBody(hit))
-          switch chance.below(4) {
-          case 0: store.drop(hit)
-          case 1: if let pin = store.pin(hit) { pins.append((pin, number, store.bytes(hit))) }
-          default: break
-          }
-        }
-        store.release()
-      default:
-        if chance.below(2) == 0, !pins.isEmpty {
-          let item = pins.remove(at: chance.below(pins.count))
-          #expect(store.bytes(item.pin.hit) == item.bytes)
-          store.unpin(item.pin)
-        }
-        if chance.below(6) == 0 { store.invalidate(.host(Array("none".utf8)), hard: true) }
-        _ = store.tidy()
-      }
-      if round % 1000 == 0 {
-        let faults = store.checkInvariants()
-        #expect(faults == [], "round \(round)")
-        if !faults.isEmpty { return }
-      }
+      turmoil.step()
+      guard round % 1000 == 0 else { continue }
+      let faults = store.checkInvariants()
+      #expect(faults == [], "round \(round)")
+      if !faults.isEmpty { return }
     }
-    for item in fills { store.abandon(item.fill) }
-    for item in pins { store.unpin(item.pin) }
+    turmoil.end()
     #expect(store.settled() == [])
     for number in 0..<500 {
       while let hit = store.find(number) { store.drop(hit) }
@@ -190,5 +109,126 @@ extension CacheStore {
     for _ in 0..<100 { _ = store.tidy() }
     #expect(store.statistics.usedBytes == 0)
     #expect(store.settled() == [])
+  }
+}
+
+/// Everything that one process may do with a store, at random.
+private struct Turmoil {
+  private struct Filling {
+    let fill: CacheFill
+    let number: Int
+    let size: Int
+    let isKnown: Bool
+    var at = 0
+  }
+
+  private let store: CacheStore
+  private var chance: Chance
+  private var fills: [Filling] = []
+  private var pins: [(pin: CachePin, bytes: [UInt8])] = []
+
+  init(_ store: CacheStore, seed: Int) {
+    self.store = store
+    chance = Chance(state: UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 | 1)
+  }
+
+  mutating func step() {
+    let number = chance.below(400)
+    switch chance.below(12) {
+    case 0...3: if fills.count < 12 { begin(number) }
+    case 4...7: if !fills.isEmpty { goOn(chance.below(fills.count)) }
+    case 8: insertNegative(number)
+    case 9: insertAlias(number)
+    case 10: use(number)
+    default: letGo()
+    }
+  }
+
+  /// Gives up whatever is open.
+  mutating func end() {
+    for item in fills { store.abandon(item.fill) }
+    for item in pins { store.unpin(item.pin) }
+    fills = []
+    pins = []
+  }
+
+  private mutating func begin(_ number: Int) {
+    let size = [0, 50, 900, 4000, 30_000, 65_536, 200_000, 900_000][chance.below(8)]
+    let isKnown = chance.below(3) > 0
+    let name = key(number)
+    let selector = [UInt8](repeating: 7, count: chance.below(4))
+    let head = [UInt8](repeating: 1, count: chance.below(20) == 0 ? 30_000 : 40)
+    var facts = EntryFacts()
+    facts.fingerprint = UInt64(number)
+    var entry = CacheEntryHead(
+      key: name.rawSpan, hash: store.hash(name.rawSpan), facts: facts, head: head.rawSpan,
+      validated: 0, asOf: store.generation)
+    entry.selector = selector.rawSpan
+    guard let fill = store.beginFill(entry, bodyByteCount: isKnown ? size : nil) else { return }
+    fills.append(Filling(fill: fill, number: number, size: size, isKnown: isKnown))
+  }
+
+  /// Writes on; publishes at the end, or gives up.
+  private mutating func goOn(_ index: Int) {
+    let item = fills[index]
+    let step = min(item.size - item.at, 1 + chance.below(150_000))
+    let bytes = Array(
+      body(item.number, version: item.size, count: item.size)[item.at..<item.at + step])
+    guard chance.below(25) > 0, store.write(bytes.rawSpan, at: item.at, of: item.fill) else {
+      store.abandon(item.fill)
+      fills.remove(at: index)
+      return
+    }
+    fills[index].at += step
+    guard item.at + step == item.size else { return }
+    store.publish(item.fill, bodyByteCount: item.isKnown ? nil : item.size)
+    fills.remove(at: index)
+  }
+
+  private mutating func insertNegative(_ number: Int) {
+    let name = key(number)
+    var facts = EntryFacts()
+    facts.kind = .negative
+    facts.fingerprint = UInt64(number)
+    let entry = CacheEntryHead(
+      key: name.rawSpan, hash: store.hash(name.rawSpan), facts: facts, head: RawSpan(),
+      validated: 0, asOf: store.generation)
+    let bytes = body(number, version: 5, count: chance.below(800))
+    store.insertNegative(entry, body: bytes.rawSpan)
+  }
+
+  private mutating func insertAlias(_ number: Int) {
+    let name = key(number)
+    let raw = key(chance.below(500))
+    store.insertAlias(
+      rawKey: raw.rawSpan, rawHash: store.hash(raw.rawSpan), canonicalKey: name.rawSpan,
+      canonicalHash: store.hash(name.rawSpan), facts: EntryFacts(), validated: 0,
+      asOf: store.generation)
+  }
+
+  private mutating func use(_ number: Int) {
+    defer { store.release() }
+    guard let hit = store.find(number) else { return }
+    guard store.facts(hit).kind != .alias else {
+      _ = store.follow(hit)
+      return
+    }
+    #expect(store.facts(hit).fingerprint == UInt64(number))
+    #expect(store.verifyBody(hit))
+    switch chance.below(4) {
+    case 0: store.drop(hit)
+    case 1: if let pin = store.pin(hit) { pins.append((pin, store.bytes(hit))) }
+    default: break
+    }
+  }
+
+  private mutating func letGo() {
+    if chance.below(2) == 0, !pins.isEmpty {
+      let item = pins.remove(at: chance.below(pins.count))
+      #expect(store.bytes(item.pin.hit) == item.bytes)
+      store.unpin(item.pin)
+    }
+    if chance.below(6) == 0 { store.invalidate(.host(Array("none".utf8)), hard: true) }
+    _ = store.tidy()
   }
 }
