@@ -64,7 +64,8 @@ extension CacheStore {
       guard unlink(shard, victim) else { return nil }
       count(.evictions)
       if patience < 0, !isUsed(shard, local),
-        let cleared = clear(shard, around: local, units: units, &rest)
+        let cleared = clear(
+          shard, around: local, units: units, sparing: patience > -16, &rest)
       {
         return cleared
       }
@@ -72,9 +73,9 @@ extension CacheStore {
   }
 
   /// Evicts the entries behind a free unit until the free run around it has `units`. nil when
-  /// something else lies there, or an entry in use.
+  /// something else lies there, an entry that somebody holds, or, when `sparing`, one used lately.
   private func clear(
-    _ shard: CacheShard, around local: Int, units: Int, _ rest: inout Int
+    _ shard: CacheShard, around local: Int, units: Int, sparing: Bool, _ rest: inout Int
   ) -> Int? {
     var start = firstFree(shard, before: local)
     var end = nextUnit(shard, from: local, used: true)
@@ -82,7 +83,7 @@ extension CacheStore {
       guard rest > 0, end + 2 <= shard.unitCount else { return nil }
       let neighbour = shard.offset(end)
       // Any bytes may lie here: an entry is what the index names.
-      guard state(neighbour) == EntryLayout.live, mark(neighbour) == 0,
+      guard state(neighbour) == EntryLayout.live, !sparing || mark(neighbour) == 0,
         geometry.shard(hash: entryHash(neighbour)) == shard, unlink(shard, neighbour)
       else { return nil }
       rest -= 1

@@ -163,7 +163,8 @@ extension CacheStore {
     let good = region.loadRelaxed64(at: entry + EntryLayout.goodAsOf)
     if good != generation {
       let stamps = newestStamps(entry)
-      if max(stamps.soft, stamps.hard) >= good {
+      let floor = region.loadSequential64(at: HeaderLayout.fillFloor)
+      if max(stamps.soft, stamps.hard, floor) >= good {
         count(.refusedInvalidated)
         closeRecord(fill)
         freeEntry(shard, entry)

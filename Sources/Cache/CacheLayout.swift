@@ -22,6 +22,8 @@ enum HeaderLayout {
   static let everything = 64
   /// The stamp that every entry made from a file has.
   static let files = 80
+  /// What began to be filled at this generation or before is not published: see `refuseOlderFills`.
+  static let fillFloor = 96
   /// The routing epoch and the generation share a cache line of their own: read on each hit,
   /// written by reloads and invalidations.
   @usableFromInline static let epoch = 128

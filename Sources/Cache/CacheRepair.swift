@@ -46,6 +46,7 @@ extension CacheStore {
     lower(HeaderLayout.everything + StampLayout.hard)
     lower(HeaderLayout.files + StampLayout.soft)
     lower(HeaderLayout.files + StampLayout.hard)
+    lower(HeaderLayout.fillFloor)
     for stamp in 0..<geometry.stampCount {
       let place = geometry.stampsOffset + stamp * StampLayout.byteTotal
       lower(place + StampLayout.soft)

@@ -121,7 +121,15 @@ extension CacheStore {
   ///
   /// - Parameter hard: never use it again. Otherwise it is stale: compared with its origin first.
   package func invalidate(_ target: CacheTarget, hard: Bool) {
-    let stamp = place(of: target) + (hard ? StampLayout.hard : StampLayout.soft)
+    raiseStamp(place(of: target) + (hard ? StampLayout.hard : StampLayout.soft))
+  }
+
+  /// Lets no response be published that was begun before: for who is about to look through the
+  /// entries one by one, which those would escape that come in behind the walk. They are served
+  /// without being stored.
+  package func refuseOlderFills() { raiseStamp(HeaderLayout.fillFloor) }
+
+  private func raiseStamp(_ stamp: Int) {
     // An entry is affected when its generation is at most the stamp's. The exchange proves that the
     // generation was `now` from before the stamp was written until it was: so whoever missed the
     // stamp noted `now` or less, and looks again since the generation differs; whoever comes later

@@ -230,6 +230,9 @@ final class PurgeMatches: ControlJob {
   private func gather(_ master: Master) -> Bool {
     let gathered: Void? = master.withCacheAttached { cache in
       if !hasSeenFills {
+        // What was begun before and comes in behind the walk would escape it; what is coming in at
+        // this moment is matched first.
+        cache.refuseOlderFills()
         if let keys = cache.openFillKeys() {
           pending = keys.map { ($0, nil) }
           hasSeenFills = true

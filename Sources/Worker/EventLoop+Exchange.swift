@@ -32,7 +32,8 @@ extension EventLoop {
     return Exchange(
       head: head, bytes: bytes.extracting(0..<head.headByteCount).array,
       receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
-      settings: model.sites[site.site].settings, asOf: cache?.generation ?? 0)
+      settings: model.sites[site.site].settings, asOf: cache?.generation ?? 0,
+      ticks: bootTicks)
   }
 
   private func begin(_ exchange: Exchange, _ connection: Connection) -> Bool {

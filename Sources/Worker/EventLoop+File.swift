@@ -35,7 +35,7 @@ extension EventLoop {
       prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
     let facts = entryFacts(file, entity, exchange)
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
+      epoch: routingEpoch, site: exchange.site.site, ticks: exchange.ticks)
     let hash = cache.hash(base.rawSpan)
     let selector = CacheKeys.selector(file.coding)
     dropOutdated(base, hash: hash, available: facts.variantsAvailable)

@@ -10,6 +10,9 @@ extension EventLoop {
   /// being told how long (RFC 9110 §15.1).
   private static let statuses: Set<UInt16> = [301, 308, 404, 410]
 
+  /// A second, in the ticks of `ValidatedWord`.
+  private static let ticksMax: UInt64 = 8
+
   /// Stores a small answer of our own from its URL's second use on: beside whatever may be stored,
   /// in a budget of its own, and looked at again as often as a file.
   func noteNegative(
@@ -33,8 +36,11 @@ extension EventLoop {
     facts.status = status
     facts.fileStamp = fileStamp(exchange)
     let lines = fields.lines() + [0x0d, 0x0a]
+    // Nobody watches for a file that is not there: however long files are believed in, this is for
+    // a second. It is entered as that much older.
+    let ticks = exchange.ticks &- revalidateTicks &+ min(revalidateTicks, EventLoop.ticksMax)
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
+      epoch: routingEpoch, site: exchange.site.site, ticks: ticks)
     _ = cache.insertNegative(
       CacheEntryHead(
         key: key.rawSpan, hash: hash, facts: facts, head: lines.rawSpan,

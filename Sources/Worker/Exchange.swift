@@ -30,8 +30,10 @@ final class Exchange {
   /// Lower case, without port and without a dot at its end.
   let host: [UInt8]
   let site: SiteMatch
-  /// The cache's generation before anything was looked at for this exchange.
+  /// The cache's generation, and the time in ticks of `ValidatedWord`, before anything was looked
+  /// at for this exchange.
   let asOf: UInt64
+  let ticks: UInt64
   /// Decoded and normalised; names the response.
   var path: [UInt8] = []
   /// The path that is looked for after DirectoryIndex, FallbackResource or ErrorDocument.
@@ -60,7 +62,7 @@ final class Exchange {
 
   init(
     head: RequestHead, bytes: [UInt8], receivedMicroseconds: Int64, host: [UInt8], site: SiteMatch,
-    settings: Settings, asOf: UInt64
+    settings: Settings, asOf: UInt64, ticks: UInt64
   ) {
     self.head = head
     self.bytes = bytes
@@ -68,6 +70,7 @@ final class Exchange {
     self.host = host
     self.site = site
     self.asOf = asOf
+    self.ticks = ticks
     route = Route(unrouted: settings)
   }
 

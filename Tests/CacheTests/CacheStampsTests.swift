@@ -198,6 +198,21 @@ extension CacheStore {
     #expect(pages.map { store.standing($0) } == [.gone, .stale, .gone, .stale])
   }
 
+  @Test func `what was begun before a walk is not published behind it`() throws {
+    let store = try CacheStore.small()
+    let asOf = store.generation
+    store.put(Page(target: "/kept"))
+    let open = try #require(store.begin(Page(target: "/open")))
+    store.refuseOlderFills()
+    #expect(!store.publish(open))
+    let late = try #require(store.begin(Page(target: "/late"), asOf: asOf))
+    #expect(!store.publish(late))
+    #expect(store.put(Page(target: "/after")))
+    #expect(store.standing(Page(target: "/kept")) == .good)
+    #expect(store.statistics.refusedInvalidated == 2)
+    #expect(store.statistics.entries == 2)
+  }
+
   @Test func `what is good is noted, and looked at again after each invalidation`() throws {
     let store = try CacheStore.small()
     store.put(Self.page)

@@ -104,7 +104,9 @@ extension ServerTests {
     }
 
     @Test func `what is not there is remembered for a while, and no longer`() throws {
-      let server = try TestServer(files: ["dir/index.html": "index"])
+      // However long files are believed in: nobody watches for one that is not there.
+      let server = try TestServer(
+        "CacheStaticRevalidate 1h", files: ["dir/index.html": "index"])
       let connection = try server.open()
       let first = try connection.get("/missing")
       #expect(first.status == 404)
