@@ -28,7 +28,7 @@ struct CacheGeometry: Equatable, Sendable {
 
   static let byteCountMin = 8 << 20
   static let byteCountMax = 128 << 30
-  static let shardCountMax = 512
+  static let shardCountMax = 1024
 
   /// `byteCount`: a multiple of 4096 within the limits above; `shardCount`: a power of two that
   /// `shardCount(byteCount:objectBytesMax:)` may give.
@@ -76,10 +76,10 @@ struct CacheGeometry: Equatable, Sendable {
   }
 
   /// More shards are locked less often and repaired sooner; fewer take larger objects and choose
-  /// better what to keep. At least 4 MiB each, 16 MiB in large segments, and eight of the largest
+  /// better what to keep. At least 4 MiB each, 8 MiB in large segments, and eight of the largest
   /// objects.
   static func shardCount(byteCount: Int, objectBytesMax: Int) -> Int {
-    let least = max(byteCount >= 256 << 20 ? 16 << 20 : 4 << 20, objectBytesMax * 8)
+    let least = max(byteCount >= 256 << 20 ? 8 << 20 : 4 << 20, objectBytesMax * 8)
     var count = 1
     while count < shardCountMax && byteCount / (count * 2) >= least { count *= 2 }
     return count

@@ -127,7 +127,7 @@ struct CacheBench: ParsableCommand {
     var shards = 0
     try {
       let store = try Store(name: name, byteCount: 8 << 30)
-      store.fill(count: 1_000_000, byteCount: 7000)
+      store.fill(count: 1_000_000, byteCount: 6000)
       shards = store.cache.shardCount
       var chance = Chance(state: 77)
       for number in 0..<60_000 {
