@@ -130,7 +130,7 @@ struct CacheBench: ParsableCommand {
       store.fill(count: 1_000_000, byteCount: 6000)
       shards = store.cache.shardCount
       var chance = Chance(state: 77)
-      for number in 0..<60_000 {
+      for number in 0..<15_000 {
         let size = 200 << chance.below(13)
         store.put(1_000_000 + number, byteCount: size + chance.below(size)) { operation, time in
           longest[operation, default: []].append(time)
