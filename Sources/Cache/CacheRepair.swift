@@ -36,7 +36,6 @@ extension CacheStore {
   /// Makes the words that no checksum covers fit each other, in memory that outlived its writers.
   /// Nobody else may have the segment, whose process slots are clear.
   func mendHeader() {
-    region.storeRelease32(0, at: HeaderLayout.slotsUsed)
     // A stamp of a later day would hold back for ever what it names.
     let now = generation
     func lower(_ place: Int) {

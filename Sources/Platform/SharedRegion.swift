@@ -160,23 +160,6 @@ extension SharedRegion {
     }
   }
 
-  /// The index from `offset` of the first byte that is not zero, or `count`.
-  package func zeroCount(at offset: Int, count: Int) -> Int {
-    let start = unsafe address(offset, count)
-    var index = 0
-    while index &+ 8 <= count {
-      let word = unsafe UInt64(
-        littleEndian: start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-      if word != 0 { return index + word.trailingZeroBitCount / 8 }
-      index &+= 8
-    }
-    while index < count {
-      if unsafe start.load(fromByteOffset: index, as: UInt8.self) != 0 { return index }
-      index &+= 1
-    }
-    return count
-  }
-
   /// The bytes at a place; take the region into a local constant first, which the span borrows.
   /// What is read through it may change when another process writes there.
   @inlinable

@@ -247,6 +247,7 @@ extension EventLoop {
     _ copy: CopyInProgress, _ fill: CacheFill, _ cache: CacheStore, _ exchange: Exchange,
     _ connection: Connection
   ) -> Bool {
+    let identity = cache.facts(fill.hit).fileIdentity
     if cache.publish(fill) {
       scoreboard.add(to: .cacheFills, slot: slot)
       watchFile(copy.file, exchange)
@@ -254,7 +255,7 @@ extension EventLoop {
       let selector = CacheKeys.selector(copy.file.coding)
       if let hit = cache.lookUp(
         key.rawSpan, selector: selector.rawSpan, hash: cache.hash(key.rawSpan)),
-        cache.bodyByteCount(hit) == Int(copy.file.facts.size)
+        cache.facts(hit).fileIdentity == identity
       {
         connection.exchange = nil
         let bytes = exchange.bytes
