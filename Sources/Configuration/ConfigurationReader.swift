@@ -89,23 +89,46 @@ enum GlobPattern {
     }
   }
 
+  /// Product of the two lengths at most: only the last star seen is ever tried again, because an
+  /// earlier one that took more could reach nothing that the last one can't.
   private static func matches(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
-    guard let first = pattern.first else { return text.isEmpty }
-    if first == UInt8(ascii: "*") {
-      return matches(pattern.dropFirst(), text)
-        || !text.isEmpty && matches(pattern, text.dropFirst())
+    var rest = pattern
+    var text = text
+    var retry: (pattern: ArraySlice<UInt8>, text: ArraySlice<UInt8>)?
+    while true {
+      if rest.first == UInt8(ascii: "*") {
+        rest = rest.dropFirst()
+        retry = (rest, text)
+      } else if let byte = text.first, let after = afterOne(rest, byte) {
+        rest = after
+        text = text.dropFirst()
+      } else if text.isEmpty, rest.isEmpty {
+        return true
+      } else {
+        guard let last = retry, !last.text.isEmpty else { return false }
+        rest = last.pattern
+        text = last.text.dropFirst()
+        retry = (rest, text)
+      }
     }
-    guard let byte = text.first else { return false }
-    if first == UInt8(ascii: "?") { return matches(pattern.dropFirst(), text.dropFirst()) }
+  }
+
+  /// What is left of a pattern once its first element, which is no star, took a byte; nil when it
+  /// doesn't take that byte.
+  private static func afterOne(
+    _ pattern: ArraySlice<UInt8>, _ byte: UInt8
+  ) -> ArraySlice<UInt8>? {
+    guard let first = pattern.first else { return nil }
+    if first == UInt8(ascii: "?") { return pattern.dropFirst() }
     if first == UInt8(ascii: "["),
       let close = pattern.dropFirst(2).firstIndex(of: UInt8(ascii: "]"))
     {
       let set = pattern[(pattern.startIndex + 1)..<close]
       let isNegated = set.first == UInt8(ascii: "!") || set.first == UInt8(ascii: "^")
-      guard contains(isNegated ? set.dropFirst() : set, byte) != isNegated else { return false }
-      return matches(pattern[(close + 1)...], text.dropFirst())
+      let isMember = contains(isNegated ? set.dropFirst() : set, byte)
+      return isMember != isNegated ? pattern[(close + 1)...] : nil
     }
-    return first == byte && matches(pattern.dropFirst(), text.dropFirst())
+    return first == byte ? pattern.dropFirst() : nil
   }
 
   private static func contains(_ set: ArraySlice<UInt8>, _ byte: UInt8) -> Bool {

@@ -92,8 +92,16 @@ struct SyntaxReaderTests {
     ("/a/*.conf", "/a/b/c.conf", false), ("/*/b", "/a/b", true), ("/a/?", "/a/b", true),
     ("/a/[a-c]", "/a/b", true), ("/a/[!a-c]", "/a/b", false), ("/a/[", "/a/[", true),
     ("/a/*", "/a/.b", false), ("/a/.*", "/a/.b", true), ("/a/**b", "/a/aab", true),
+    ("/a*b*c", "/abxbc", true), ("/a*b*c", "/abxbcd", false), ("/*[!x]", "/ax", false),
   ])
   func `patterns in memory match as in a shell`(_ pattern: String, _ path: String, _ yes: Bool) {
     #expect(GlobPattern.matches(pattern: pattern, path: path) == yes)
+  }
+
+  @Test func `a pattern of many stars ends in good time`() {
+    let stars = String(repeating: "*a", count: 200)
+    let text = String(repeating: "a", count: 2000)
+    #expect(!GlobPattern.matches(pattern: "/" + stars + "b", path: "/" + text))
+    #expect(GlobPattern.matches(pattern: "/" + stars, path: "/" + text))
   }
 }
