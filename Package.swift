@@ -27,7 +27,9 @@ let roomSettings: [SwiftSetting] = [
       "-Xfrontend", "-experimental-allow-non-resilient-access",
     ], .when(configuration: .release))
 ]
-let rooms: Set = ["Platform", "HTTP", "Configuration", "Cache", "Worker", "Master"]
+let rooms: Set = [
+  "Platform", "TLS", "HTTP", "HTTP2", "Configuration", "Cache", "Worker", "Master",
+]
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -45,13 +47,21 @@ let package = Package(
     .target(name: "CLinux"),
     .systemLibrary(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
+    .target(name: "TLS", dependencies: ["COpenSSL", "Platform"]),
+    .target(name: "HTTP2", dependencies: ["CNGHTTP2", "Platform"]),
     .target(name: "HTTP"),
     .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
-    .target(name: "Worker", dependencies: ["Cache", "Configuration", "HTTP", "Platform"]),
     .target(
-      name: "Master", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
+      name: "Worker",
+      dependencies: ["Cache", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"]),
+    .target(
+      name: "Master",
+      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"]),
     .executableTarget(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
@@ -69,7 +79,9 @@ let package = Package(
       name: "torture", dependencies: ["Cache", "Platform", argumentParser],
       path: "tools/torture.d"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "Platform"], exclude: ["Data"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "Platform"]),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
       exclude: ["Golden"]),

@@ -111,6 +111,18 @@ import Glibc
       UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
 
+  /// Adds what `body` writes into at most `countMax` bytes of free room; returns how many it wrote.
+  @inline(__always)
+  package func append(upTo countMax: Int, _ body: (inout OutputRawSpan) -> Void) -> Int {
+    let room = min(countMax, free)
+    let target = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: room)
+    var span = unsafe OutputRawSpan(buffer: target, initializedCount: 0)
+    body(&span)
+    let added = unsafe span.finalize(for: target)
+    unsafe filled += added
+    return added
+  }
+
   /// Where the kernel may write next; `received` then tells how much it wrote.
   func noteReceived(_ received: Int) {
     precondition(received >= 0 && received <= capacity - count)

@@ -185,6 +185,18 @@ package enum Stream {
     unsafe add(region.address(offset, count), count)
   }
 
+  package var pieceCount: Int { unsafe vectorCount }
+
+  /// One of the gathered pieces, 0 … `pieceCount` - 1; valid as long as what was gathered.
+  @inline(__always)
+  @_lifetime(borrow self)
+  package func piece(_ index: Int) -> RawSpan {
+    unsafe precondition(index >= 0 && index < vectorCount)
+    let piece = unsafe vectors[index]
+    let bytes = unsafe UnsafeRawBufferPointer(start: piece.iov_base, count: piece.iov_len)
+    return unsafe _overrideLifetime(RawSpan(_unsafeBytes: bytes), borrowing: self)
+  }
+
   /// A copy of the gathered bytes behind the first `droppedCount`.
   package func copy(droppingFirst droppedCount: Int) -> ByteBuffer {
     copy(from: droppedCount, count: byteCount - droppedCount)
