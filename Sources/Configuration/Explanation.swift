@@ -86,7 +86,7 @@ extension Model {
     match.limitExceeded = match.limitExceeded ?? route.limitExceeded
     let group = virtualHosts.group(local: local)
     var explanation = Explanation(
-      url: url, local: local, listen: listener(of: local).map { "Listen \($0.address)" },
+      url: url, local: local, listen: listen(for: local).map { "Listen \($0.title)" },
       virtualHostAddress: group.map { "\($0.address)" }, site: match.site, siteTitle: site.title,
       sitePlace: site.place, why: why(match, group), route: route,
       access: access(route, client: client, local: local), action: "", filePath: nil)
@@ -106,14 +106,6 @@ extension Model {
     case .refuse(let status): explanation.action = "refuse with \(status)"
     }
     return .success(explanation)
-  }
-
-  private func listener(of local: SocketAddress) -> Listen? {
-    listens.first { $0.address == local }
-      ?? listens.first {
-        $0.address.port == local.port && $0.address.address.isAny
-          && $0.address.address.family == local.address.family
-      }
   }
 
   private func connectAddress(_ parts: URLParts) -> IPAddress {

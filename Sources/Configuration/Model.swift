@@ -6,13 +6,28 @@ import Platform
 /// One address to listen on, from `Listen`.
 package struct Listen: Hashable, Sendable {
   package let address: SocketAddress
+  /// The third word, or 443: sites without `SSLEngine` are encrypted here.
+  package let speaksHTTPS: Bool
 
-  package init(address: SocketAddress) { self.address = address }
+  package init(address: SocketAddress, speaksHTTPS: Bool = false) {
+    self.address = address
+    self.speaksHTTPS = speaksHTTPS
+  }
+
+  /// "0.0.0.0:80", "0.0.0.0:443 https"
+  package var title: String { speaksHTTPS ? "\(address) https" : "\(address)" }
 }
 
 /// `ServerTokens`: how much the Server field says.
 package enum ServerTokens: String, Hashable, Sendable {
   case prod, major, minor, minimal, os, full
+}
+
+/// `Sandbox`: whether processes that face the network give up what they never need.
+package enum SandboxWish: String, Hashable, Sendable, CaseIterable {
+  case on, off
+  /// What would be denied is logged and allowed.
+  case report
 }
 
 /// Settings of the whole server; directives of the same names.
@@ -44,6 +59,12 @@ package struct ServerSettings: Sendable {
   /// Path, "syslog" is not supported, "/dev/stderr" is.
   package var errorLog = "/dev/stderr"
   package var serverTokens = ServerTokens.full
+  package var sandbox = SandboxWish.on
+  /// TLS handshakes at a time in one worker; 0: no limit.
+  package var handshakesMax = 256
+  /// `SSLSessionTicketKeyFile`: the first one's key makes tickets, all open them; empty: keys are
+  /// made and rotated by the server.
+  package var ticketKeyFiles: [ConfiguredText] = []
   /// The file the media types were read from; nil: the built-in ones.
   package var typesConfig: String?
 

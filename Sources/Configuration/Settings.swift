@@ -102,6 +102,8 @@ package struct Settings: Sendable {
   package var serverSignature = ServerSignature.off
   /// Addresses the server makes itself name `ServerName`, not what the client asked for.
   package var useCanonicalName = false
+  /// `SSLRequireSSL`: 403 on connections that are not encrypted.
+  package var requiresTLS = false
   /// `Redirect` and `RedirectMatch` in sections, the innermost first: they act after access
   /// control.
   var redirects: [PathRule] = []

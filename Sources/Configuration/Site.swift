@@ -47,6 +47,8 @@ package struct RequestReadTimeout: Hashable, Sendable {
   package var bodyFirstMilliseconds: Int64 = 20_000
   package var bodyMaxMilliseconds: Int64 = 0
   package var bodyBytesPerSecondMin = 500
+  /// Milliseconds for a TLS handshake.
+  package var handshakeMilliseconds: Int64 = 10_000
 
   package init() {}
 }
@@ -126,6 +128,14 @@ package struct Site: Sendable {
   package var limitRequestFields = 100
   package var limitRequestFieldBytes = 8190
   package var traceEnable = false
+  /// Of its encrypted connections; nil: it has none.
+  package var tls: SiteTLS?
+  /// In order of preference, each once. `http2` counts on encrypted connections, `http2ClearText`
+  /// on others; `http1` is always there.
+  package var protocols: [ApplicationProtocol] = [.http2, .http1]
+  /// Whether the order of `protocols` counts, or the client's.
+  package var protocolsHonorOrder = true
+  package var http2 = SiteHTTP2()
   /// Outside all sections; a path's is in its `Settings`.
   package var useCanonicalName = false
   package var allowEncodedSlashes = EncodedSlashes.off
@@ -137,6 +147,8 @@ package struct Site: Sendable {
   package var definition: UInt64 = 0
   /// What holds before any section: the main server's and this site's own directives.
   package var settings = Settings()
+  /// `SSLEngine`; nil: as `Listen` has it for each address.
+  var encrypts: Bool?
   /// Its own layer over the main server's; the dump shows it.
   var layer = SettingsLayer()
   /// The main server's sections, then its own.
