@@ -34,6 +34,7 @@ struct Checker {
       }
     }
     finishLayer(&main.layer, [], main)
+    finishTLS(main)
     checkListens()
     finish(main, inheriting: [])
     for index in virtualHosts.indices {
@@ -41,8 +42,10 @@ struct Checker {
     }
     let mediaTypes = readMediaTypes()
     guard !diagnostics.contains(where: { $0.severity == .error }) else { return nil }
-    return ModelBuilder(server: server, main: main, virtualHosts: virtualHosts).build(
+    let model = ModelBuilder(server: server, main: main, virtualHosts: virtualHosts).build(
       listens: listens.map(\.listen), mediaTypes: mediaTypes)
+    checkEncryption(model)
+    return diagnostics.contains { $0.severity == .error } ? nil : model
   }
 
   mutating func error(_ message: String, _ word: Word) {
@@ -171,6 +174,12 @@ final class SiteDraft {
   var limitRequestFieldBytes: Int?
   var traceEnable: Bool?
   var allowEncodedSlashes: EncodedSlashes?
+  var tls = TLSDraft()
+  var protocols: [ApplicationProtocol]?
+  var protocolsHonorOrder: Bool?
+  var http2 = HTTP2Draft()
+  /// The first word of its <VirtualHost>; nil for the main server.
+  var opening: Word?
   var place = ""
   var layer = SettingsLayer()
   var directories: [Section] = []

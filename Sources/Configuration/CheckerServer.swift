@@ -34,6 +34,10 @@ extension Checker {
     case "CachePersist": server.cachePersists = ValueType.onOff(text) ?? true
     case "CacheHugePages":
       server.cacheHugePages = HugePagesWish(rawValue: text.asciiLowercased) ?? .auto
+    case "Sandbox": server.sandbox = SandboxWish(rawValue: text.asciiLowercased) ?? .on
+    case "SSLHandshakesMax": server.handshakesMax = ValueType.integer(text) ?? 256
+    case "SSLSessionTicketKeyFile":
+      server.ticketKeyFiles.append(ConfiguredText(absolute(text), first))
     case "ServerTokens": server.serverTokens = Checker.serverTokens(text)
     case "TypesConfig":
       typesConfig = first
@@ -79,27 +83,26 @@ extension Checker {
     }
   }
 
-  /// Listen [ADDRESS:]PORT [http]
+  /// Listen [ADDRESS:]PORT [https|http]
   private mutating func checkListen(_ directive: Directive) {
     let word = directive.arguments[0]
+    var speaksHTTPS: Bool?
     if directive.arguments.count > 1 {
       let protocolWord = directive.arguments[1]
       switch protocolWord.text.asciiLowercased {
-      case "http": break
-      case "https":
-        error(
-          "https is not implemented yet; a port meant to be encrypted is not opened in clear",
-          protocolWord)
-      default: error("unknown protocol '\(protocolWord.text)'; 'http' is known", protocolWord)
+      case "http": speaksHTTPS = false
+      case "https": speaksHTTPS = true
+      default:
+        error("'http' or 'https' is expected, not '\(protocolWord.text)'", protocolWord)
       }
     }
     guard let (host, port) = endpoint(word, what: "Listen"), let port else { return }
-    guard let host else {
-      listen(Listen(address: SocketAddress(.anyV4, port: port)), directive)
-      listen(Listen(address: SocketAddress(.anyV6, port: port)), directive)
-      return
+    // httpd: https is what port 443 is for.
+    let isHTTPS = speaksHTTPS ?? (port == 443)
+    for address in host.map({ [$0] }) ?? [.anyV4, .anyV6] {
+      let address = SocketAddress(address, port: port)
+      listen(Listen(address: address, speaksHTTPS: isHTTPS), directive)
     }
-    listen(Listen(address: SocketAddress(host, port: port)), directive)
   }
 
   /// Adds an address unless the same port of it is taken already.
@@ -175,14 +178,7 @@ extension Checker {
     }
     guard !listens.isEmpty else { return }
     for (address, word) in virtualHostWords {
-      let isReached = listens.contains { entry in
-        let listen = entry.listen.address
-        if let port = address.port, port != listen.port { return false }
-        guard let wanted = address.address else { return true }
-        return listen.address == wanted
-          || listen.address.isAny && listen.address.family == wanted.family
-      }
-      if !isReached {
+      if !listens.contains(where: { address.isReached(through: $0.listen.address) }) {
         let example = address.address == nil ? "\(address.port ?? 80)" : "\(address)"
         warning("no Listen opens \(address); 'Listen \(example)' would", word)
       }

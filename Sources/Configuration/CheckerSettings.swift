@@ -12,6 +12,16 @@ extension Checker {
     if directive.row.name.hasPrefix("Require"), directive.row.name != "RequestReadTimeout" {
       return true
     }
+    if directive.row.name == "SSLOptions" {
+      // Without effect: no line, so that no response's fingerprint has it.
+      checkSSLOptions(directive)
+      return true
+    }
+    if directive.row.name == "SSLRequireSSL" {
+      layer.requiresTLS = true
+      layer.lines.append(directive.line)
+      return true
+    }
     let errors = diagnostics.count
     let isKnown =
       checkFileSetting(directive, draft, &layer) || checkContent(directive, draft, &layer)

@@ -7,6 +7,7 @@ extension Checker {
   mutating func checkVirtualHost(_ directive: Directive) {
     let draft = SiteDraft()
     draft.place = "\(directive.name.place)"
+    draft.opening = directive.name
     for word in directive.arguments {
       guard let address = siteAddress(word) else { continue }
       if draft.addresses.contains(address) {
@@ -20,6 +21,7 @@ extension Checker {
       _ = checkSetting(child, draft, &draft.layer, .site)
     }
     finishLayer(&draft.layer, [], draft)
+    finishTLS(draft)
     virtualHosts.append(draft)
   }
 
@@ -70,7 +72,7 @@ extension Checker {
       default: draft.allowEncodedSlashes = .off
       }
     case "TraceEnable": draft.traceEnable = ValueType.onOff(first.text) ?? false
-    default: return false
+    default: return checkTLS(directive, draft) || checkProtocols(directive, draft)
     }
     return true
   }
@@ -250,8 +252,8 @@ extension Checker {
   /// header=FIRST[-MAX][,MinRate=BYTES] or body=…
   private mutating func checkRequestReadTimeout(_ word: Word, _ draft: SiteDraft) {
     func refused() -> String {
-      "header=SECONDS[-MAX][,MinRate=BYTES] or body=SECONDS[-MAX][,MinRate=BYTES] is expected, not"
-        + " '\(word.text)'"
+      "handshake=SECONDS, header=SECONDS[-MAX][,MinRate=BYTES] or body=SECONDS[-MAX][,MinRate=BYTES]"
+        + " is expected, not '\(word.text)'"
     }
     let sides = word.text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     guard sides.count == 2 else { return error(refused(), word) }
@@ -284,6 +286,11 @@ extension Checker {
       timeout.headerFirstMilliseconds = Int64(first)
       timeout.headerMaxMilliseconds = Int64(last)
       timeout.headerBytesPerSecondMin = rate
+    case "handshake":
+      guard times.count == 1, parts.count == 1 else {
+        return error("a handshake has one time: handshake=\(times[0])", word)
+      }
+      timeout.handshakeMilliseconds = Int64(first)
     case "body":
       timeout.bodyFirstMilliseconds = Int64(first)
       timeout.bodyMaxMilliseconds = Int64(last)

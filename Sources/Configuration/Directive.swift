@@ -65,6 +65,8 @@ package struct DirectiveRow: Sendable {
   package var manual: String
   /// The httpd module that brings it, or "ring3".
   package var module: String
+  /// Why it cannot stand where httpd lets it, completing "it goes …: "; nil: nothing to explain.
+  package var misplaced: String?
 
   /// "Listen [ADDRESS:]PORT" or "<Directory PATH>"
   package var usage: String {
@@ -78,7 +80,7 @@ package struct DirectiveRow: Sendable {
   package init(
     name: String, isSection: Bool = false, contexts: Contexts, arity: ClosedRange<Int>,
     type: ValueType = .text, defaultText: String? = nil, repeats: Bool = false,
-    syntax: String, module: String, manual: String
+    syntax: String, module: String, misplaced: String? = nil, manual: String
   ) {
     self.name = name
     self.isSection = isSection
@@ -89,6 +91,7 @@ package struct DirectiveRow: Sendable {
     self.repeats = repeats
     self.syntax = syntax
     self.module = module
+    self.misplaced = misplaced
     self.manual = manual
   }
 }

@@ -16,9 +16,11 @@ extension DirectiveParser {
     ("mod_dir.c", "dir_module"),
     ("mod_expires.c", "expires_module"),
     ("mod_headers.c", "headers_module"),
+    ("mod_http2.c", "http2_module"),
     ("mod_log_config.c", "log_config_module"),
     ("mod_mime.c", "mime_module"),
     ("mod_reqtimeout.c", "reqtimeout_module"),
+    ("mod_ssl.c", "ssl_module"),
     ("prefork.c", "mpm_prefork_module"),
   ]
 

@@ -79,10 +79,11 @@ extension DirectiveParser {
     let block = sections[blockIndex]
     if !row.contexts.isDisjoint(with: block.context) { return true }
     let inside = block.opening == nil ? "outside all sections" : "inside <\(block.name)>"
+    let reason = row.misplaced.map { ": \($0)" } ?? ""
     report(
       .error(
-        "'\(row.displayName)' is not allowed \(inside); it goes \(row.contexts.sentence)", at: name)
-    )
+        "'\(row.displayName)' is not allowed \(inside); it goes \(row.contexts.sentence)\(reason)",
+        at: name))
     return false
   }
 

@@ -46,15 +46,17 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "RequestReadTimeout", contexts: perSite, arity: 1...3,
-      defaultText: "header=20-40,MinRate=500 body=20,MinRate=500", repeats: true,
-      syntax: "[header=SECONDS[-MAX][,MinRate=BYTES]] [body=SECONDS[-MAX][,MinRate=BYTES]]",
+      defaultText: "handshake=10 header=20-40,MinRate=500 body=20,MinRate=500", repeats: true,
+      syntax: "[handshake=SECONDS] [header=SECONDS[-MAX][,MinRate=BYTES]] "
+        + "[body=SECONDS[-MAX][,MinRate=BYTES]]",
       module: "mod_reqtimeout",
       manual: """
         How long a client may take to send a request's header and its body. With a MinRate, each
         so many bytes extend the time by a second, up to the maximum. 0 is no limit. It ends
-        clients that send a byte now and then to hold a connection.
+        clients that send a byte now and then to hold a connection. handshake is the time for a TLS
+        handshake, of all sites of an address that of the first.
 
-          RequestReadTimeout header=10-20,MinRate=500 body=10,MinRate=500
+          RequestReadTimeout handshake=5 header=10-20,MinRate=500 body=10,MinRate=500
         """),
     DirectiveRow(
       name: "LimitRequestLine", contexts: perSite, arity: 1...1, type: .bytes(1...(1 << 20)),

@@ -14,7 +14,7 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "Listen", contexts: .server, arity: 1...2, repeats: true,
-      syntax: "[ADDRESS:]PORT [http]", module: "mpm_common",
+      syntax: "[ADDRESS:]PORT [https|http]", module: "mpm_common",
       manual: """
         An address and port to accept connections on; at least one is needed. With a port alone
         Ring3 listens on all IPv4 addresses and, where the system has IPv6, on all IPv6 addresses,
@@ -22,9 +22,13 @@ extension DirectiveTable {
         CAP_NET_BIND_SERVICE. A reload opens added addresses and closes removed ones without
         losing a connection.
 
+        https says that connections are encrypted, for sites that do not say it themselves by
+        SSLEngine; without the word it holds for port 443.
+
           Listen 80
+          Listen 443 https
           Listen 192.0.2.1:8080
-          Listen [2001:db8::1]:8080
+          Listen [2001:db8::1]:8443 https
         """),
     DirectiveRow(
       name: "User", contexts: .server, arity: 1...1,

@@ -5,7 +5,8 @@ package enum DirectiveTable {
   /// Alphabetical.
   package static let rows: [DirectiveRow] =
     (serverRows + logRows + siteRows + mappingRows + sectionRows + accessRows + contentRows
-    + headerRows + connectionRows + cacheRows + languageRows).sorted { $0.name < $1.name }
+    + headerRows + connectionRows + cacheRows + languageRows + tlsRows + certificateRows
+    + protocolRows).sorted { $0.name < $1.name }
 
   /// Names that mean the same as a row, from older versions of httpd.
   package static let oldNames: [(old: String, new: String)] = [

@@ -8,8 +8,12 @@ package struct Explanation: Sendable {
   package var url: String
   /// The address a client would connect to.
   package var local: SocketAddress
-  /// "Listen 0.0.0.0:80"; nil: nothing listens there.
+  /// "Listen 0.0.0.0:443 https"; nil: nothing listens there.
   package var listen: String?
+  /// "https, /etc/ring3/a.pem"; "http"
+  package var encryption = "http"
+  /// What a client would find instead of an answer; nil: nothing.
+  package var refusal: String?
   /// "*:80"; nil: no virtual host names the address.
   package var virtualHostAddress: String?
   /// Index in `Model.sites`.
@@ -36,6 +40,7 @@ package struct Explanation: Sendable {
     var lines = [
       "url:           \(url)", "address:       \(local)",
       "listener:      \(listen ?? "none: nothing listens there")",
+      "encryption:    \(encryption)",
       "virtual host:  \(siteTitle)\(sitePlace.isEmpty ? "" : " at \(sitePlace)")",
       "because:       \(why)",
     ]
@@ -49,6 +54,7 @@ package struct Explanation: Sendable {
     lines.append("access:        \(access) (Require \(route.settings.access))")
     lines.append("action:        \(action)")
     if let cached { lines.append("cached:        \(cached)") }
+    if let refusal { lines.append("warning:       \(refusal)") }
     if let limit = route.limitExceeded {
       lines.append("warning:       pattern '\(limit)' exceeded its match limit; taken as no match")
     }
@@ -62,14 +68,15 @@ extension Model {
     package let message: String
   }
 
-  /// Explains a URL ("http://host[:port]/path?query", the scheme may be left out), seen by a client
+  /// Explains a URL ("https://host[:port]/path?query"; without a scheme it is http), seen by a client
   /// that connects to `address` (by default the first one that the port listens on).
   package func explain(
     url: String, address: IPAddress? = nil, client: IPAddress? = nil
   ) -> Result<Explanation, ExplanationFailure> {
     guard let parts = URLParts(url) else {
       return .failure(
-        ExplanationFailure(message: "'\(url)' is no http URL; http://host/path is expected"))
+        ExplanationFailure(
+          message: "'\(url)' is no http URL; http://host/path or https://host/path is expected"))
     }
     let local = SocketAddress(address ?? connectAddress(parts), port: parts.port)
     var match = site(local: local, host: Array(parts.host.utf8))
@@ -89,7 +96,10 @@ extension Model {
       url: url, local: local, listen: listen(for: local).map { "Listen \($0.title)" },
       virtualHostAddress: group.map { "\($0.address)" }, site: match.site, siteTitle: site.title,
       sitePlace: site.place, why: why(match, group), route: route,
-      access: access(route, client: client, local: local), action: "", filePath: nil)
+      access: access(route, client: client, local: local, isEncrypted: parts.isEncrypted),
+      action: "", filePath: nil)
+    explanation.encryption = encryption(match.site, isEncrypted: parts.isEncrypted)
+    explanation.refusal = refusal(parts, local)
     explanation.route.limitExceeded = match.limitExceeded
     explanation.path = decoded
     explanation.host = Array(parts.host.utf8)
@@ -129,8 +139,26 @@ extension Model {
     }
   }
 
-  private func access(_ route: Route, client: IPAddress?, local: SocketAddress) -> String {
+  private func encryption(_ site: Int, isEncrypted: Bool) -> String {
+    guard isEncrypted, let tls = sites[site].tls else { return isEncrypted ? "https" : "http" }
+    let texts =
+      tls.certificates.map(\.file.text) + [tls.certificateDirectory?.text].compactMap { $0 }
+    return (["https"] + texts).joined(separator: ", ")
+  }
+
+  /// A client that speaks http where https is spoken, or the other way round, gets nowhere.
+  private func refusal(_ parts: URLParts, _ local: SocketAddress) -> String? {
+    let isEncrypted = isEncrypted(local: local)
+    if isEncrypted, !parts.isEncrypted { return "\(local) is encrypted: write https://" }
+    if !isEncrypted, parts.isEncrypted { return "\(local) is not encrypted: write http://" }
+    return nil
+  }
+
+  private func access(
+    _ route: Route, client: IPAddress?, local: SocketAddress, isEncrypted: Bool
+  ) -> String {
     if !route.checksAccess { return "not asked" }
+    if route.settings.requiresTLS, !isEncrypted { return "denied by SSLRequireSSL" }
     let rule = route.settings.access
     if let client {
       return rule.evaluate(client: client, server: local.address) ? "granted" : "denied"
@@ -143,6 +171,7 @@ extension Model {
 /// The parts of a URL that routing looks at.
 private struct URLParts {
   var host: String
+  var isEncrypted = false
   var port: UInt16 = 80
   var path: String
   var query: String?
@@ -150,7 +179,13 @@ private struct URLParts {
   init?(_ url: String) {
     var rest = url[...]
     if let range = url.firstRange(of: "://") {
-      guard url[..<range.lowerBound].lowercased() == "http" else { return nil }
+      switch url[..<range.lowerBound].lowercased() {
+      case "http": break
+      case "https":
+        isEncrypted = true
+        port = 443
+      default: return nil
+      }
       rest = url[range.upperBound...]
     }
     rest = rest.prefix { $0 != "#" }

@@ -25,9 +25,6 @@ extension KnownDirectives {
       "core", .ignored("no programs are run that it could limit"),
       "RLimitCPU RLimitMEM RLimitNPROC"),
     Family(
-      "core", .ignored("HTTP/1.1 is spoken; clients that prefer another version fall back"),
-      "Protocols ProtocolsHonorOrder"),
-    Family(
       "core", .refused(.execution),
       """
       CGIMapExtension CGIPassAuth CGIVar ScriptInterpreterSource SetHandler SetInputFilter
@@ -121,15 +118,31 @@ extension KnownDirectives {
     Family("mod_dialup", .ignored("it only slows responses down"), "ModemStandard"),
     Family("mod_example_hooks", .ignored("it is an example without effect"), "Example"),
     Family(
-      "mod_http2", .ignored("HTTP/1.1 is spoken; clients that prefer HTTP/2 fall back"),
-      """
-      H2AltSvc H2AltSvcMaxAge H2CopyFiles H2Direct H2MaxDataFrameLen H2MaxHeaderBlockLen
-      H2MaxSessionStreams H2MaxStreamErrors H2MaxWorkerIdleSeconds H2MaxWorkers H2MinWorkers
-      H2ModernTLSOnly H2OutputBuffering H2Padding H2Push H2PushDiarySize H2PushPriority
-      H2SerializeHeaders H2SessionExtraFiles H2StreamMaxMemSize H2StreamTimeout H2TLSCoolDownSecs
-      H2TLSWarmUpSize H2Upgrade H2WindowSize
-      """),
-    Family("mod_http2", .refused(.content), "H2EarlyHint H2EarlyHints H2PushResource"),
+      "mod_http2", .ignored("one process serves many streams; there are no threads to number"),
+      "H2MaxWorkerIdleSeconds H2MaxWorkers H2MinWorkers"),
+    Family(
+      "mod_http2", .ignored("browsers have given up pushed responses, and none are made"),
+      "H2Push H2PushDiarySize H2PushPriority H2PushResource"),
+    Family(
+      "mod_http2", .ignored("a hint says nothing that the response does not say"),
+      "H2EarlyHint H2EarlyHints"),
+    Family(
+      "mod_http2", .ignored("bodies are sent from where they are, and not collected first"),
+      "H2CopyFiles H2OutputBuffering H2SerializeHeaders H2SessionExtraFiles H2StreamMaxMemSize"),
+    Family(
+      "mod_http2", .ignored("records grow with a connection's use by themselves"),
+      "H2TLSCoolDownSecs H2TLSWarmUpSize"),
+    Family(
+      "mod_http2", .ignored("responses' heads have one limit, whatever the version"),
+      "H2MaxHeaderBlockLen"),
+    Family(
+      "mod_http2", .ignored("clients of today do without; Header set Alt-Svc says the same"),
+      "H2AltSvc H2AltSvcMaxAge"),
+    Family(
+      "mod_http2",
+      .refusedBecause(
+        "hides the lengths of responses, which is not implemented: they would be seen; remove it"),
+      "H2Padding"),
     Family("mod_http2", .refused(.proxying), "H2ProxyRequests H2WebSockets"),
     Family("mod_ratelimit", .ignored("it only slows responses down"), "RateLimit"),
   ]

@@ -1,38 +1,61 @@
 // Names of httpd's modules about encryption and certificates.
 
 extension KnownDirectives {
-  private static let noTLS = "no site is encrypted, so that it has nothing to act on"
-
   static let tlsFamilies: [Family] = [
     Family(
-      "mod_ssl", .ignored(noTLS),
+      "mod_ssl",
+      .ignored("sessions are resumed by tickets, whose keys all workers share; there is no cache"),
+      "SSLSessionCache SSLSessionCacheTimeout"),
+    Family(
+      "mod_ssl", .ignored("the library takes its randomness from the kernel"), "SSLRandomSeed"),
+    Family("mod_ssl", .ignored("no lock is shared that it could name"), "SSLMutex"),
+    Family("mod_ssl", .ignored("keys are files, and no device is asked"), "SSLCryptoDevice"),
+    Family("mod_ssl", .ignored("the error log has it all"), "SSLLog SSLLogLevel"),
+    Family("mod_ssl", .ignored("no connection is renegotiated"), "SSLRenegBufferSize"),
+    Family(
+      "mod_ssl", .ignored("keys with a passphrase are refused, so that nobody is asked for one"),
+      "SSLPassPhraseDialog"),
+    Family("mod_ssl", .ignored("OCSP responses are kept in memory"), "SSLStaplingCache"),
+    Family(
+      "mod_ssl",
+      .ignored("only good OCSP responses are sent; a client does better without a bad one"),
+      "SSLStaplingFakeTryLater SSLStaplingReturnResponderErrors"),
+    Family(
+      "mod_ssl",
+      .refusedBecause(
+        """
+        decides about client certificates by asking a responder, which is not implemented: \
+        revoked ones could pass; use SSLCARevocationCheck and SSLCARevocationFile
+        """),
       """
-      SSLCryptoDevice SSLLog SSLLogLevel SSLMutex SSLPassPhraseDialog SSLRandomSeed SSLSessionCache
-      SSLSessionCacheTimeout SSLStaplingCache
+      SSLOCSPDefaultResponder SSLOCSPEnable SSLOCSPNoverify SSLOCSPOverrideResponder
+      SSLOCSPProxyURL SSLOCSPResponderCertificateFile SSLOCSPResponderTimeout
+      SSLOCSPResponseMaxAge SSLOCSPResponseTimeSkew SSLOCSPUseRequestNonce
       """),
+    Family(
+      "mod_ssl",
+      .refusedBecause(
+        """
+        decides which sites may answer on each other's connections, and is not implemented: here \
+        it is always those with the same versions, ciphers and client certificates; remove it
+        """), "SSLVHostSNIPolicy"),
     Family(
       "mod_ssl", .refused(.encryption),
       """
-      SSLCACertificateFile SSLCACertificatePath SSLCADNRequestFile SSLCADNRequestPath
-      SSLCARevocationCheck SSLCARevocationFile SSLCARevocationPath SSLCertificateChainFile
-      SSLCertificateFile SSLCertificateKeyFile SSLCipherSuite SSLClientHelloVars SSLCompression
-      SSLECHKeyDir SSLEngine SSLFIPS SSLHonorCipherOrder SSLInsecureRenegotiation
-      SSLOCSPDefaultResponder SSLOCSPEnable SSLOCSPNoverify SSLOCSPOverrideResponder
-      SSLOCSPProxyURL SSLOCSPResponderCertificateFile SSLOCSPResponderTimeout
-      SSLOCSPResponseMaxAge SSLOCSPResponseTimeSkew SSLOCSPUseRequestNonce SSLOpenSSLConfCmd
-      SSLOptions SSLPolicy SSLPolicyDefine SSLProtocol SSLProxyCACertificateFile
-      SSLProxyCACertificatePath SSLProxyCARevocationCheck SSLProxyCARevocationFile
-      SSLProxyCARevocationPath SSLProxyCheckPeerCN SSLProxyCheckPeerExpire SSLProxyCheckPeerName
-      SSLProxyCipherSuite SSLProxyEngine SSLProxyMachineCertificateChainFile
-      SSLProxyMachineCertificateFile SSLProxyMachineCertificatePath SSLProxyProtocol SSLProxyVerify
-      SSLProxyVerifyDepth SSLRenegBufferSize SSLSRPUnknownUserSeed SSLSRPVerifierFile
-      SSLSessionTicketKeyFile SSLSessionTickets SSLStaplingErrorCacheTimeout
-      SSLStaplingFakeTryLater SSLStaplingForceURL SSLStaplingResponderTimeout
-      SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew SSLStaplingReturnResponderErrors
-      SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling SSLUserName
-      SSLVHostSNIPolicy
+      SSLECHKeyDir SSLFIPS SSLPolicy SSLPolicyDefine SSLSRPUnknownUserSeed SSLSRPVerifierFile
       """),
-    Family("mod_ssl", .refused(.access), "SSLRequire SSLRequireSSL SSLVerifyClient SSLVerifyDepth"),
+    Family("mod_ssl", .refused(.environment), "SSLClientHelloVars"),
+    Family(
+      "mod_ssl", .refused(.proxying),
+      """
+      SSLProxyCACertificateFile SSLProxyCACertificatePath SSLProxyCARevocationCheck
+      SSLProxyCARevocationFile SSLProxyCARevocationPath SSLProxyCheckPeerCN
+      SSLProxyCheckPeerExpire SSLProxyCheckPeerName SSLProxyCipherSuite SSLProxyEngine
+      SSLProxyMachineCertificateChainFile SSLProxyMachineCertificateFile
+      SSLProxyMachineCertificatePath SSLProxyProtocol SSLProxyVerify SSLProxyVerifyDepth
+      """),
+    Family("mod_ssl", .refused(.access), "SSLRequire"),
+    Family("mod_ssl", .refused(.login), "SSLUserName"),
     Family(
       "mod_ssl_ct", .refused(.encryption),
       """

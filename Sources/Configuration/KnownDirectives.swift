@@ -45,8 +45,8 @@ package enum KnownDirectives {
       switch self {
       case .encryption:
         """
-        asks for encryption, which this build does not do: without it the site would be sent in \
-        clear; remove the site, or keep it on a server that does TLS
+        decides how connections are encrypted, and is not implemented: without it they could be \
+        less protected than meant; use the SSL directives of ring3.conf(5)
         """
       case .access:
         """

@@ -37,7 +37,6 @@ struct ModelBuilder {
       }
       site.useCanonicalName = site.settings.useCanonicalName
       site.fingerprint = ModelBuilder.responses(site, common: common.value)
-      site.definition = ModelBuilder.definition(site)
       sites.append(site)
     }
     var model = Model()
@@ -47,7 +46,26 @@ struct ModelBuilder {
     model.sites = sites
     model.mediaTypes = mediaTypes
     model.virtualHosts = VirtualHostTable(sites)
+    keepUsedTLS(&model)
+    for index in model.sites.indices {
+      model.sites[index].definition = ModelBuilder.definition(model.sites[index])
+    }
     return model
+  }
+
+  /// Only sites that speak TLS at some address have what it takes.
+  private func keepUsedTLS(_ model: inout Model) {
+    let encrypted = model.listens.filter(\.speaksHTTPS).map(\.address)
+    for index in model.sites.indices where model.sites[index].encrypts != true {
+      let site = model.sites[index]
+      let isReached =
+        site.encrypts == nil
+        && encrypted.contains { listen in
+          if site.isMainServer { return model.virtualHosts.group(local: listen) == nil }
+          return site.addresses.contains { $0.isReached(through: listen) }
+        }
+      if !isReached { model.sites[index].tls = nil }
+    }
   }
 
   /// The rule tables of one draft.
@@ -117,6 +135,12 @@ struct ModelBuilder {
     site.traceEnable = draft.traceEnable ?? main.traceEnable ?? standard.traceEnable
     site.allowEncodedSlashes =
       draft.allowEncodedSlashes ?? main.allowEncodedSlashes ?? standard.allowEncodedSlashes
+    site.encrypts = (draft.tls.engine ?? main.tls.engine)?.isOn
+    site.tls = draft.tls.merged(over: main.tls)
+    site.protocols = draft.protocols ?? main.protocols ?? standard.protocols
+    site.protocolsHonorOrder =
+      draft.protocolsHonorOrder ?? main.protocolsHonorOrder ?? standard.protocolsHonorOrder
+    site.http2 = draft.http2.merged(over: main.http2)
     site.place = draft.place
     site.layer = draft.layer
     return site

@@ -9,13 +9,14 @@ package struct ModelDifference: Sendable, Equatable, Encodable {
   package private(set) var sitesRemoved: [String] = []
   package private(set) var sitesChanged: [String] = []
   package private(set) var sitesUnchanged = 0
-  /// "0.0.0.0:80"
+  /// "0.0.0.0:80", "0.0.0.0:443 https"; one that changes between them is in both lists, and its
+  /// socket stays.
   package private(set) var listensAdded: [String] = []
   package private(set) var listensRemoved: [String] = []
 
   package init(from old: Model, to new: Model) {
-    listensAdded = new.listens.filter { !old.listens.contains($0) }.map { "\($0.address)" }
-    listensRemoved = old.listens.filter { !new.listens.contains($0) }.map { "\($0.address)" }
+    listensAdded = new.listens.filter { !old.listens.contains($0) }.map(\.title)
+    listensRemoved = old.listens.filter { !new.listens.contains($0) }.map(\.title)
     let before = ModelDifference.byTitle(old)
     let after = ModelDifference.byTitle(new)
     for (title, definitions) in after.ordered {

@@ -27,6 +27,7 @@ extension Site {
     lines.append("LimitRequestFieldSize \(limitRequestFieldBytes)")
     lines.append("TraceEnable \(traceEnable ? "On" : "Off")")
     lines.append("AllowEncodedSlashes \(allowEncodedSlashes)")
+    lines += connectionLines
     return lines + layer.lines
   }
 
@@ -51,7 +52,7 @@ extension RequestReadTimeout {
     }
     let header = side(headerFirstMilliseconds, headerMaxMilliseconds, headerBytesPerSecondMin)
     let body = side(bodyFirstMilliseconds, bodyMaxMilliseconds, bodyBytesPerSecondMin)
-    return "RequestReadTimeout header=\(header) body=\(body)"
+    return "RequestReadTimeout handshake=\(handshakeMilliseconds)ms header=\(header) body=\(body)"
   }
 }
 
@@ -85,6 +86,9 @@ extension ServerSettings {
     lines.append("CacheWatchFiles \(cacheWatchFiles ? "On" : "Off")")
     lines.append("CachePersist \(cachePersists ? "On" : "Off")")
     lines.append("CacheHugePages \(cacheHugePages.rawValue)")
+    lines.append("Sandbox \(sandbox.rawValue)")
+    lines.append("SSLHandshakesMax \(handshakesMax)")
+    for file in ticketKeyFiles { lines.append("SSLSessionTicketKeyFile \"\(file)\"") }
     lines.append("ErrorLog \"\(errorLog)\"")
     lines.append("ServerTokens \(serverTokens.rawValue)")
     if let typesConfig { lines.append("TypesConfig \"\(typesConfig)\"") }
@@ -96,7 +100,7 @@ extension Model {
   /// Canonical text of the model, with every default and everything inherited written out.
   package var dump: String {
     var lines = server.lines
-    for listen in listens { lines.append("Listen \(listen.address)") }
+    for listen in listens { lines.append("Listen \(listen.title)") }
     lines.append("# \(mediaTypes.typeCount) media types")
     for site in sites {
       lines.append("")

@@ -42,6 +42,7 @@ struct SettingsLayer: Sendable {
   var limitRequestBodyBytes: UInt64?
   var serverSignature: ServerSignature?
   var useCanonicalName: Bool?
+  var requiresTLS = false
   /// `Redirect` with a path, in a section.
   var redirects: [PathRule] = []
   /// `Redirect [STATUS] URL` in <Location>: status and target, nil without one.
@@ -85,6 +86,7 @@ extension Settings {
     limitRequestBodyBytes = layer.limitRequestBodyBytes ?? limitRequestBodyBytes
     serverSignature = layer.serverSignature ?? serverSignature
     useCanonicalName = layer.useCanonicalName ?? useCanonicalName
+    requiresTLS = requiresTLS || layer.requiresTLS
     if !layer.redirects.isEmpty { redirects = layer.redirects + redirects }
     // Order counts: the same layers in another order may mean something else.
     fingerprint = Fingerprint.scramble(fingerprint &* 0x9e37_79b9_7f4a_7c15 ^ layer.fingerprint)

@@ -47,7 +47,7 @@ package struct RequestReadTimeout: Hashable, Sendable {
   package var bodyFirstMilliseconds: Int64 = 20_000
   package var bodyMaxMilliseconds: Int64 = 0
   package var bodyBytesPerSecondMin = 500
-  /// Milliseconds for a TLS handshake.
+  /// For a TLS handshake; of the first site of an address.
   package var handshakeMilliseconds: Int64 = 10_000
 
   package init() {}
@@ -59,6 +59,14 @@ package struct SiteAddress: Hashable, Sendable, CustomStringConvertible {
   package let address: IPAddress?
   /// nil: every port.
   package let port: UInt16?
+
+  /// Whether some connection to a listening socket has this address.
+  func isReached(through listen: SocketAddress) -> Bool {
+    if let port, port != listen.port { return false }
+    guard let address else { return true }
+    return listen.address == address
+      || listen.address.isAny && listen.address.family == address.family
+  }
 
   /// "*:80", "192.0.2.1:*", "[2001:db8::1]:80"
   package var description: String {
@@ -129,7 +137,10 @@ package struct Site: Sendable {
   package var limitRequestFieldBytes = 8190
   package var traceEnable = false
   /// Of its encrypted connections; nil: it has none.
-  package var tls: SiteTLS?
+  package var tls: SiteTLS? {
+    get { tlsStorage?.value }
+    set { tlsStorage = newValue.map(TLSStorage.init) }
+  }
   /// In order of preference, each once. `http2` counts on encrypted connections, `http2ClearText`
   /// on others; `http1` is always there.
   package var protocols: [ApplicationProtocol] = [.http2, .http1]
@@ -147,6 +158,8 @@ package struct Site: Sendable {
   package var definition: UInt64 = 0
   /// What holds before any section: the main server's and this site's own directives.
   package var settings = Settings()
+  /// Large and rarely looked at: apart, so that a site stays small.
+  private var tlsStorage: TLSStorage?
   /// `SSLEngine`; nil: as `Listen` has it for each address.
   var encrypts: Bool?
   /// Its own layer over the main server's; the dump shows it.
@@ -160,4 +173,9 @@ package struct Site: Sendable {
   package init() {}
 
   package var isMainServer: Bool { index == 0 }
+
+  private final class TLSStorage: Sendable {
+    let value: SiteTLS
+    init(_ value: SiteTLS) { self.value = value }
+  }
 }

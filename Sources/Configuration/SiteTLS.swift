@@ -2,7 +2,7 @@
 
 /// A value with the word that gave it, so that whoever opens the file or hands the text to a
 /// library can report a failure where it was written: `Diagnostic.error(message, at: value.word)`.
-package struct ConfiguredText: Sendable, Hashable, CustomStringConvertible {
+package final class ConfiguredText: Sendable, Hashable, CustomStringConvertible {
   /// A file's or directory's path is absolute if `ServerRoot` is.
   package let text: String
   package let word: Word

@@ -19,7 +19,7 @@ package struct SourcePlace: Hashable, Sendable, CustomStringConvertible {
 
 /// One word of a directive: its value after quotes, escapes and `${…}` are resolved, and where it
 /// was written.
-package struct Word: Sendable, Hashable {
+package struct Word: Sendable, Equatable {
   package var text: String
   package var place: SourcePlace
   /// Bytes it takes in its physical line, quotes included; at least 1.

@@ -22,6 +22,8 @@ package struct VirtualHostReport: Sendable, Encodable {
   package struct Group: Sendable, Encodable {
     /// "*:80"
     package let address: String
+    /// "http" or "https"; "http and https" where ports differ.
+    package let scheme: String
     package let hosts: [Host]
   }
 
@@ -38,10 +40,10 @@ package struct VirtualHostReport: Sendable, Encodable {
   package let warnings: [Warning]
 
   package init(_ model: Model) {
-    listens = model.listens.map { "\($0.address)" }
+    listens = model.listens.map(\.title)
     groups = model.virtualHosts.groups.map { group in
       Group(
-        address: "\(group.address)",
+        address: "\(group.address)", scheme: Self.scheme(group, model),
         hosts: group.sites.map { index in
           let site = model.sites[index]
           return Host(
@@ -59,11 +61,11 @@ package struct VirtualHostReport: Sendable, Encodable {
     var lines = ["Listening on: " + listens.joined(separator: " "), "Virtual hosts:"]
     for group in groups {
       if group.hosts.count == 1, let host = group.hosts.first {
-        lines.append("\(Self.padded(group.address)) \(Self.title(host))")
+        lines.append("\(Self.padded(Self.title(group))) \(Self.title(host))")
         lines += Self.aliasLines(host, indent: "         ")
         continue
       }
-      lines.append("\(Self.padded(group.address)) is a NameVirtualHost")
+      lines.append("\(Self.padded(Self.title(group))) is a NameVirtualHost")
       for (order, host) in group.hosts.enumerated() {
         if order == 0 { lines.append("         default server \(Self.title(host))") }
         lines.append("         namevhost \(Self.title(host))")
@@ -75,6 +77,19 @@ package struct VirtualHostReport: Sendable, Encodable {
     lines.append("Main DocumentRoot: \"\(mainDocumentRoot)\"")
     for warning in warnings { lines.append("\(warning.place): warning: \(warning.message)") }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func scheme(_ group: VirtualHostGroup, _ model: Model) -> String {
+    let ways = Set(
+      model.listens.filter { group.address.isReached(through: $0.address) }
+        .map { model.sites[group.sites[0]].encrypts ?? $0.speaksHTTPS })
+    if ways.count > 1 { return "http and https" }
+    return ways.first ?? model.sites[group.sites[0]].encrypts ?? false ? "https" : "http"
+  }
+
+  /// "*:80", "*:443 https"
+  private static func title(_ group: Group) -> String {
+    group.scheme == "http" ? group.address : "\(group.address) \(group.scheme)"
   }
 
   private static func padded(_ text: String) -> String {
