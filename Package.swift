@@ -81,7 +81,7 @@ let package = Package(
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "Platform"], exclude: ["Data"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "Platform"]),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "CNGHTTP2", "HTTP", "Platform"]),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
       exclude: ["Golden"]),

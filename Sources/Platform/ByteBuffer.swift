@@ -73,6 +73,16 @@ import Glibc
 
   package func append(_ array: [UInt8]) { append(array.rawSpan) }
 
+  /// Puts other bytes in place of valid ones.
+  @inline(__always)
+  package func overwrite(at offset: Int, with span: RawSpan) {
+    precondition(offset >= 0 && offset <= count - span.byteCount)
+    unsafe span.withUnsafeBytes { bytes in
+      guard let source = bytes.baseAddress else { return }
+      unsafe memcpy(base + offset, source, bytes.count)
+    }
+  }
+
   /// Adds an integer's bytes as they lie in memory; for keys, never for the wire.
   @inline(__always)
   package func append(word: UInt64) {

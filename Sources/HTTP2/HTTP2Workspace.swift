@@ -1,0 +1,61 @@
+// Room that is needed only while a session is worked on: one for all sessions of a loop.
+
+import CNGHTTP2
+import Platform
+
+/// Buffers and tables shared by the sessions of one event loop, so that an idle session costs
+/// little. Only one session may have untaken events at a time.
+@safe package final class HTTP2Workspace {
+  /// Heads of requests, as `HTTP2Request.head` tells.
+  package let heads: ByteBuffer
+  /// The head of a response: a status line and field lines as HTTP/1.1 has them, each with its line
+  /// end; the empty line at the end may be missing. Filled piece by piece for `respond`, which
+  /// empties it.
+  package let responseHead: ByteBuffer
+  /// Header lists beyond this never fit.
+  package let headerListBytesMax: Int
+
+  /// Pseudo-fields and cookies of the head that is being gathered.
+  let scratch: ByteBuffer
+  /// For `respond`.
+  let fields: UnsafeMutablePointer<nghttp2_nv>
+  /// Field lines of a response.
+  static let responseFieldCountMax = 512
+  let callbacks: OpaquePointer
+  var events: [HTTP2Event] = []
+  var nextEvent = 0
+
+  /// `headerListBytesMax`: the largest of all sessions' settings; `responseHeadBytesMax`: what the
+  /// longest head of a response may have.
+  package init(headerListBytesMax: Int = 65_536, responseHeadBytesMax: Int = 65_536) {
+    self.headerListBytesMax = headerListBytesMax
+    heads = ByteBuffer(capacity: 3 * (headerListBytesMax + HTTP2Workspace.slackBytes))
+    scratch = ByteBuffer(capacity: headerListBytesMax + HTTP2Workspace.slackBytes)
+    responseHead = ByteBuffer(capacity: responseHeadBytesMax)
+    unsafe fields = .allocate(capacity: HTTP2Workspace.responseFieldCountMax)
+    unsafe callbacks = Callbacks.make()
+    events.reserveCapacity(64)
+  }
+
+  deinit {
+    unsafe fields.deallocate()
+    unsafe nghttp2_session_callbacks_del(callbacks)
+  }
+
+  /// What a head's text may have beyond the list it is made from.
+  static let slackBytes = 256
+
+  /// Room for one more head, however long.
+  @inline(__always)
+  var hasRoom: Bool { heads.free >= headerListBytesMax + HTTP2Workspace.slackBytes }
+
+  /// All events were taken: what they spoke of may be overwritten.
+  @inline(__always)
+  func begin() {
+    precondition(nextEvent == events.count, "another session's events were not taken")
+    events.removeAll(keepingCapacity: true)
+    nextEvent = 0
+    heads.removeAll()
+    scratch.removeAll()
+  }
+}
