@@ -54,6 +54,27 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
   case `internal` = 39
   case shutdown = 40
   case masterGone = 41
+  // TLS.
+  case timerHandshake = 42
+  case handshakeLimit = 43
+  case tlsPlainRequest = 44
+  case tlsVersion = 45
+  case tlsCipher = 46
+  case tlsServerName = 47
+  case tlsNoCertificate = 48
+  case tlsApplicationProtocol = 49
+  case tlsClientCertificate = 50
+  case tlsAlert = 51
+  case tlsBroken = 52
+  case misdirected = 53
+  case tlsRequired = 54
+  // HTTP/2.
+  case http2Protocol = 55
+  case http2Resets = 56
+  case http2Flood = 57
+  case http2HeaderList = 58
+  case http2Stalled = 59
+  case streamReset = 60
 
   /// The word written to logs and shown by counters.
   package var word: String {
@@ -100,6 +121,25 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
     case .internal: "Internal"
     case .shutdown: "Shutdown"
     case .masterGone: "Master_Gone"
+    case .timerHandshake: "Timer_Handshake"
+    case .handshakeLimit: "Handshake_Limit"
+    case .tlsPlainRequest: "TLS_PlainRequest"
+    case .tlsVersion: "TLS_Version"
+    case .tlsCipher: "TLS_Cipher"
+    case .tlsServerName: "TLS_ServerName"
+    case .tlsNoCertificate: "TLS_NoCertificate"
+    case .tlsApplicationProtocol: "TLS_ApplicationProtocol"
+    case .tlsClientCertificate: "TLS_ClientCertificate"
+    case .tlsAlert: "TLS_Alert"
+    case .tlsBroken: "TLS_Broken"
+    case .misdirected: "Misdirected"
+    case .tlsRequired: "TLS_Required"
+    case .http2Protocol: "HTTP2_Protocol"
+    case .http2Resets: "HTTP2_Resets"
+    case .http2Flood: "HTTP2_Flood"
+    case .http2HeaderList: "HTTP2_HeaderList"
+    case .http2Stalled: "HTTP2_Stalled"
+    case .streamReset: "Stream_Reset"
     }
   }
 

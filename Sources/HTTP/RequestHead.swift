@@ -112,6 +112,12 @@ package struct RequestHead: Sendable {
   @inlinable
   package var fieldCount: Int { index.count }
 
+  /// A body follows whose end other framing tells, HTTP/2's: without a Content-Length nothing in
+  /// the head says so.
+  package mutating func noteFramedBody() {
+    if body == .none { body = .chunked }
+  }
+
   /// A head with room for `fieldCapacity` field lines; it grows when a request has more.
   package init(fieldCapacity: Int = 64) {
     let empty = BufferRange(offset: 0, count: 0)

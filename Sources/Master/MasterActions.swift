@@ -74,7 +74,7 @@ extension Master {
         listeners: listeners.heritage(generationRecord.addresses),
         served: listeners.identifiers(generationRecord.addresses, slots: served), cache: cache,
         scoreboard: scoreboard, control: theirs.descriptor,
-        fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
+        fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model), tls: nil,
         errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs)
       switch try ChildProcess.fork() {
       case .child: becomeWorker(heritage)

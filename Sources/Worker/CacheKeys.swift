@@ -13,11 +13,13 @@ import Platform
 enum CacheKeys {
   static let version: UInt8 = 1
   static let schemeHTTP: UInt8 = 1
+  static let schemeHTTPS: UInt8 = 2
 
   /// The part of a key that a connection decides.
   static func prefix(local: SocketAddress, model: Model) -> [UInt8] {
     [
-      version, schemeHTTP, UInt8(truncatingIfNeeded: local.port >> 8),
+      version, model.isEncrypted(local: local) ? schemeHTTPS : schemeHTTP,
+      UInt8(truncatingIfNeeded: local.port >> 8),
       UInt8(truncatingIfNeeded: local.port),
     ] + model.addressClass(local: local).bytes
   }

@@ -1,31 +1,56 @@
-// One client's connection: its buffers and its place in the loop; decisions are ConnectionState's.
+// Clients: their byte transports, and the sequences of requests that come over them.
 
 import Cache
 import HTTP
 import Platform
 
+/// Where requests come from, one after the other, and their answers go: an HTTP/1.1 connection, or
+/// one stream of an HTTP/2 connection. Everything between a head and its response knows no more
+/// than this; the two differ in how bytes come and go.
+class RequestStream {
+  /// What events and helpers' answers name it by; never used again while this process lives.
+  final let token: UInt64
+  final let client: SocketAddress
+  /// Index into `EventLoop.listeners`: local address, address class, scheme.
+  final let listener: Int
+  /// Set only where the virtual hosts tell local addresses apart.
+  final let local: SocketAddress?
+  /// What of every cache key the connection decides; shared with its listener.
+  final let keyPrefix: [UInt8]
+  final var state = ConnectionState()
+  /// The part of a response that could not be sent at once.
+  final var output: PendingOutput?
+  /// The request that is being answered, when that takes more than one turn.
+  final var exchange: Exchange?
+  /// How the rest of a request body is recognised.
+  final var body: BodyReader?
+  /// The site of the last request: its deadlines apply.
+  final var site = 0
+
+  init(
+    token: UInt64, client: SocketAddress, listener: Int, local: SocketAddress?, keyPrefix: [UInt8]
+  ) {
+    self.token = token
+    self.client = client
+    self.listener = listener
+    self.local = local
+    self.keyPrefix = keyPrefix
+  }
+}
+
 /// A connected client. Idle, it holds no buffer: input is received into the loop's one scratch
-/// buffer and only an unfinished rest is kept here.
-final class Connection {
+/// buffer and only an unfinished rest is kept here. As long as it speaks HTTP/1.1 it is its own
+/// stream of requests.
+final class Connection: RequestStream {
   let descriptor: CInt
-  /// Tells this connection from an earlier one with the same descriptor, in event tokens.
-  let serial: UInt32
-  let client: SocketAddress
+  /// nil: in clear text.
+  var security: ConnectionSecurity?
+  /// nil: HTTP/1.1.
+  var http2: HTTP2Connection?
   /// How far an unfinished head in `input` has been looked at.
   var progress = ParseProgress()
-  /// Index into `EventLoop.listeners`: local address, address class, scheme.
-  let listener: Int
-  /// Set only where the virtual hosts tell local addresses apart.
-  let local: SocketAddress?
-  var state = ConnectionState()
   /// Received and not yet consumed; nil when there is nothing.
   var input: ByteBuffer?
-  /// The part of a response that could not be sent at once.
-  var output: PendingOutput?
-  /// The request that is being answered, when that takes more than one turn.
-  var exchange: Exchange?
-  /// How the rest of a request body is recognised.
-  var body: BodyReader?
   /// Requests answered on this connection, over all processes that held it.
   var requestCount: UInt32 = 0
   /// Out of epoll: it waits to be handed over, or is on its way.
@@ -38,28 +63,22 @@ final class Connection {
   var idleSince: Int64 = 0
   /// Bytes of head or body received in the present phase, for minimum rates.
   var phaseByteCount = 0
-  /// The site of the last request: its deadlines apply.
-  var site = 0
-  /// What of every cache key this connection decides; shared with its listener.
-  let keyPrefix: [UInt8]
 
   init(
     descriptor: CInt, serial: UInt32, client: SocketAddress, listener: Int, local: SocketAddress?,
     keyPrefix: [UInt8]
   ) {
     self.descriptor = descriptor
-    self.serial = serial
-    self.client = client
-    self.listener = listener
-    self.local = local
-    self.keyPrefix = keyPrefix
+    super.init(
+      token: UInt64(serial) << 32 | UInt64(UInt32(bitPattern: descriptor)), client: client,
+      listener: listener, local: local, keyPrefix: keyPrefix)
   }
-
-  var token: UInt64 { UInt64(serial) << 32 | UInt64(UInt32(bitPattern: descriptor)) }
 }
 
 /// Reads a request body to its end without keeping it.
 enum BodyReader {
   case length(UInt64)
   case chunked(ChunkedDecoder)
+  /// HTTP/2 tells where it ends; so many bytes have come.
+  case framed(UInt64)
 }

@@ -6,7 +6,9 @@ import HTTP
 /// buffers and `EventLoop` performs the actions; neither decides.
 ///
 /// The life of a kept-alive connection is `idle → head → working → sending → idle`; a request whose
-/// head arrives whole and whose answer leaves whole passes through all of it in one turn.
+/// head arrives whole and whose answer leaves whole passes through all of it in one turn. An
+/// encrypted one begins with `handshake`; one of HTTP/2 is `multiplexed` from then on, and each of
+/// its streams has a machine of its own.
 package struct ConnectionState: Equatable, Sendable {
   package enum Phase: UInt8, Sendable {
     /// Nothing received of the next request. May be handed over or evicted. → head, closed
@@ -23,6 +25,10 @@ package struct ConnectionState: Equatable, Sendable {
     /// does not answer them with a reset that would destroy the response (RFC 9112 §9.6). → closed
     case lingering
     case closed
+    /// TLS is being agreed upon. → idle, multiplexed, closed
+    case handshake
+    /// An HTTP/2 session decides. → closed
+    case multiplexed
   }
 
   /// What the loop does now.
@@ -53,11 +59,36 @@ package struct ConnectionState: Equatable, Sendable {
   package private(set) var bodyPending = false
   /// The process is leaving: idle connections move on.
   package var draining = false
+  /// Encryption, or the state of an HTTP/2 session, lives in this process alone: it cannot be given
+  /// to another one. It is not cut either when the process leaves; its next answer is its last.
+  package private(set) var isBound = false
 
   package init() {}
 
-  /// May be handed to another process or closed without anyone noticing more than a new connection.
-  package var isMovable: Bool { phase == .idle && !inputEnded }
+  /// The connection begins with a handshake of TLS.
+  package mutating func handshakeBegun() {
+    assert(phase == .idle)
+    phase = .handshake
+    isBound = true
+  }
+
+  package mutating func handshakeEnded() {
+    assert(phase == .handshake)
+    phase = .idle
+  }
+
+  /// From here on it carries streams of HTTP/2.
+  package mutating func multiplexed() {
+    assert(phase == .idle || phase == .head)
+    phase = .multiplexed
+    isBound = true
+  }
+
+  /// May be closed without anyone noticing more than a new connection.
+  package var isIdle: Bool { phase == .idle && !inputEnded }
+
+  /// May be handed to another process.
+  package var isMovable: Bool { isIdle && !isBound }
 
   /// Part of a head is buffered.
   package mutating func headBegun() {
@@ -101,7 +132,7 @@ package struct ConnectionState: Equatable, Sendable {
     }
     phase = .idle
     if bufferedCount > 0 { return .parseBuffered }
-    return draining ? .handOver : .awaitRequest
+    return draining && !isBound ? .handOver : .awaitRequest
   }
 
   /// An unwanted body that followed its response has been read to its end.
@@ -114,10 +145,10 @@ package struct ConnectionState: Equatable, Sendable {
   package mutating func peerClosed() -> Action {
     inputEnded = true
     switch phase {
-    case .idle, .lingering:
+    case .idle, .lingering, .multiplexed:
       phase = .closed
       return .close(.clientClosed)
-    case .head, .body:
+    case .head, .body, .handshake:
       phase = .closed
       return .close(.clientReset)
     case .working, .sending:
@@ -149,7 +180,10 @@ package struct ConnectionState: Equatable, Sendable {
     case .lingering:
       phase = .closed
       return .close(.timerLinger)
-    case .working, .closed:
+    case .handshake:
+      phase = .closed
+      return .close(.timerHandshake)
+    case .working, .closed, .multiplexed:
       return .none
     }
   }
@@ -157,7 +191,7 @@ package struct ConnectionState: Equatable, Sendable {
   /// A send or receive failed: the client is gone.
   package mutating func broken() -> Action {
     guard phase != .closed else { return .none }
-    let wasIdle = phase == .idle || phase == .lingering
+    let wasIdle = phase == .idle || phase == .lingering || phase == .multiplexed
     phase = .closed
     return .close(wasIdle ? .clientClosed : .clientReset)
   }

@@ -103,11 +103,10 @@ extension EventLoop {
   ) -> Connection? {
     let local = needsLocalAddress ? Stream.localAddress(descriptor) : nil
     let connection = Connection(
-      descriptor: descriptor, serial: nextSerial, client: client, listener: listener, local: local,
+      descriptor: descriptor, serial: takeSerial(), client: client, listener: listener,
+      local: local,
       keyPrefix: local.map { CacheKeys.prefix(local: $0, model: model) }
         ?? listeners[listener].keyPrefix)
-    // 31 bits: the top bit of a token says that it is not a connection's.
-    nextSerial = nextSerial == 0x7fff_ffff ? 1 : nextSerial + 1
     connection.requestCount = requestCount
     do throws(SystemError) {
       try poller.add(descriptor, token: connection.token, interest: .readable)
@@ -124,8 +123,18 @@ extension EventLoop {
     connections[index] = connection
     openCount += 1
     nextTick = min(nextTick, now + Limits.tickMilliseconds)
-    beginIdle(connection)
+    if listeners[listener].isEncrypted {
+      beginHandshake(connection)
+    } else {
+      beginIdle(connection)
+    }
     return connection
+  }
+
+  /// 30 bits: the two top bits of a token say that it is not a connection's.
+  func takeSerial() -> UInt32 {
+    nextSerial = nextSerial == 0x3fff_ffff ? 1 : nextSerial + 1
+    return nextSerial
   }
 
   /// Closes some of the connections that have been idle longest; returns how many. A linear look
@@ -133,7 +142,7 @@ extension EventLoop {
   /// out.
   func evictOldestIdle() -> Int {
     let idle = connections.compactMap { $0 }
-      .filter { $0.state.isMovable && !$0.isLeaving }
+      .filter { $0.state.isIdle && !$0.isLeaving }
       .sorted { $0.idleSince < $1.idleSince }
     let evicted = idle.prefix(max(1, min(Limits.evictionBatchCount, idle.count / 8)))
     for connection in evicted { close(connection, .evictedIdle) }
@@ -163,6 +172,8 @@ extension EventLoop {
     }
     if let exchange = connection.exchange { abandon(exchange) }
     connection.exchange = nil
+    connection.security.map(endHandshake)
+    endStreams(of: connection, reason)
     connections[index] = nil
     deadlines[index] = .max
     openCount -= 1

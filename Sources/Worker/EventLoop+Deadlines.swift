@@ -4,6 +4,7 @@ import Cache
 import Configuration
 import HTTP
 import Platform
+import TLS
 
 extension EventLoop {
   /// Acts on every connection whose deadline has passed.
@@ -14,7 +15,11 @@ extension EventLoop {
         continue
       }
       deadlines[index] = .max
-      perform(connection.state.deadlinePassed(), on: connection)
+      if let http2 = connection.http2 {
+        expireHTTP2(connection, http2)
+      } else {
+        perform(connection.state.deadlinePassed(), on: connection)
+      }
     }
   }
 
@@ -41,6 +46,8 @@ extension EventLoop {
     case .awaitRequest:
       beginIdle(connection)
       setInterest(connection, .readable)
+      // epoll knows nothing of what lies in the library.
+      if connection.security?.session.hasBufferedInput == true { runnable.append(connection.token) }
     case .parseBuffered:
       connection.idleSince = now
       processInput(connection)
@@ -49,6 +56,7 @@ extension EventLoop {
     case .refuse(let status, let reason):
       refuse(connection, status: status, reason: reason)
     case .linger:
+      connection.security?.session.shutdown()
       Stream.shutdownSending(connection.descriptor)
       connection.input = nil
       connection.phaseByteCount = 0
@@ -113,5 +121,14 @@ struct SitePolicy {
     headFirstMilliseconds =
       read.headerFirstMilliseconds > 0 ? read.headerFirstMilliseconds : site.timeoutMilliseconds
     logs = !site.accessLogs.isEmpty
+  }
+}
+
+extension Model {
+  /// Whether connections in clear text to a local address may speak HTTP/2 from the start.
+  func takesClearTextHTTP2(local: SocketAddress) -> Bool {
+    let first = sites[site(local: local, host: []).site]
+    return !isEncrypted(local: local) && first.http2.direct
+      && first.protocols.contains(.http2ClearText)
   }
 }

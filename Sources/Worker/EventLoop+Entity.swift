@@ -140,7 +140,7 @@ extension EventLoop {
   /// Evaluates preconditions and ranges (RFC 9110 §13.2.2, §14), then sends; true when all has
   /// left.
   func sendConditionally(
-    _ entity: Entity, on connection: Connection, _ head: RequestHead, _ bytes: RawSpan
+    _ entity: Entity, on stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
   ) -> Bool {
     let tag = entity.head.entityTag
     let validators = Validators(
@@ -150,42 +150,42 @@ extension EventLoop {
       head, in: bytes, validators: validators, now: prefixes.second)
     switch result {
     case .notModified:
-      return send(entity, status: 304, lines: entity.head.commonLines, on: connection, head, bytes)
+      return send(entity, status: 304, lines: entity.head.commonLines, on: stream, head, bytes)
     case .failed:
-      return sendError(412, [], entity, on: connection, head, bytes)
+      return sendError(412, [], entity, on: stream, head, bytes)
     case .proceed(let rangeAllowed):
       guard rangeAllowed, head.method == .get, let range = head.known(.range) else {
-        return sendWhole(entity, on: connection, head, bytes)
+        return sendWhole(entity, on: stream, head, bytes)
       }
       let size = UInt64(entity.byteCount)
       switch ByteRanges.resolve(range.span(in: bytes), size: size) {
       case .ignored:
-        return sendWhole(entity, on: connection, head, bytes)
+        return sendWhole(entity, on: stream, head, bytes)
       case .unsatisfiable:
         var value: [UInt8] = []
         ByteRanges.appendUnsatisfiedRange(size: size, to: &value)
-        return sendError(416, [("Content-Range", value)], entity, on: connection, head, bytes)
+        return sendError(416, [("Content-Range", value)], entity, on: stream, head, bytes)
       case .single(let part):
-        return send(part, of: entity, on: connection, head, bytes)
+        return send(part, of: entity, on: stream, head, bytes)
       case .multiple(let parts):
-        return send(parts, of: entity, on: connection, head, bytes)
+        return send(parts, of: entity, on: stream, head, bytes)
       }
     }
   }
 
   func sendWhole(
-    _ entity: Entity, on connection: Connection, _ head: RequestHead, _ bytes: RawSpan
+    _ entity: Entity, on stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
   ) -> Bool {
     let lines =
       entity.head.commonLines + entity.head.contentLines
       + EntityHead.lengthLine(entity.byteCount)
     return send(
       entity, status: entity.status, lines: lines, parts: [.entity(0, entity.byteCount)],
-      on: connection, head, bytes)
+      on: stream, head, bytes)
   }
 
   private func send(
-    _ part: ByteRange, of entity: Entity, on connection: Connection, _ head: RequestHead,
+    _ part: ByteRange, of entity: Entity, on stream: RequestStream, _ head: RequestHead,
     _ bytes: RawSpan
   ) -> Bool {
     var fields = ResponseFields()
@@ -196,11 +196,11 @@ extension EventLoop {
     return send(
       entity, status: 206,
       lines: entity.head.commonLines + entity.head.contentLines + fields.lines(),
-      parts: [.entity(Int64(part.first), Int64(part.byteCount))], on: connection, head, bytes)
+      parts: [.entity(Int64(part.first), Int64(part.byteCount))], on: stream, head, bytes)
   }
 
   private func send(
-    _ ranges: [ByteRange], of entity: Entity, on connection: Connection, _ head: RequestHead,
+    _ ranges: [ByteRange], of entity: Entity, on stream: RequestStream, _ head: RequestHead,
     _ bytes: RawSpan
   ) -> Bool {
     let size = UInt64(entity.byteCount)
@@ -226,30 +226,30 @@ extension EventLoop {
     parts.append(.bytes(end))
     return send(
       entity, status: 206, lines: entity.head.commonLines + fields.lines(), parts: parts,
-      on: connection, head, bytes)
+      on: stream, head, bytes)
   }
 
   private func sendError(
-    _ status: UInt16, _ extra: [(String, [UInt8])], _ entity: Entity, on connection: Connection,
+    _ status: UInt16, _ extra: [(String, [UInt8])], _ entity: Entity, on stream: RequestStream,
     _ head: RequestHead, _ bytes: RawSpan
   ) -> Bool {
     var fields = ResponseFields()
     for (name, value) in extra { fields.add(name, value) }
-    editError(&fields, connection, head, bytes)
+    editError(&fields, stream, head, bytes)
     let body = ErrorPage.body(status: Int(status))
     fields.add("Content-Type", "text/html; charset=utf-8")
     fields.add("Content-Length", "\(body.count)")
     return send(
-      entity, status: status, lines: fields.lines(), parts: [.bytes(body)], on: connection, head,
+      entity, status: status, lines: fields.lines(), parts: [.bytes(body)], on: stream, head,
       bytes)
   }
 
   /// `Header always` holds for errors too; a hit has no settings at hand, so it is routed for them.
   private func editError(
-    _ fields: inout ResponseFields, _ connection: Connection, _ head: RequestHead,
+    _ fields: inout ResponseFields, _ stream: RequestStream, _ head: RequestHead,
     _ bytes: RawSpan
   ) {
-    let exchange = makeExchange(connection, head, bytes)
+    let exchange = makeExchange(stream, head, bytes)
     let path = exchange.copy(head.path)
     let slashes = model.sites[exchange.site.site].allowEncodedSlashes
     if case .success(let decoded) = RequestTarget.decodePath(
@@ -264,15 +264,15 @@ extension EventLoop {
   /// back here: what is still to be sent is pinned or copied.
   private func send(
     _ entity: Entity, status: UInt16, lines: [UInt8], parts: [EntityPart] = [],
-    on connection: Connection, _ head: RequestHead, _ bytes: RawSpan
+    on stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
   ) -> Bool {
-    var first = prefixes.head(status: status, connection: connectionField(connection, head))
+    var first = prefixes.head(status: status, connection: connectionField(stream, head))
     if entity.head.expiresAccessSeconds >= 0 && status < 400 {
       first += expiresLine(entity.head.expiresAccessSeconds)
     }
     first += lines
     first += [0x0d, 0x0a]
-    var record = makeRecord(connection, site: entity.site, status: status, head, bytes)
+    var record = makeRecord(stream, site: entity.site, status: status, head, bytes)
     record.outcome = entity.outcome
     record.headByteCount = first.count
     let output = PendingOutput(record: record)
@@ -281,7 +281,7 @@ extension EventLoop {
       for part in parts { append(part, of: entity, to: output) }
     }
     if case .cached = entity.source { cache?.release() }
-    return start(output, on: connection)
+    return start(output, on: stream)
   }
 
   private func append(_ part: EntityPart, of entity: Entity, to output: PendingOutput) {
@@ -304,7 +304,7 @@ extension EventLoop {
   }
 
   /// Bytes of a cached body: pinned for as long as they are sent, or copied, or looked up again.
-  private func appendCached(
+  func appendCached(
     _ hit: CacheHit, offset: Int, count: Int, to output: PendingOutput
   ) {
     guard let cache else { preconditionFailure("a hit without a cache") }

@@ -8,27 +8,28 @@ import Platform
 extension EventLoop {
   /// Answers the request in `head` without the cache's quick look; true when the answer has left
   /// whole.
-  func beginExchange(_ connection: Connection, _ bytes: RawSpan) -> Bool {
-    connection.state.requestBegun(keepAlive: head.keepAlive, hasBody: head.body != .none)
-    let exchange = makeExchange(connection, head, bytes)
-    connection.site = exchange.site.site
-    if !keepsAlive(connection, connection.site) { connection.state.closeAfterResponse() }
-    notePatternLimit(exchange.site.limitExceeded, connection)
-    connection.exchange = exchange
+  func beginExchange(_ stream: RequestStream, _ bytes: RawSpan) -> Bool {
+    stream.state.requestBegun(keepAlive: head.keepAlive, hasBody: head.body != .none)
+    let exchange = makeExchange(stream, head, bytes)
+    stream.site = exchange.site.site
+    if !keepsAlive(stream, stream.site) { stream.state.closeAfterResponse() }
+    notePatternLimit(exchange.site.limitExceeded, stream)
+    stream.exchange = exchange
     switch head.body {
-    case .none: connection.body = nil
-    case .length(let count): connection.body = .length(count)
-    case .chunked: connection.body = .chunked(ChunkedDecoder(limits: parser.limits))
+    case .none: stream.body = nil
+    case .length(let count): stream.body = .length(count)
+    case .chunked where stream is MultiplexedStream: stream.body = .framed(0)
+    case .chunked: stream.body = .chunked(ChunkedDecoder(limits: parser.limits))
     }
-    return begin(exchange, connection)
+    return begin(exchange, stream)
   }
 
   /// The site of a request, and the head kept for as long as its answer takes.
   func makeExchange(
-    _ connection: Connection, _ head: RequestHead, _ bytes: RawSpan
+    _ stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
   ) -> Exchange {
     let host = normalisedHost(head, bytes)
-    let site = model.site(local: localAddress(of: connection), host: host)
+    let site = model.site(local: localAddress(of: stream), host: host)
     return Exchange(
       head: head, bytes: bytes.extracting(0..<head.headByteCount).array,
       receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
@@ -36,90 +37,93 @@ extension EventLoop {
       ticks: bootTicks)
   }
 
-  private func begin(_ exchange: Exchange, _ connection: Connection) -> Bool {
+  private func begin(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     let site = model.sites[exchange.site.site]
-    if head.unknownExpectation { return fail(exchange, connection, 417, .expectation) }
+    switch admission(of: exchange.site.site, on: stream) {
+    case .allowed: break
+    // RFC 9110 §15.5.20: the client tries again on a connection of its own.
+    case .misdirected: return fail(exchange, stream, 421, .misdirected)
+    case .serverNameRequired: return fail(exchange, stream, 403, .tlsServerName)
+    }
+    if head.unknownExpectation { return fail(exchange, stream, 417, .expectation) }
     switch head.method {
     case .connect, .other:
       // RFC 9110 §9.1: a method that is not recognised is 501.
-      return fail(exchange, connection, 501, .notImplemented)
+      return fail(exchange, stream, 501, .notImplemented)
     case .trace where !site.traceEnable:
-      return methodNotAllowed(exchange, connection)
+      return methodNotAllowed(exchange, stream)
     case .trace:
-      return echo(exchange, connection)
+      return echo(exchange, stream)
     case .options where head.targetForm == .asterisk || head.path.isEmpty:
-      return respondOptions(exchange, connection)
+      return respondOptions(exchange, stream)
     default: break
     }
-    if head.targetForm == .asterisk { return fail(exchange, connection, 400, .url) }
+    if head.targetForm == .asterisk { return fail(exchange, stream, 400, .url) }
     let path = exchange.copy(head.path)
     switch RequestTarget.decodePath(path.rawSpan, encodedSlashes: site.allowEncodedSlashes) {
     case .failure(let rejection):
-      return fail(exchange, connection, rejection.status, rejection.reason)
+      return fail(exchange, stream, rejection.status, rejection.reason)
     case .success(let decoded):
       exchange.path = decoded
-      return follow(decoded, exchange, connection)
+      return follow(decoded, exchange, stream)
     }
   }
 
   /// Routes a path of this exchange and does what the route says.
-  func follow(_ path: [UInt8], _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func follow(_ path: [UInt8], _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     exchange.currentPath = path
     let query = head.query.map(exchange.copy)
     exchange.route = model.route(exchange.site, path: path, query: query)
-    notePatternLimit(exchange.route.limitExceeded, connection)
+    notePatternLimit(exchange.route.limitExceeded, stream)
     let settings = exchange.route.settings
     if exchange.route.checksAccess && settings.access.dependsOnClient {
       exchange.accessDependsOnClient = true
     }
     if exchange.route.checksAccess
       && !settings.access.evaluate(
-        client: connection.client.address,
+        client: stream.client.address,
         server: settings.access.dependsOnClient
-          ? Stream.localAddress(connection.descriptor)?.address : nil)
+          ? Stream.localAddress(carrier(of: stream).descriptor)?.address : nil)
     {
-      return fail(exchange, connection, 403, .forbidden)
+      return fail(exchange, stream, 403, .forbidden)
+    }
+    if settings.requiresTLS && !listeners[stream.listener].isEncrypted {
+      return fail(exchange, stream, 403, .tlsRequired)
     }
     if case .length(let count) = head.body, settings.limitRequestBodyBytes > 0,
       count > settings.limitRequestBodyBytes
     {
-      return fail(exchange, connection, 413, .entityTooLarge)
+      return fail(exchange, stream, 413, .entityTooLarge)
     }
     switch exchange.route.action {
     case .refuse(let status):
-      return fail(exchange, connection, UInt16(status), .completed)
+      return fail(exchange, stream, UInt16(status), .completed)
     case .redirect(let status, let location):
-      return redirect(exchange, connection, status: UInt16(status), location: location)
+      return redirect(exchange, stream, status: UInt16(status), location: location)
     case .file(let path, let root):
       if exchange.errorStatus == nil {
-        if head.method == .options { return respondOptions(exchange, connection) }
-        guard head.method.isRetrieval else { return methodNotAllowed(exchange, connection) }
-        guard invite(exchange, connection) else { return false }
-        if head.body == .chunked && connection.state.bodyPending {
+        if head.method == .options { return respondOptions(exchange, stream) }
+        guard head.method.isRetrieval else { return methodNotAllowed(exchange, stream) }
+        guard invite(exchange, stream) else { return false }
+        if head.body == .chunked && stream.state.bodyPending {
           // Only its end tells whether it is too large: it is read before the answer.
           exchange.waiting = .body
-          connection.state.bodyAwaited()
+          stream.state.bodyAwaited()
           return false
         }
       }
       exchange.file = fileRequest(exchange, path: path, root: root)
-      return resolve(exchange, connection)
+      return resolve(exchange, stream)
     }
   }
 
   /// 100 (Continue) for a body that is read only to be thrown away; without it the client might
   /// wait. Refusals answer at once instead, and close (RFC 9110 §10.1.1). False: the client is
   /// gone.
-  private func invite(_ exchange: Exchange, _ connection: Connection) -> Bool {
-    guard head.expectsContinue, connection.state.bodyPending, !exchange.invited else { return true }
-    extra.removeAll()
-    extra.append(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
-    gathered.removeAll()
-    gathered.append(extra)
-    guard case .sent(let count) = Stream.send(connection.descriptor, gathered),
-      count == extra.count
-    else {
-      close(connection, .clientReset)
+  private func invite(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    guard head.expectsContinue, stream.state.bodyPending, !exchange.invited else { return true }
+    guard sendInterim(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8), on: stream) else {
+      close(stream, .clientReset)
       return false
     }
     exchange.invited = true
@@ -144,68 +148,68 @@ extension EventLoop {
   }
 
   /// Asks the file system; what would have to wait goes to a helper.
-  func resolve(_ exchange: Exchange, _ connection: Connection) -> Bool {
+  func resolve(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard let request = exchange.file else { preconditionFailure("nothing to resolve") }
     if let open = fileTable.lookUp(request, now: now) {
-      return serve(open, exchange, connection)
+      return serve(open, exchange, stream)
     }
     switch FileResolver.resolve(request) {
     case .done(let answer):
-      return take(answer, exchange, connection)
+      return take(answer, exchange, stream)
     case .needsHelper(let question):
       exchange.waiting = .resolution
-      return ask(question, exchange, connection)
+      return ask(question, exchange, stream)
     }
   }
 
   /// What the file system said.
-  func take(_ answer: FileAnswer, _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func take(_ answer: FileAnswer, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     exchange.waiting = .nothing
     switch answer {
     case .file(let open):
       if open.facts.size > Int64(objectBytesMax), let request = exchange.file {
         fileTable.insert(open, for: request, now: now)
       }
-      return serve(open, exchange, connection)
+      return serve(open, exchange, stream)
     case .listing(let page):
-      return serveListing(page, exchange, connection)
+      return serveListing(page, exchange, stream)
     case .directoryRedirect:
-      return redirectToDirectory(exchange, connection)
+      return redirectToDirectory(exchange, stream)
     case .internalRedirect(let redirect):
-      return follow(redirect, exchange, connection)
+      return follow(redirect, exchange, stream)
     case .notFound:
       if let resumption = exchange.resumption {
         exchange.resumption = nil
         exchange.file = resumption.request
         exchange.currentPath = resumption.path
         exchange.route = resumption.route
-        return resolve(exchange, connection)
+        return resolve(exchange, stream)
       }
-      return fail(exchange, connection, 404, .completed)
+      return fail(exchange, stream, 404, .completed)
     case .forbidden:
-      return fail(exchange, connection, 403, .forbidden)
+      return fail(exchange, stream, 403, .forbidden)
     case .failed(let error):
-      log(of: connection).write(.error, "\(error)", client: connection.client)
+      log(of: stream).write(.error, "\(error)", client: stream.client)
       scoreboard.add(to: .errors, slot: slot)
       if error.code == SystemError.tooManyFiles && exchange.changeCount < Limits.fileChangesMax {
         exchange.changeCount += 1
         fileTable.evict(Limits.evictionBatchCount)
-        if evictOldestIdle() > 0 { return resolve(exchange, connection) }
+        if evictOldestIdle() > 0 { return resolve(exchange, stream) }
       }
-      return fail(exchange, connection, 503, .internal)
+      return fail(exchange, stream, 503, .internal)
     }
   }
 
   private func follow(
-    _ redirect: InternalRedirect, _ exchange: Exchange, _ connection: Connection
+    _ redirect: InternalRedirect, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
     exchange.internalRedirectCount += 1
     guard exchange.internalRedirectCount <= Limits.internalRedirectsMax else {
-      log(of: connection).write(
+      log(of: stream).write(
         .error,
         "more than \(Limits.internalRedirectsMax) internal redirects (DirectoryIndex, "
-          + "FallbackResource, ErrorDocument)", client: connection.client)
-      return fail(exchange, connection, 500, .internal)
+          + "FallbackResource, ErrorDocument)", client: stream.client)
+      return fail(exchange, stream, 500, .internal)
     }
     if !redirect.isVerified, var request = exchange.file {
       request.indexStart = redirect.resumeAt
@@ -213,23 +217,23 @@ extension EventLoop {
       exchange.resumption = (request, exchange.currentPath, exchange.route)
     }
     let path = redirect.urlPath.prefix { $0 != UInt8(ascii: "?") }
-    return follow(Array(path), exchange, connection)
+    return follow(Array(path), exchange, stream)
   }
 
   // MARK: Helpers
 
   /// Sends a question to the I/O helpers and lets the connection wait; always false.
-  func ask(_ question: HelperRequest, _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func ask(_ question: HelperRequest, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard let files, let number = files.send(question, now: now) else {
       exchange.waiting = .nothing
-      return fail(exchange, connection, 503, .queueFull)
+      return fail(exchange, stream, 503, .queueFull)
     }
     scoreboard.add(to: .helperRequests, slot: slot)
     exchange.helperRequest = number
-    helperWaiters[number] = connection.token
+    helperWaiters[number] = stream.token
     watchHelperRoom(files)
-    setInterest(connection, [])
-    setDeadline(connection, .max)
+    setInterest(stream, [])
+    setDeadline(stream, .max)
     return false
   }
 
@@ -254,35 +258,35 @@ extension EventLoop {
 
   private func resume(_ number: UInt64, with reply: HelperReply?) {
     guard let token = helperWaiters.removeValue(forKey: number),
-      let connection = connection(of: token), let exchange = connection.exchange
+      let stream = stream(of: token), let exchange = stream.exchange
     else { return }
     exchange.helperRequest = nil
-    resume(exchange, connection, reply)
+    resume(exchange, stream, reply)
   }
 
   /// Goes on with an exchange after a wait.
-  func resume(_ exchange: Exchange, _ connection: Connection, _ reply: HelperReply?) {
+  func resume(_ exchange: Exchange, _ stream: RequestStream, _ reply: HelperReply?) {
     head = exchange.head
     let waiting = exchange.waiting
     exchange.waiting = .nothing
     let isDone: Bool
     switch (waiting, reply) {
     case (.output, _):
-      continueOutput(connection)
+      continueOutput(stream)
       return
-    case (.resolution, .answer(let answer)): isDone = take(answer, exchange, connection)
+    case (.resolution, .answer(let answer)): isDone = take(answer, exchange, stream)
     case (.copy, .warmed):
       exchange.copy?.copy.warmed()
-      isDone = copyOn(exchange, connection)
-    case (.body, _): isDone = follow(exchange.currentPath, exchange, connection)
-    case (.settling, _): isDone = copyOn(exchange, connection)
+      isDone = copyOn(exchange, stream)
+    case (.body, _): isDone = follow(exchange.currentPath, exchange, stream)
+    case (.settling, _): isDone = copyOn(exchange, stream)
     default:
       // An answer has begun already: nothing may be written into it.
-      if connection.output != nil { return }
-      log(of: connection).write(.error, "the I/O helpers did not answer", client: connection.client)
-      isDone = fail(exchange, connection, 503, .internal)
+      if stream.output != nil { return }
+      log(of: stream).write(.error, "the I/O helpers did not answer", client: stream.client)
+      isDone = fail(exchange, stream, 503, .internal)
     }
-    if isDone { finishResponse(connection) }
+    if isDone { finishResponse(stream) }
   }
 
   /// The client went away while something was being fetched for it.
@@ -306,18 +310,10 @@ extension EventLoop {
     }
   }
 
-  func connection(of token: UInt64) -> Connection? {
-    let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
-    guard index < connections.count, let connection = connections[index],
-      connection.token == token
-    else { return nil }
-    return connection
-  }
-
   // MARK: Small things
 
-  func localAddress(of connection: Connection) -> SocketAddress {
-    connection.local ?? listeners[connection.listener].address
+  func localAddress(of stream: RequestStream) -> SocketAddress {
+    stream.local ?? listeners[stream.listener].address
   }
 
   private func normalisedHost(_ head: borrowing RequestHead, _ bytes: RawSpan) -> [UInt8] {
@@ -326,11 +322,11 @@ extension EventLoop {
     return host
   }
 
-  private func notePatternLimit(_ pattern: String?, _ connection: Connection) {
+  private func notePatternLimit(_ pattern: String?, _ stream: RequestStream) {
     guard let pattern else { return }
     scoreboard.add(to: .patternLimits, slot: slot)
     errorLog.write(
       .warn, "pattern '\(pattern)' exceeded its match limit and counts as no match",
-      client: connection.client)
+      client: stream.client)
   }
 }

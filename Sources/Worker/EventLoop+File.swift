@@ -16,23 +16,23 @@ extension EventLoop {
   }
 
   /// Serves an open file in the way its size and the cache allow.
-  func serve(_ file: OpenFile, _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func serve(_ file: OpenFile, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     let settings = exchange.route.settings
     let entity = entityHead(file, exchange)
     if file.facts.size > Int64(objectBytesMax) {
-      return sendFile(file, entity, exchange, connection)
+      return sendFile(file, entity, exchange, stream)
     }
     if head.method == .head && exchange.errorStatus == nil && cache == nil {
-      return sendFile(file, entity, exchange, connection)
+      return sendFile(file, entity, exchange, stream)
     }
     guard let cache, exchange.errorStatus == nil, head.method.isRetrieval,
       exchange.route.dependencies.union(settings.headerDependencies).subtracting(.clientAddress)
         .isEmpty
     else {
-      return beginCopy(file, entity, nil, exchange, connection)
+      return beginCopy(file, entity, nil, exchange, stream)
     }
     let base = CacheKeys.canonical(
-      prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
+      prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
     let facts = entryFacts(file, entity, exchange)
     let validated = ValidatedWord(
       epoch: routingEpoch, site: exchange.site.site, ticks: exchange.ticks)
@@ -45,25 +45,25 @@ extension EventLoop {
         if isCurrent {
           _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
           cache.confirm(hit, asOf: exchange.asOf)
-          noteSpelling(exchange, connection, base: base, facts: facts, validated)
+          noteSpelling(exchange, stream, base: base, facts: facts, validated)
           watchFile(file, exchange)
         }
         return sendChosen(
           ChosenEntry(
             hit: hit, facts: found, site: exchange.site.site, outcome: .revalidated),
-          exchange, connection)
+          exchange, stream)
       }
       if isCurrent { _ = cache.drop(hit) }
       cache.release()
     }
-    guard isCurrent else { return beginCopy(file, entity, nil, exchange, connection) }
+    guard isCurrent else { return beginCopy(file, entity, nil, exchange, stream) }
     let storedHead = entity.storedBytes(byteCount: file.facts.size)
     var entry = CacheEntryHead(
       key: base.rawSpan, hash: hash, facts: facts, head: storedHead.rawSpan,
       validated: validated.raw, asOf: exchange.asOf)
     entry.selector = selector.rawSpan
     let fill = cache.beginFill(entry, bodyByteCount: Int(file.facts.size))
-    return beginCopy(file, entity, fill.map { ($0, base) }, exchange, connection)
+    return beginCopy(file, entity, fill.map { ($0, base) }, exchange, stream)
   }
 
   /// Drops what the first look finds under a key when it knows of other codings than there are now:
@@ -76,14 +76,14 @@ extension EventLoop {
 
   /// A spelling other than the canonical one gets an alias from its second use on (DESIGN 3.5).
   private func noteSpelling(
-    _ exchange: Exchange, _ connection: Connection, base: [UInt8], facts: EntryFacts,
+    _ exchange: Exchange, _ stream: RequestStream, base: [UInt8], facts: EntryFacts,
     _ validated: ValidatedWord
   ) {
     guard let cache, head.targetForm == .origin else { return }
     let bytes = exchange.bytes
     guard
       CacheKeys.writeRaw(
-        key, prefix: connection.keyPrefix, host: head.host.span(in: bytes.rawSpan),
+        key, prefix: stream.keyPrefix, host: head.host.span(in: bytes.rawSpan),
         target: head.target.span(in: bytes.rawSpan))
     else { return }
     let rawKey = key.copy(0..<key.count)
@@ -100,12 +100,12 @@ extension EventLoop {
   }
 
   private func sendChosen(
-    _ chosen: ChosenEntry, _ exchange: Exchange, _ connection: Connection
+    _ chosen: ChosenEntry, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
-    connection.exchange = nil
+    stream.exchange = nil
     scoreboard.add(to: .cacheRevalidations, slot: slot)
     let bytes = exchange.bytes
-    return send(chosen, on: connection, bytes.rawSpan)
+    return send(chosen, on: stream, bytes.rawSpan)
   }
 
   // MARK: Copying
@@ -114,24 +114,24 @@ extension EventLoop {
   /// no client ever sees two versions mixed.
   private func beginCopy(
     _ file: OpenFile, _ entity: EntityHead, _ fill: (CacheFill, key: [UInt8])?,
-    _ exchange: Exchange, _ connection: Connection
+    _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
     let target: CopyInProgress.Target
     if let fill {
       target = .fill(fill.0)
     } else if file.facts.size > Int64(Limits.uncachedObjectBytesMax) {
       // Memory of our own is for what is small.
-      return sendFile(file, entity, exchange, connection)
+      return sendFile(file, entity, exchange, stream)
     } else {
       target = .buffer(ByteBuffer(capacity: max(1, Int(file.facts.size))))
     }
     exchange.copy = CopyInProgress(
       file: file, target: target, entity: entity, key: fill?.key ?? [])
-    return copyOn(exchange, connection)
+    return copyOn(exchange, stream)
   }
 
   /// Goes on copying; true when the response has left whole.
-  func copyOn(_ exchange: Exchange, _ connection: Connection) -> Bool {
+  func copyOn(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard let copy = exchange.copy else { preconditionFailure("nothing to copy") }
     let step: FileCopy.Step
     switch copy.target {
@@ -146,48 +146,48 @@ extension EventLoop {
     switch step {
     case .complete(let storable):
       exchange.copy = nil
-      return finishCopy(copy, storable: storable, exchange, connection)
+      return finishCopy(copy, storable: storable, exchange, stream)
     case .cold(let offset, let count):
       exchange.waiting = .copy
       return ask(
-        .warm(copy.file.descriptor, offset: offset, count: count), exchange, connection)
+        .warm(copy.file.descriptor, offset: offset, count: count), exchange, stream)
     case .unfinished:
-      return copyLater(exchange, connection, milliseconds: 0)
+      return copyLater(exchange, stream, milliseconds: 0)
     case .noRoom:
       // The cache cannot take it after all: for this client only, then.
       abandonCopy(exchange)
-      return beginCopy(copy.file, copy.entity, nil, exchange, connection)
+      return beginCopy(copy.file, copy.entity, nil, exchange, stream)
     case .unsettled(let milliseconds):
-      return copyLater(exchange, connection, milliseconds: milliseconds)
+      return copyLater(exchange, stream, milliseconds: milliseconds)
     case .changed:
       // Another size or another file: ask the file system again from the start.
       abandonCopy(exchange)
       exchange.changeCount += 1
       guard exchange.changeCount <= Limits.fileChangesMax else {
-        return fail(exchange, connection, 503, .fileChanged)
+        return fail(exchange, stream, 503, .fileChanged)
       }
-      return resolve(exchange, connection)
+      return resolve(exchange, stream)
     case .torn:
       abandonCopy(exchange)
-      log(of: connection).write(
-        .warn, "a file changed each time it was read; answered with 503", client: connection.client)
-      return fail(exchange, connection, 503, .fileChanged)
+      log(of: stream).write(
+        .warn, "a file changed each time it was read; answered with 503", client: stream.client)
+      return fail(exchange, stream, 503, .fileChanged)
     case .failed(let error):
       abandonCopy(exchange)
-      log(of: connection).write(.error, "\(error)", client: connection.client)
-      return fail(exchange, connection, 503, .readFailed)
+      log(of: stream).write(.error, "\(error)", client: stream.client)
+      return fail(exchange, stream, 503, .readFailed)
     }
   }
 
   /// Other connections first; always false.
   private func copyLater(
-    _ exchange: Exchange, _ connection: Connection, milliseconds: Int64
+    _ exchange: Exchange, _ stream: RequestStream, milliseconds: Int64
   ) -> Bool {
     exchange.waiting = .settling(until: now + milliseconds)
-    settling.append(connection.token)
+    settling.append(stream.token)
     nextTick = min(nextTick, now + milliseconds)
-    setInterest(connection, [])
-    setDeadline(connection, .max)
+    setInterest(stream, [])
+    setDeadline(stream, .max)
     return false
   }
 
@@ -202,11 +202,11 @@ extension EventLoop {
     let tokens = settling
     settling.removeAll()
     for token in tokens {
-      guard let connection = connection(of: token), let exchange = connection.exchange,
+      guard let stream = stream(of: token), let exchange = stream.exchange,
         case .settling(let until) = exchange.waiting
       else { continue }
       if now >= until {
-        resume(exchange, connection, nil)
+        resume(exchange, stream, nil)
       } else {
         settling.append(token)
         nextTick = min(nextTick, until)
@@ -215,7 +215,7 @@ extension EventLoop {
   }
 
   private func finishCopy(
-    _ copy: CopyInProgress, storable: Bool, _ exchange: Exchange, _ connection: Connection
+    _ copy: CopyInProgress, storable: Bool, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
     let byteCount = Int(copy.file.facts.size)
     let source: ByteBuffer
@@ -225,11 +225,11 @@ extension EventLoop {
     case .fill(let fill):
       guard let cache else { preconditionFailure("a fill without a cache") }
       if storable && isCurrent {
-        return publish(copy, fill, cache, exchange, connection)
+        return publish(copy, fill, cache, exchange, stream)
       }
       if byteCount > Limits.uncachedObjectBytesMax {
         cache.abandon(fill)
-        return sendFile(copy.file, copy.entity, exchange, connection)
+        return sendFile(copy.file, copy.entity, exchange, stream)
       }
       // Not to be kept: the bytes are right, and for this client.
       source = ByteBuffer(capacity: max(1, byteCount))
@@ -240,12 +240,12 @@ extension EventLoop {
     let entity = Entity(
       head: copy.entity, byteCount: Int64(byteCount), source: .buffer(source),
       status: exchange.errorStatus ?? 200, site: exchange.site.site, outcome: .bypassed)
-    return sendEntity(entity, exchange, connection)
+    return sendEntity(entity, exchange, stream)
   }
 
   private func publish(
     _ copy: CopyInProgress, _ fill: CacheFill, _ cache: CacheStore, _ exchange: Exchange,
-    _ connection: Connection
+    _ stream: RequestStream
   ) -> Bool {
     let identity = cache.facts(fill.hit).fileIdentity
     if cache.publish(fill) {
@@ -257,44 +257,44 @@ extension EventLoop {
         key.rawSpan, selector: selector.rawSpan, hash: cache.hash(key.rawSpan)),
         cache.facts(hit).fileIdentity == identity
       {
-        connection.exchange = nil
+        stream.exchange = nil
         let bytes = exchange.bytes
         return send(
           ChosenEntry(
             hit: hit, facts: cache.facts(hit), site: exchange.site.site, outcome: .filled),
-          on: connection, bytes.rawSpan)
+          on: stream, bytes.rawSpan)
       }
       cache.release()
     }
     // Refused, or evicted or replaced in this instant; the fill is over either way. The file is
     // read once more, for this client only.
-    return beginCopy(copy.file, copy.entity, nil, exchange, connection)
+    return beginCopy(copy.file, copy.entity, nil, exchange, stream)
   }
 
   /// Sends an entity that is not in the cache.
-  func sendEntity(_ entity: Entity, _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func sendEntity(_ entity: Entity, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     let bytes = exchange.bytes
     guard entity.status == 200 else {
-      return sendWhole(entity, on: connection, exchange.head, bytes.rawSpan)
+      return sendWhole(entity, on: stream, exchange.head, bytes.rawSpan)
     }
-    return sendConditionally(entity, on: connection, exchange.head, bytes.rawSpan)
+    return sendConditionally(entity, on: stream, exchange.head, bytes.rawSpan)
   }
 
   /// A large file goes from its descriptor (sendfile), unless only its head is asked for.
   private func sendFile(
-    _ file: OpenFile, _ entity: EntityHead, _ exchange: Exchange, _ connection: Connection
+    _ file: OpenFile, _ entity: EntityHead, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
     scoreboard.add(to: .cacheBypasses, slot: slot)
     return sendEntity(
       Entity(
         head: entity, byteCount: file.facts.size, source: .file(file),
         status: exchange.errorStatus ?? 200, site: exchange.site.site, outcome: .bypassed),
-      exchange, connection)
+      exchange, stream)
   }
 
   /// Whether the next part of a file has to be brought into memory first; then a helper does it.
-  func warm(_ file: OpenFile, offset: Int64, count: Int, for connection: Connection) -> Bool {
-    guard let files, let exchange = connection.exchange,
+  func warm(_ file: OpenFile, offset: Int64, count: Int, for stream: RequestStream) -> Bool {
+    guard let files, let exchange = stream.exchange,
       File.residency(file.descriptor, at: offset, count: count) != .resident
     else { return false }
     guard exchange.warmedOffset != offset else { return false }
@@ -306,9 +306,9 @@ extension EventLoop {
     scoreboard.add(to: .helperRequests, slot: slot)
     exchange.waiting = .output
     exchange.helperRequest = number
-    helperWaiters[number] = connection.token
-    setInterest(connection, [])
-    setDeadline(connection, .max)
+    helperWaiters[number] = stream.token
+    setInterest(stream, [])
+    setDeadline(stream, .max)
     return true
   }
 }

@@ -57,9 +57,21 @@ extension EventLoop {
     leave(Array(served))
     for connection in connections {
       guard let connection else { continue }
-      perform(connection.state.drain(), on: connection)
+      drain(connection)
     }
     advanceHandover()
+  }
+
+  /// What cannot move goes on here until its next answer, if somebody takes its next connection.
+  private func drain(_ connection: Connection) {
+    let action = connection.state.drain()
+    if let http2 = connection.http2 {
+      drainHTTP2(connection, http2)
+    } else if connection.state.isIdle, connection.state.isBound, !handover.hasSuccessor {
+      close(connection, .drained)
+    } else {
+      perform(action, on: connection)
+    }
   }
 
   /// The next generation failed: we serve again.
@@ -243,7 +255,9 @@ extension EventLoop {
   private func take(_ handed: [HandedConnection], _ descriptors: [CInt]) {
     for (connection, descriptor) in zip(handed, descriptors) {
       // An address that is no longer configured: its connections end as its listeners did.
-      guard let index = listeners.firstIndex(where: { $0.identifier == connection.listener })
+      // So do those in clear text where there is encryption now.
+      guard let index = listeners.firstIndex(where: { $0.identifier == connection.listener }),
+        !listeners[index].isEncrypted
       else {
         Descriptor.close(descriptor)
         scoreboard.ended(.drained, slot: slot)

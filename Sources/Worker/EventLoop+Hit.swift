@@ -21,7 +21,7 @@ extension EventLoop {
     let bytes = buffer.bytes.extracting(start..<buffer.count)
     let isLookedFor =
       head.method.isRetrieval && head.body == .none && !head.unknownExpectation
-    if isLookedFor, let chosen = probe(connection, bytes) {
+    if isLookedFor, let chosen = probe(connection, bytes), isAdmitted(chosen, on: connection) {
       connection.state.requestBegun(keepAlive: keepsAlive(connection, chosen.site), hasBody: false)
       connection.site = chosen.site
       return send(chosen, on: connection, bytes)
@@ -37,17 +37,27 @@ extension EventLoop {
     return head.keepAlive && policy.keepAlive
       && (policy.maxKeepAliveRequests == 0
         || connection.requestCount < policy.maxKeepAliveRequests)
-      && (!handover.isDraining || handover.hasSuccessor)
+      && (!handover.isDraining || handover.hasSuccessor && !connection.state.isBound)
+  }
+
+  /// Whether a response may go over this connection; otherwise it is let go (RFC 9110 §15.5.20).
+  @inline(__always)
+  func isAdmitted(_ chosen: ChosenEntry, on connection: Connection) -> Bool {
+    guard let security = connection.security, chosen.site != security.admittedSite,
+      admission(of: chosen.site, on: connection) != .allowed
+    else { return true }
+    cache?.release()
+    return false
   }
 
   /// One probe by the target as sent. nil when there is no entry, or when more than a look at the
   /// entry is needed to know that it is right.
   @inline(__always)
-  private func probe(_ connection: Connection, _ bytes: RawSpan) -> ChosenEntry? {
+  func probe(_ stream: RequestStream, _ bytes: RawSpan) -> ChosenEntry? {
     guard let cache else { return nil }
     guard head.targetForm == .origin,
       CacheKeys.writeRaw(
-        key, prefix: connection.keyPrefix, host: head.host.span(in: bytes),
+        key, prefix: stream.keyPrefix, host: head.host.span(in: bytes),
         target: head.target.span(in: bytes))
     else { return missed(.missesRequest) }
     guard var hit = lookUpKey(cache, key) else { return missed(.missesAbsent) }
@@ -152,8 +162,8 @@ extension EventLoop {
     let headRange = cache.headRange(chosen.hit)
     let headByteCount = gathered.byteCount &+ headRange.count
     gather(cache, chosen.hit, headRange)
-    switch Stream.send(connection.descriptor, gathered) {
-    case .sent(let count) where count == gathered.byteCount:
+    switch transmit(gathered, on: connection, more: false) {
+    case .sent(let count) where count == gathered.byteCount && !hasUnsent(connection):
       cache.release()
       countHit(connection, chosen, byteCount: count, headByteCount: headByteCount, bytes)
       return true
@@ -221,7 +231,9 @@ extension EventLoop {
     record.headByteCount = headByteCount
     let output = PendingOutput(record: record)
     let rest = gathered.byteCount - sent
-    if rest > Limits.copiedRestBytesMax, let pin = cache.pin(chosen.hit) {
+    if rest == 0 {
+      // Encrypted, but not yet gone.
+    } else if rest > Limits.copiedRestBytesMax, let pin = cache.pin(chosen.hit) {
       output.pin = pin
       appendPinned(output, cache, chosen.hit, sent: sent, headByteCount: headByteCount)
     } else if !mayCopy(rest) {

@@ -16,7 +16,7 @@ extension EventLoop {
       scratch.removeAll()
       buffer = scratch
     }
-    switch Stream.receive(connection.descriptor, into: buffer) {
+    switch receiveBytes(connection, into: buffer) {
     case .received(let count):
       connection.phaseByteCount &+= count
       consume(connection, buffer)
@@ -57,7 +57,10 @@ extension EventLoop {
       // Not asked for: kept for later, and no more read.
       keep(connection, buffer, from: 0)
       setInterest(connection, [])
-    case .closed:
+    case .multiplexed:
+      receiveFrames(connection, buffer.bytes)
+      buffer.removeAll()
+    case .closed, .handshake:
       break
     }
   }
@@ -75,6 +78,11 @@ extension EventLoop {
   /// Answers every whole request in `buffer`, in order, until one cannot be answered at once.
   func parse(_ connection: Connection, _ buffer: ByteBuffer) {
     var start = 0
+    if listeners[connection.listener].takesClearTextHTTP2,
+      beginsClearTextHTTP2(connection, buffer)
+    {
+      return
+    }
     while start < buffer.count {
       let outcome =
         connection.input == nil
@@ -104,7 +112,7 @@ extension EventLoop {
         awaitRestOfHead(connection)
         return
       case .rejected(let rejection):
-        reject(connection, buffer, from: start, rejection)
+        reject(connection, buffer.bytes.extracting(start..<buffer.count), rejection)
         return
       }
     }
@@ -179,6 +187,7 @@ extension EventLoop {
       isWhole = decoder.isDone
       connection.body = .chunked(decoder)
       if isTooLarge(decoder.bodyByteCount, connection) { return }
+    case .framed: preconditionFailure("HTTP/2 frames on HTTP/1.1")
     }
     keep(connection, buffer, from: end)
     guard isWhole else {
@@ -209,19 +218,18 @@ extension EventLoop {
   }
 
   /// A chunked body beyond `LimitRequestBody`: 413 if its request is not answered yet.
-  private func isTooLarge(_ byteCount: UInt64, _ connection: Connection) -> Bool {
-    let settings =
-      connection.exchange?.route.settings ?? model.sites[connection.site].settings
+  func isTooLarge(_ byteCount: UInt64, _ stream: RequestStream) -> Bool {
+    let settings = stream.exchange?.route.settings ?? model.sites[stream.site].settings
     let limit = settings.limitRequestBodyBytes
     guard limit > 0 && byteCount > limit else { return false }
-    connection.input = nil
-    guard let exchange = connection.exchange else {
-      close(connection, .entityTooLarge)
+    (stream as? Connection)?.input = nil
+    guard let exchange = stream.exchange else {
+      close(stream, .entityTooLarge)
       return true
     }
     head = exchange.head
-    connection.state.closeAfterResponse()
-    if fail(exchange, connection, 413, .entityTooLarge) { finishResponse(connection) }
+    stream.state.closeAfterResponse()
+    if fail(exchange, stream, 413, .entityTooLarge) { finishResponse(stream) }
     return true
   }
 

@@ -16,7 +16,7 @@ extension EventLoop {
   /// Stores a small answer of our own from its URL's second use on: beside whatever may be stored,
   /// in a budget of its own, and looked at again as often as a file.
   func noteNegative(
-    _ exchange: Exchange, _ connection: Connection, status: UInt16, fields: ResponseFields,
+    _ exchange: Exchange, _ stream: RequestStream, status: UInt16, fields: ResponseFields,
     body: [UInt8]
   ) {
     guard let cache, isCurrent, EventLoop.statuses.contains(status), exchange.errorStatus == nil,
@@ -27,7 +27,7 @@ extension EventLoop {
       exchange.route.dependencies.union(exchange.route.settings.headerDependencies).isEmpty
     else { return }
     let key = CacheKeys.canonical(
-      prefix: connection.keyPrefix, host: exchange.host, path: exchange.path)
+      prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
     let hash = cache.hash(key.rawSpan)
     guard cache.seenBefore(hash) else { return }
     dropOutdated(key, hash: hash, available: 0)

@@ -8,9 +8,10 @@ import Platform
 extension EventLoop {
   /// Sends what a response consists of; true when all of it has left. Otherwise the connection
   /// waits for room and `continueOutput` goes on.
-  func start(_ output: PendingOutput, on connection: Connection) -> Bool {
-    connection.state.responseBegun()
-    connection.output = output
+  func start(_ output: PendingOutput, on stream: RequestStream) -> Bool {
+    stream.state.responseBegun()
+    stream.output = output
+    guard let connection = stream as? Connection else { return startFrames(output, on: stream) }
     switch pump(output, connection) {
     case .finished:
       endOutput(connection, output)
@@ -51,10 +52,11 @@ extension EventLoop {
   }
 
   /// A response that was finished in a later turn than its request: go on with what is buffered.
-  func finishResponse(_ connection: Connection) {
-    let action = connection.state.responseEnded(
-      bufferedCount: connection.input?.count ?? 0, reason: .connectionClose)
-    perform(action, on: connection)
+  func finishResponse(_ stream: RequestStream) {
+    let connection = stream as? Connection
+    let action = stream.state.responseEnded(
+      bufferedCount: connection?.input?.count ?? 0, reason: .connectionClose)
+    perform(action, on: stream)
   }
 
   /// Others first. Its turn comes by `runnable`; events beside that would multiply its turns.
@@ -83,7 +85,7 @@ extension EventLoop {
   }
 
   /// Gives back what kept the pieces alive.
-  func endOutput(_ connection: Connection, _ output: PendingOutput) {
+  func endOutput(_ stream: RequestStream, _ output: PendingOutput) {
     if let pin = output.pin {
       cache?.unpin(pin)
       output.pin = nil
@@ -91,8 +93,8 @@ extension EventLoop {
     copiedBytes -= output.copiedBytes
     output.copiedBytes = 0
     output.file = nil
-    connection.output = nil
-    connection.exchange = nil
+    stream.output = nil
+    stream.exchange = nil
   }
 
   private enum PumpResult {
@@ -112,13 +114,13 @@ extension EventLoop {
       let result: SendResult
       if case .file(let offset, let count) = piece {
         guard budget > 0 else { return .yielded }
-        let part = Int(min(count, Int64(budget)))
+        let part = Int(min(count, Int64(connection.security == nil ? budget : frames.capacity)))
         guard let file = output.file else { preconditionFailure("a file piece without its file") }
         // A file rewritten or truncated in place is noticed before each part: what the client got
         // is then not completed (it would be a mixture).
         guard File.isUnchanged(file.descriptor, file.facts) else { return .failed(.fileChanged) }
         if warm(file, offset: offset, count: part, for: connection) { return .waiting }
-        switch File.send(file.descriptor, at: offset, count: part, to: connection.descriptor) {
+        switch send(file, at: offset, count: part, on: connection) {
         case .sent(let sent): result = .sent(sent)
         case .truncated: return .failed(.fileChanged)
         case .wouldBlock: result = .wouldBlock
@@ -136,7 +138,7 @@ extension EventLoop {
         result = sent
       } else {
         let moreFollows = output.gather(into: gathered, region: cache?.region)
-        result = Stream.send(connection.descriptor, gathered, more: moreFollows)
+        result = transmit(gathered, on: connection, more: moreFollows)
       }
       switch result {
       case .sent(let count):
@@ -147,6 +149,32 @@ extension EventLoop {
       case .broken: return .failed(.clientReset)
       }
     }
-    return .finished
+    switch flush(connection) {
+    case .sent: return .finished
+    case .wouldBlock: return .blocked
+    case .broken: return .failed(.clientReset)
+    }
+  }
+
+  /// A part of a large file: the kernel copies it, unless it has to be encrypted on the way.
+  private func send(
+    _ file: OpenFile, at offset: Int64, count: Int, on connection: Connection
+  ) -> FileSendResult {
+    guard connection.security != nil else {
+      return File.send(file.descriptor, at: offset, count: count, to: connection.descriptor)
+    }
+    frames.removeAll()
+    switch File.read(file.descriptor, at: offset, count: count, into: frames, mayWait: true) {
+    case .read(let read) where read > 0: break
+    case .failed(let error): return .failed(error)
+    default: return .truncated
+    }
+    gathered.removeAll()
+    gathered.append(frames)
+    switch transmit(gathered, on: connection, more: false) {
+    case .sent(let sent): return .sent(sent)
+    case .wouldBlock: return .wouldBlock
+    case .broken: return .broken
+    }
   }
 }

@@ -8,13 +8,13 @@ import Platform
 extension EventLoop {
   /// How this response spells Connection; decided by the machine and the client's version.
   @inline(__always)
-  func connectionField(_ connection: Connection, _ head: borrowing RequestHead) -> ConnectionField {
-    if connection.state.closesAfterResponse { return .close }
+  func connectionField(_ stream: RequestStream, _ head: borrowing RequestHead) -> ConnectionField {
+    if stream.state.closesAfterResponse { return .close }
     return head.minorVersion == 0 ? .keepAlive : .none
   }
 
   func makeRecord(
-    _ connection: Connection, site: Int, status: UInt16, _ head: borrowing RequestHead,
+    _ stream: RequestStream, site: Int, status: UInt16, _ head: borrowing RequestHead,
     _ bytes: RawSpan
   ) -> ExchangeRecord {
     var record = ExchangeRecord(site: site, status: status, second: prefixes.second)
@@ -22,10 +22,19 @@ extension EventLoop {
     record.method = head.method
     guard policies[site].logs else { return record }
     record.summary = RequestSummary(
-      client: connection.client, requestLine: head.requestLine.copy(from: bytes),
+      client: stream.client, requestLine: requestLine(stream, head, bytes),
       referer: head.known(.referer)?.copy(from: bytes),
       userAgent: head.known(.userAgent)?.copy(from: bytes))
     return record
+  }
+
+  /// As logs have it. A request of HTTP/2 has no such line; it is written as one of "HTTP/2.0".
+  private func requestLine(
+    _ stream: RequestStream, _ head: borrowing RequestHead, _ bytes: RawSpan
+  ) -> [UInt8] {
+    let line = head.requestLine.copy(from: bytes)
+    guard stream is MultiplexedStream else { return line }
+    return line.dropLast(3) + Array("2.0".utf8)
   }
 
   /// The one place where a finished exchange is counted and logged.
@@ -47,27 +56,27 @@ extension EventLoop {
   /// Answers with an error; `ErrorDocument` may replace our page. `.completed` as the reason means
   /// that nothing is wrong with the request or the server: the resource is just not there.
   func fail(
-    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ reason: EndReason
+    _ exchange: Exchange, _ stream: RequestStream, _ status: UInt16, _ reason: EndReason
   ) -> Bool {
     if case .fill(let fill)? = exchange.copy?.target { cache?.abandon(fill) }
     exchange.copy = nil
     exchange.waiting = .nothing
     if reason == .entityTooLarge || head.expectsContinue && !exchange.invited {
-      connection.state.closeAfterResponse()
+      stream.state.closeAfterResponse()
     }
     let shown = exchange.errorStatus ?? status
     var fields = ResponseFields()
     if shown == 405 { fields.add("Allow", allowedMethods(exchange)) }
     if shown == 503 { fields.add("Retry-After", "1") }
-    if let isDone = errorDocument(exchange, connection, status, fields) { return isDone }
+    if let isDone = errorDocument(exchange, stream, status, fields) { return isDone }
     let body = ErrorPage.body(status: Int(shown), signature: signature(exchange))
     return respond(
-      exchange, connection, shown, fields, type: errorPageType, body: body, reason: reason)
+      exchange, stream, shown, fields, type: errorPageType, body: body, reason: reason)
   }
 
   /// What `ErrorDocument` says of the status; nil when our own page is to be sent.
   private func errorDocument(
-    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ fields: ResponseFields
+    _ exchange: Exchange, _ stream: RequestStream, _ status: UInt16, _ fields: ResponseFields
   ) -> Bool? {
     // An error while an error document is looked for gets our page for the first error.
     guard exchange.errorStatus == nil,
@@ -77,17 +86,17 @@ extension EventLoop {
     case .standard: return nil
     case .text(let template):
       return respond(
-        exchange, connection, status, fields, type: errorPageType,
+        exchange, stream, status, fields, type: errorPageType,
         body: template.text(exchange.route.captures), reason: .completed)
     case .url(let template):
       return redirect(
-        exchange, connection, status: 302, location: template.url(exchange.route.captures))
+        exchange, stream, status: 302, location: template.url(exchange.route.captures))
     case .path(let template):
       guard let path = template.path(exchange.route.captures) else { return nil }
       exchange.errorStatus = status
       exchange.resumption = nil
       exchange.internalRedirectCount += 1
-      return follow(path, exchange, connection)
+      return follow(path, exchange, stream)
     }
   }
 
@@ -106,30 +115,28 @@ extension EventLoop {
 
   /// A head that could not be parsed: nothing of it is trusted, not even where the next one starts.
   func reject(
-    _ connection: Connection, _ buffer: ByteBuffer, from start: Int, _ rejection: RequestRejection
+    _ stream: RequestStream, _ bytes: RawSpan, _ rejection: RequestRejection
   ) {
-    log(of: connection).write(
+    log(of: stream).write(
       .info,
       "request refused with \(rejection.status) (\(rejection.reason.word)): "
-        + "\(rejection.message), at byte \(rejection.byteOffset)", client: connection.client)
-    let line = buffer.bytes.extracting(start..<buffer.count).array.prefix {
-      $0 != 0x0d && $0 != 0x0a
-    }
-    connection.input = nil
-    connection.state.requestBegun(keepAlive: false, hasBody: false)
+        + "\(rejection.message), at byte \(rejection.byteOffset)", client: stream.client)
+    let line = bytes.array.prefix { $0 != 0x0d && $0 != 0x0a }
+    (stream as? Connection)?.input = nil
+    stream.state.requestBegun(keepAlive: false, hasBody: false)
     answerUnparsed(
-      connection, status: rejection.status, reason: rejection.reason, line: Array(line.prefix(8192))
+      stream, status: rejection.status, reason: rejection.reason, line: Array(line.prefix(8192))
     )
   }
 
   /// A head that did not arrive in time, or whatever else the machine refuses.
-  func refuse(_ connection: Connection, status: UInt16, reason: EndReason) {
-    connection.input = nil
-    answerUnparsed(connection, status: status, reason: reason, line: [])
+  func refuse(_ stream: RequestStream, status: UInt16, reason: EndReason) {
+    (stream as? Connection)?.input = nil
+    answerUnparsed(stream, status: status, reason: reason, line: [])
   }
 
   private func answerUnparsed(
-    _ connection: Connection, status: UInt16, reason: EndReason, line: [UInt8]
+    _ stream: RequestStream, status: UInt16, reason: EndReason, line: [UInt8]
   ) {
     let body = ErrorPage.body(status: Int(status))
     var bytes = prefixes.head(status: status, connection: .close)
@@ -139,19 +146,19 @@ extension EventLoop {
     bytes += fields.lines()
     bytes += [0x0d, 0x0a]
     var record = ExchangeRecord(
-      site: connection.site, status: status, second: prefixes.second)
+      site: stream.site, status: status, second: prefixes.second)
     record.headByteCount = bytes.count
-    if policies[connection.site].logs {
-      record.summary = RequestSummary(client: connection.client, requestLine: line)
+    if policies[stream.site].logs {
+      record.summary = RequestSummary(client: stream.client, requestLine: line)
     }
     scoreboard.ended(reason, slot: slot)
     let output = PendingOutput(record: record)
     output.append(bytes + body)
-    if start(output, on: connection) { finishResponse(connection) }
+    if start(output, on: stream) { finishResponse(stream) }
   }
 
-  func methodNotAllowed(_ exchange: Exchange, _ connection: Connection) -> Bool {
-    fail(exchange, connection, 405, .methodNotAllowed)
+  func methodNotAllowed(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    fail(exchange, stream, 405, .methodNotAllowed)
   }
 
   func allowedMethods(_ exchange: Exchange) -> String {
@@ -163,7 +170,7 @@ extension EventLoop {
 
   /// Sends a response made of fields and a body of our own.
   func respond(
-    _ exchange: Exchange, _ connection: Connection, _ status: UInt16, _ given: ResponseFields,
+    _ exchange: Exchange, _ stream: RequestStream, _ status: UInt16, _ given: ResponseFields,
     type: [UInt8], body: [UInt8], reason: EndReason
   ) -> Bool {
     var fields = given
@@ -171,20 +178,20 @@ extension EventLoop {
     if !Status.forbidsContent(Int(status)) { fields.add("Content-Length", "\(body.count)") }
     edit(&fields, exchange, isSuccess: (200..<300).contains(status))
     if reason == .completed {
-      noteNegative(exchange, connection, status: status, fields: fields, body: body)
+      noteNegative(exchange, stream, status: status, fields: fields, body: body)
     }
-    var bytes = prefixes.head(status: status, connection: connectionField(connection, head))
+    var bytes = prefixes.head(status: status, connection: connectionField(stream, head))
     bytes += fields.lines()
     bytes += [0x0d, 0x0a]
     let requestBytes = exchange.bytes
     var record = makeRecord(
-      connection, site: exchange.site.site, status: status, exchange.head, requestBytes.rawSpan)
+      stream, site: exchange.site.site, status: status, exchange.head, requestBytes.rawSpan)
     record.headByteCount = bytes.count
     if reason != .completed { scoreboard.ended(reason, slot: slot) }
     let output = PendingOutput(record: record)
     output.append(head.method == .head ? bytes : bytes + body)
-    connection.exchange = nil
-    return start(output, on: connection)
+    stream.exchange = nil
+    return start(output, on: stream)
   }
 
   /// `Header` directives: `always` for every response, the others for successful ones.
@@ -201,29 +208,28 @@ extension EventLoop {
   }
 
   func redirect(
-    _ exchange: Exchange, _ connection: Connection, status: UInt16, location: [UInt8]
+    _ exchange: Exchange, _ stream: RequestStream, status: UInt16, location: [UInt8]
   ) -> Bool {
     var fields = ResponseFields()
-    fields.add("Location", absolute(location, exchange))
+    fields.add("Location", absolute(location, exchange, stream))
     return respond(
-      exchange, connection, status, fields, type: errorPageType,
+      exchange, stream, status, fields, type: errorPageType,
       body: ErrorPage.body(status: Int(status), location: location), reason: .completed)
   }
 
   /// A path stays relative (RFC 9110 §10.2.2), so that it is right whatever name, port or proxy the
   /// client used; `UseCanonicalName On` asks for the configured name instead.
-  private func absolute(_ location: [UInt8], _ exchange: Exchange) -> [UInt8] {
+  private func absolute(
+    _ location: [UInt8], _ exchange: Exchange, _ stream: RequestStream
+  ) -> [UInt8] {
     let site = model.sites[exchange.site.site]
-    guard location.first == UInt8(ascii: "/"), site.useCanonicalName, !site.name.isEmpty else {
-      return location
-    }
-    let scheme = site.scheme ?? "http"
-    let standard: UInt16 = scheme == "https" ? 443 : 80
-    let port = site.port.map { $0 == standard ? "" : ":\($0)" } ?? ""
-    return Array("\(scheme)://\(site.name)\(port)".utf8) + location
+    guard location.first == UInt8(ascii: "/"), site.useCanonicalName,
+      let origin = site.canonicalOrigin(isEncrypted: listeners[stream.listener].isEncrypted)
+    else { return location }
+    return Array(origin.utf8) + location
   }
 
-  func redirectToDirectory(_ exchange: Exchange, _ connection: Connection) -> Bool {
+  func redirectToDirectory(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     var location: [UInt8] = []
     PercentEncoding.append(path: exchange.currentPath.rawSpan, to: &location)
     location.append(UInt8(ascii: "/"))
@@ -231,26 +237,26 @@ extension EventLoop {
       location.append(UInt8(ascii: "?"))
       location += exchange.copy(query)
     }
-    return redirect(exchange, connection, status: 301, location: location)
+    return redirect(exchange, stream, status: 301, location: location)
   }
 
-  func respondOptions(_ exchange: Exchange, _ connection: Connection) -> Bool {
+  func respondOptions(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     var fields = ResponseFields()
     fields.add("Allow", allowedMethods(exchange))
     return respond(
-      exchange, connection, 200, fields, type: [], body: [], reason: .completed)
+      exchange, stream, 200, fields, type: [], body: [], reason: .completed)
   }
 
   /// `TraceEnable on`: the request as it arrived (RFC 9110 §9.3.8). A body is refused.
-  func echo(_ exchange: Exchange, _ connection: Connection) -> Bool {
-    guard head.body == .none else { return fail(exchange, connection, 413, .entityTooLarge) }
+  func echo(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    guard head.body == .none else { return fail(exchange, stream, 413, .entityTooLarge) }
     return respond(
-      exchange, connection, 200, ResponseFields(), type: Array("message/http".utf8),
+      exchange, stream, 200, ResponseFields(), type: Array("message/http".utf8),
       body: exchange.bytes, reason: .completed)
   }
 
   /// A directory listing, made by a helper and lying in memory.
-  func serveListing(_ page: OpenFile, _ exchange: Exchange, _ connection: Connection) -> Bool {
+  func serveListing(_ page: OpenFile, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     let buffer = ByteBuffer(capacity: max(1, Int(page.facts.size)))
     while buffer.free > 0 {
       let result = File.read(
@@ -258,7 +264,7 @@ extension EventLoop {
       guard case .read(let count) = result, count > 0 else { break }
     }
     return respond(
-      exchange, connection, 200, ResponseFields(), type: errorPageType, body: buffer.bytes.array,
+      exchange, stream, 200, ResponseFields(), type: errorPageType, body: buffer.bytes.array,
       reason: .completed)
   }
 }

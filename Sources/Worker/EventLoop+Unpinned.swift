@@ -30,15 +30,43 @@ extension EventLoop {
       || (count <= Limits.copiedObjectBytesMax && copiedBytes + count <= Limits.copiedBytesMax)
   }
 
+  /// Held until `release`; nil when the entry has left.
+  private func find(_ entry: UnpinnedEntry, in cache: CacheStore) -> CacheHit? {
+    let hit = cache.lookUp(
+      entry.key.rawSpan, selector: entry.selector.rawSpan, hash: entry.hash)
+    guard let hit, cache.edition(hit) == entry.edition else { return nil }
+    return hit
+  }
+
+  /// Copies body bytes of such an entry; false when it has left.
+  func copyUnpinned(
+    _ output: PendingOutput, offset: Int, count: Int, into buffer: ByteBuffer
+  ) -> Bool {
+    guard let cache, let entry = output.unpinned else { return false }
+    defer { cache.release() }
+    guard let hit = find(entry, in: cache) else { return false }
+    let region = cache.region
+    var skipped = offset
+    var rest = count
+    for index in 0..<cache.extentCount(hit) where rest > 0 {
+      let extent = cache.extent(hit, index)
+      let dropped = min(skipped, extent.count)
+      skipped -= dropped
+      let taken = min(extent.count - dropped, rest)
+      guard taken > 0 else { continue }
+      rest -= taken
+      buffer.append(region.span(at: extent.offset + dropped, count: taken))
+    }
+    return rest == 0
+  }
+
   /// Sends body bytes of an entry that is held for this one send; nil when the entry has left.
   func sendUnpinned(
     _ output: PendingOutput, offset: Int, count: Int, _ connection: Connection
   ) -> SendResult? {
     guard let cache, let entry = output.unpinned else { return nil }
-    let hit = cache.lookUp(
-      entry.key.rawSpan, selector: entry.selector.rawSpan, hash: entry.hash)
     defer { cache.release() }
-    guard let hit, cache.edition(hit) == entry.edition else { return nil }
+    guard let hit = find(entry, in: cache) else { return nil }
     gathered.removeAll()
     var skipped = offset
     var rest = count
@@ -51,6 +79,6 @@ extension EventLoop {
       rest -= taken
       gathered.append(cache.region, offset: extent.offset + dropped, count: taken)
     }
-    return Stream.send(connection.descriptor, gathered)
+    return transmit(gathered, on: connection, more: false)
   }
 }

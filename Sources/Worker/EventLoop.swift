@@ -3,7 +3,9 @@
 import Cache
 import Configuration
 import HTTP
+import HTTP2
 import Platform
+import TLS
 
 /// A local address that this worker accepts on, with what follows from it.
 struct LocalListener {
@@ -12,6 +14,10 @@ struct LocalListener {
   let descriptor: Descriptor
   /// Bytes that stand for scheme, port and address class in every cache key.
   let keyPrefix: [UInt8]
+  /// Whether a connection in clear text may begin with HTTP/2's preface (`Protocols h2c`).
+  let takesClearTextHTTP2: Bool
+  /// Whether connections begin with a handshake of TLS.
+  let isEncrypted: Bool
 }
 
 /// Everything a worker is. Single-threaded: no method waits for anything but `Poller.wait`.
@@ -57,6 +63,15 @@ final class EventLoop {
   /// Descriptors with work left over from the last turn: bounded work a turn keeps the loop fair.
   var runnable: [UInt64] = []
 
+  /// Of all HTTP/2 connections, in no order.
+  var streams: ContiguousArray<MultiplexedStream?> = []
+  /// Places in `streams` that are free.
+  var freeStreams: ContiguousArray<Int> = []
+
+  /// nil when nothing is encrypted.
+  let certificates: CertificateStore?
+  var handshakes = Handshakes()
+
   /// Received bytes of the connection at hand; empty between events.
   let scratch = ByteBuffer(capacity: Limits.receiveBytes)
   /// The key being looked up.
@@ -64,6 +79,12 @@ final class EventLoop {
   /// Small per-request pieces of a head.
   let extra = ByteBuffer(capacity: Limits.extraHeadBytesMax)
   let gathered = OutputVector()
+  /// Frames of HTTP/2, between the session and the socket.
+  let frames = ByteBuffer(capacity: Limits.framesBytes)
+  /// What sessions of TLS need only while they are worked on.
+  lazy var tlsWorkspace = TLSWorkspace()
+  /// What sessions of HTTP/2 need only while they are worked on.
+  lazy var workspace = HTTP2Workspace()
   var parser: RequestParser
   var head = RequestHead()
 
@@ -118,9 +139,12 @@ final class EventLoop {
       LocalListener(
         identifier: listener.identifier, address: listener.address,
         descriptor: listener.descriptor,
-        keyPrefix: CacheKeys.prefix(local: listener.address, model: model))
+        keyPrefix: CacheKeys.prefix(local: listener.address, model: model),
+        takesClearTextHTTP2: model.takesClearTextHTTP2(local: listener.address),
+        isEncrypted: model.isEncrypted(local: listener.address))
     }
     needsLocalAddress = model.tellsLocalAddressesApart
+    certificates = heritage.tls.map(CertificateStore.init)
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
     revalidateTicks = UInt64(
       max(
@@ -134,7 +158,7 @@ final class EventLoop {
   }
 
   /// The error log of the connection's site: its last request's, or the server's before one.
-  func log(of connection: Connection) -> ErrorLog { siteErrorLogs[connection.site] }
+  func log(of stream: RequestStream) -> ErrorLog { siteErrorLogs[stream.site] }
 
   private func siteLogs() -> [ErrorLog] {
     model.sites.map { site in
@@ -199,11 +223,13 @@ final class EventLoop {
     guard token & Token.specialBit == 0 else { return dispatchSpecial(token, readiness) }
     let descriptor = Int(truncatingIfNeeded: token & 0xffff_ffff)
     guard descriptor < connections.count, let connection = connections[descriptor],
-      connection.serial == UInt32(truncatingIfNeeded: token >> 32)
+      connection.token == token
     else { return }  // closed earlier in this batch
     // Out of epoll: it waits to be handed over, and a token left from before must not wake it.
     guard !connection.isLeaving else { return }
     switch connection.state.phase {
+    case .handshake: continueHandshake(connection)
+    case .multiplexed: continueHTTP2(connection, readiness)
     case .sending:
       if let exchange = connection.exchange, case .output = exchange.waiting {
         // A helper is busy for it; only a broken connection needs no more waiting.
@@ -250,6 +276,7 @@ final class EventLoop {
       accessLogs.flush()
       // Whatever dead processes or slow readers left in the cache is freed, a shard at a time.
       cache?.tidy()
+      tickHTTP2()
       nextFlush = now + Limits.logFlushMilliseconds
     }
     if acceptResumesAt != 0 && now >= acceptResumesAt { resumeAccepting() }
@@ -259,6 +286,8 @@ final class EventLoop {
 /// What epoll gives back: a connection's serial and descriptor, or one of the loop's own sources.
 enum Token {
   static let specialBit: UInt64 = 1 << 63
+  /// Not epoll's: names a stream of an HTTP/2 connection by its place in `EventLoop.streams`.
+  static let streamBit: UInt64 = 1 << 62
 
   enum Kind: UInt64 {
     case listener = 0

@@ -56,14 +56,16 @@ package struct Heritage {
   package let fileHelper: Descriptor?
   /// nil: files are compared with their paths only (`CacheWatchFiles Off`).
   package let watch: WatchLink?
+  /// nil when no site is encrypted.
+  package let tls: TLSHeritage?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
 
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
-    control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, errorLog: Descriptor,
-    logs: [InheritedLog]
+    control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
+    errorLog: Descriptor, logs: [InheritedLog]
   ) {
     self.model = model
     self.generation = generation
@@ -77,6 +79,7 @@ package struct Heritage {
     self.control = control
     self.fileHelper = fileHelper
     self.watch = watch
+    self.tls = tls
     self.errorLog = errorLog
     self.logs = logs
   }

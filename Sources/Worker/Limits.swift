@@ -41,6 +41,10 @@ enum Limits {
   static let uncachedObjectBytesMax = 1 << 20
   /// Copies of large rests, over all connections of this process; beyond, the slowest are ended.
   static let copiedBytesMax = 64 << 20
+  /// Frames of HTTP/2 that leave together.
+  static let framesBytes = 65_536
+  /// How long a request may be on its way to a server that has said it is leaving.
+  static let leavingMilliseconds: Int64 = 1000
   /// Brought into memory ahead of a send.
   static let warmBytes = 2_097_152
 }

@@ -44,6 +44,16 @@ final class PendingOutput {
     pieces.append(.bytes(buffer, from: 0, count: bytes.count))
   }
 
+  /// Takes the first `count` bytes, which are our own: the head, for a transport that writes it in
+  /// another way.
+  func takeHead(_ count: Int, into head: ByteBuffer) {
+    guard count > 0, case .bytes(let buffer, let from, let pieceCount)? = next,
+      pieceCount >= count
+    else { preconditionFailure("a response without a head") }
+    head.append(buffer.bytes.extracting(from..<from + count))
+    sent(count)
+  }
+
   /// The next piece; nil when all are sent.
   var next: Piece? { first < pieces.count ? pieces[first] : nil }
 

@@ -42,6 +42,10 @@ package enum Counter: Int, CaseIterable, Sendable {
   /// Not looked for: another method than GET and HEAD, a request body, a target that is no path or
   /// too long.
   case missesRequest = 27
+  /// TLS handshakes that succeeded, and how many of them resumed an earlier session.
+  case handshakes = 28
+  case handshakesResumed = 29
+  case http2Connections = 30
 
   /// The reasons of misses, each with the word that stands for it.
   package static let misses: [(counter: Counter, word: String)] = [
@@ -63,7 +67,7 @@ package final class Scoreboard: Sendable {
   private static let heartbeatWord = 0
   private static let openWord = 1
   private static let generationWord = 2
-  private static let reasonWords = 32..<96
+  private static let reasonWords = 32..<128
 
   private let region: SharedRegion
 

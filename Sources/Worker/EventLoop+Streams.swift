@@ -1,0 +1,188 @@
+// Responses on streams of HTTP/2: heads become fields, bodies become frames.
+
+import Cache
+import Configuration
+import HTTP
+import HTTP2
+import Platform
+
+extension EventLoop {
+  /// A cached response; false, because it leaves with the connection's frames.
+  func sendFrames(_ chosen: ChosenEntry, on stream: RequestStream, _ bytes: RawSpan) -> Bool {
+    guard let cache else { preconditionFailure("a hit without a cache") }
+    let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
+    guard isNegative || !head.hasConditionsOrRange else {
+      return sendConditionally(Entity(chosen, in: cache), on: stream, head, bytes)
+    }
+    let head = workspace.responseHead
+    head.removeAll()
+    if isNegative {
+      head.append(prefixes.head(status: chosen.facts.status, connection: .none))
+    } else {
+      let prefix = prefixes.buffer(.none)
+      head.append(prefix.bytes)
+    }
+    if chosen.facts.expiresAccessSeconds >= 0 {
+      head.append(expiresLine(chosen.facts.expiresAccessSeconds))
+    }
+    let region = cache.region
+    let range = cache.headRange(chosen.hit)
+    head.append(region.span(at: range.offset, count: range.count))
+    var record = makeRecord(
+      stream, site: chosen.site, status: chosen.facts.status, self.head, bytes)
+    record.outcome = chosen.outcome
+    record.headByteCount = head.count
+    let output = PendingOutput(record: record)
+    let byteCount = self.head.method == .head ? 0 : cache.bodyByteCount(chosen.hit)
+    if byteCount > 0 { appendCached(chosen.hit, offset: 0, count: byteCount, to: output) }
+    cache.release()
+    stream.output = output
+    stream.state.responseBegun()
+    submit(output, on: stream)
+    return false
+  }
+
+  /// Begins a response whose head is the first `headByteCount` bytes of its output; false, because
+  /// it leaves with the connection's frames.
+  func startFrames(_ output: PendingOutput, on stream: RequestStream) -> Bool {
+    let head = workspace.responseHead
+    head.removeAll()
+    output.takeHead(output.record.headByteCount, into: head)
+    submit(output, on: stream)
+    return false
+  }
+
+  private func submit(_ output: PendingOutput, on stream: RequestStream) {
+    guard let stream = stream as? MultiplexedStream, let http2 = stream.connection.http2 else {
+      return
+    }
+    output.record.byteCount += output.record.headByteCount
+    scoreboard.add(output.record.headByteCount, to: .bytesSent, slot: slot)
+    guard output.copiedBytes == 0 || copiedBytes <= Limits.copiedBytesMax else {
+      return abort(stream, .connectionDropped)
+    }
+    guard http2.session.respond(to: stream.handle, bodyFollows: output.next != nil) else {
+      return abort(stream, .internal)
+    }
+    queue(stream.connection, http2)
+  }
+
+  /// A 1xx response; false: the stream is over.
+  func submitInterim(_ bytes: [UInt8], on stream: RequestStream) -> Bool {
+    guard let stream = stream as? MultiplexedStream, let http2 = stream.connection.http2 else {
+      return false
+    }
+    workspace.responseHead.removeAll()
+    workspace.responseHead.append(bytes)
+    guard http2.session.respond(to: stream.handle, bodyFollows: false) else { return false }
+    queue(stream.connection, http2)
+    return true
+  }
+
+  /// More of its body is there.
+  func resume(_ stream: MultiplexedStream) {
+    guard let http2 = stream.connection.http2 else { return }
+    _ = http2.session.resume(stream.handle)
+    queue(stream.connection, http2)
+  }
+
+  // MARK: Bodies
+
+  /// The next bytes of a response's body, for a frame.
+  func appendBody(
+    of stream: MultiplexedStream, _ output: PendingOutput, to frames: ByteBuffer,
+    upTo byteCountMax: Int
+  ) -> HTTP2BodyStep {
+    var room = byteCountMax
+    while room > 0, let piece = output.next {
+      let taken: Int
+      switch piece {
+      case .bytes(let buffer, let from, let count):
+        taken = min(count, room)
+        frames.append(buffer.bytes.extracting(from..<from + taken))
+      case .cached(let offset, let count):
+        guard let region = cache?.region else { preconditionFailure("cached bytes, no cache") }
+        taken = min(count, room)
+        frames.append(region.span(at: offset, count: taken))
+      case .unpinned(let offset, let count):
+        taken = min(count, room)
+        guard copyUnpinned(output, offset: offset, count: taken, into: frames) else {
+          return bodyFailed(output, .connectionDropped, room == byteCountMax)
+        }
+      case .file(let offset, let count):
+        guard let read = read(stream, output, at: offset, upTo: min(Int64(room), count), frames)
+        else { return bodyFailed(output, .fileChanged, room == byteCountMax) }
+        guard read > 0 else { return room == byteCountMax ? .deferred : .more }
+        taken = read
+      }
+      output.sent(taken)
+      room -= taken
+    }
+    let count = byteCountMax - room
+    output.record.byteCount += count
+    scoreboard.add(count, to: .bytesSent, slot: slot)
+    return output.next == nil ? .end : .more
+  }
+
+  /// What was appended before it stays a frame; the next call fails again.
+  private func bodyFailed(
+    _ output: PendingOutput, _ reason: EndReason, _ isFirst: Bool
+  ) -> HTTP2BodyStep {
+    guard isFirst else { return .more }
+    output.record.reason = reason
+    return .failed
+  }
+
+  /// Reads a part of a large file; 0: a helper brings it into memory first; nil: it has changed.
+  private func read(
+    _ stream: MultiplexedStream, _ output: PendingOutput, at offset: Int64, upTo count: Int64,
+    _ frames: ByteBuffer
+  ) -> Int? {
+    guard let file = output.file else { preconditionFailure("a file piece without its file") }
+    guard File.isUnchanged(file.descriptor, file.facts) else { return nil }
+    if warm(file, offset: offset, count: Int(count), for: stream) { return 0 }
+    switch File.read(
+      file.descriptor, at: offset, count: Int(count), into: frames, mayWait: true)
+    {
+    case .read(let read): return read > 0 ? read : nil
+    default: return nil
+    }
+  }
+
+  // MARK: Ends
+
+  /// Ends a stream whose response cannot be completed.
+  func abort(_ stream: MultiplexedStream, _ reason: EndReason) {
+    guard let http2 = stream.connection.http2 else { return }
+    let isOurs = reason == .clientReset
+    stream.output?.record.reason = reason
+    _ = http2.session.reset(stream.handle, isOurs ? .cancel : .internalError)
+    queue(stream.connection, http2)
+  }
+
+  /// A stream is over: what it held is given back.
+  func streamClosed(_ stream: MultiplexedStream, _ http2: HTTP2Connection, _ reason: EndReason) {
+    if let exchange = stream.exchange { abandon(exchange) }
+    if let output = stream.output {
+      let own = output.record.reason
+      endOutput(stream, output)
+      finishRecord(output.record, reason: own == .completed ? reason : own)
+    } else {
+      scoreboard.ended(reason, slot: slot)
+    }
+    stream.exchange = nil
+    http2.remove(stream)
+    let place = Int(truncatingIfNeeded: stream.token & 0xffff_ffff)
+    streams[place] = nil
+    freeStreams.append(place)
+  }
+
+  /// The connection ends, and with it whatever it carried.
+  func endStreams(of connection: Connection, _ reason: EndReason) {
+    guard let http2 = connection.http2 else { return }
+    for stream in http2.streams {
+      if let stream { streamClosed(stream, http2, reason == .completed ? .clientReset : reason) }
+    }
+    connection.http2 = nil
+  }
+}

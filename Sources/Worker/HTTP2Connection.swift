@@ -1,0 +1,82 @@
+// HTTP/2 connections and their streams, as the rest of the worker sees them.
+
+import Cache
+import HTTP
+import HTTP2
+import Platform
+
+/// One request and its response on an HTTP/2 connection.
+final class MultiplexedStream: RequestStream {
+  let handle: HTTP2Stream
+  /// It keeps its streams, and ends them before it ends itself.
+  unowned let connection: Connection
+
+  init(_ handle: HTTP2Stream, on connection: Connection, token: UInt64) {
+    self.handle = handle
+    self.connection = connection
+    super.init(
+      token: token, client: connection.client, listener: connection.listener,
+      local: connection.local, keyPrefix: connection.keyPrefix)
+    site = connection.site
+  }
+}
+
+/// What makes a connection one of HTTP/2.
+final class HTTP2Connection {
+  let session: HTTP2Session
+  let bodies: StreamBodies
+  /// By the session's slot.
+  var streams: ContiguousArray<MultiplexedStream?> = []
+  /// Frames that the socket did not take, from `restStart` on.
+  var rest: ByteBuffer?
+  var restStart = 0
+  /// Its events are being taken: what is answered meanwhile is sent at their end.
+  var isTakingEvents = false
+  /// It waits for its turn to send.
+  var isQueued = false
+  /// The first step of leaving was taken, and when (monotonic milliseconds).
+  var leavingSince: Int64?
+  /// When bytes last came or went while there was something to do: monotonic milliseconds.
+  var progressAt: Int64 = 0
+
+  init(_ session: HTTP2Session, _ bodies: StreamBodies) {
+    self.session = session
+    self.bodies = bodies
+  }
+
+  func stream(_ handle: HTTP2Stream) -> MultiplexedStream? {
+    let slot = Int(handle.slot)
+    guard slot < streams.count, let stream = streams[slot], stream.handle == handle else {
+      return nil
+    }
+    return stream
+  }
+
+  func enter(_ stream: MultiplexedStream) {
+    let slot = Int(stream.handle.slot)
+    while streams.count <= slot { streams.append(nil) }
+    streams[slot] = stream
+  }
+
+  func remove(_ stream: MultiplexedStream) { streams[Int(stream.handle.slot)] = nil }
+}
+
+/// Where a session's bodies come from: the pending outputs of its streams.
+final class StreamBodies: HTTP2BodySource {
+  unowned let loop: EventLoop
+  unowned let connection: Connection
+
+  init(_ loop: EventLoop, _ connection: Connection) {
+    self.loop = loop
+    self.connection = connection
+  }
+
+  func appendBody(
+    of handle: HTTP2Stream, to output: ByteBuffer, upTo byteCountMax: Int
+  ) -> HTTP2BodyStep {
+    guard let stream = connection.http2?.stream(handle), let pending = stream.output else {
+      return .failed
+    }
+    return loop.appendBody(of: stream, pending, to: output, upTo: byteCountMax)
+  }
+}
