@@ -252,8 +252,8 @@ extension Checker {
   /// header=FIRST[-MAX][,MinRate=BYTES] or body=…
   private mutating func checkRequestReadTimeout(_ word: Word, _ draft: SiteDraft) {
     func refused() -> String {
-      "handshake=SECONDS, header=SECONDS[-MAX][,MinRate=BYTES] or body=SECONDS[-MAX][,MinRate=BYTES]"
-        + " is expected, not '\(word.text)'"
+      "handshake=SECONDS, header=SECONDS[-MAX][,MinRate=BYTES] or"
+        + " body=SECONDS[-MAX][,MinRate=BYTES] is expected, not '\(word.text)'"
     }
     let sides = word.text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     guard sides.count == 2 else { return error(refused(), word) }

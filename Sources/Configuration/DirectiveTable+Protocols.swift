@@ -61,11 +61,11 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "H2StreamTimeout", contexts: perSite, arity: 1...1,
-      type: .duration(1...86_400_000, unit: .seconds), defaultText: "the value of Timeout",
-      syntax: "SECONDS|Nms", module: "mod_http2",
+      type: .duration(1...86_400_000, unit: .seconds), syntax: "SECONDS|Nms", module: "mod_http2",
       manual: """
         How long a stream may stand still, because the client takes no part of its response or
-        sends no part of its body, before it is given up.
+        sends no part of its body, before it is given up; without this directive as long as Timeout
+        says.
 
           H2StreamTimeout 10
         """),
@@ -80,10 +80,10 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "H2Direct", contexts: perSite, arity: 1...1, type: .onOff,
-      defaultText: "On where Protocols has h2c", syntax: "On|Off", module: "mod_http2",
+      defaultText: "On", syntax: "On|Off", module: "mod_http2",
       manual: """
-        Whether a connection in clear text may begin with HTTP/2 at once. It is the only way to h2c
-        here, so Off turns that off.
+        Whether a connection in clear text may begin with HTTP/2 at once, where Protocols has
+        h2c. It is the only way to h2c here, so Off turns that off.
 
           H2Direct Off
         """),

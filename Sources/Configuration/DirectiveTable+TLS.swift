@@ -16,9 +16,9 @@ extension DirectiveTable {
         address and port must agree: which of them is meant is known only after the first bytes.
         The value optional of httpd is not implemented.
 
-          Listen 443 https
-          <VirtualHost *:443>
+          <VirtualHost *:8443>
             ServerName www.example.com
+            SSLEngine On
             SSLCertificateFile /etc/ring3/www.example.com.pem
           </VirtualHost>
         """),

@@ -136,7 +136,7 @@ struct ModelBuilder {
     site.allowEncodedSlashes =
       draft.allowEncodedSlashes ?? main.allowEncodedSlashes ?? standard.allowEncodedSlashes
     site.encrypts = (draft.tls.engine ?? main.tls.engine)?.isOn
-    site.tls = draft.tls.merged(over: main.tls)
+    site.tls = draft.tls.merged(over: draft === main ? TLSDraft() : main.tls)
     site.protocols = draft.protocols ?? main.protocols ?? standard.protocols
     site.protocolsHonorOrder =
       draft.protocolsHonorOrder ?? main.protocolsHonorOrder ?? standard.protocolsHonorOrder

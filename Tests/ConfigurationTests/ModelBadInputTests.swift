@@ -26,7 +26,6 @@ import Testing
     Case("Listen example.com:80", "1:8", "names are not resolved"),
     Case("Listen ::1:80", "1:8", "not an IPv6 address|IPv6 address stands in brackets|names are"),
     Case("Listen 192.0.2.1", "1:8", "a port is expected behind the address"),
-    Case("Listen 443 https", "1:12", "https is not implemented"),
     Case("ServerName x", "", "no Listen"),
     Case(
       "Listen 80\n<VirtualHost example.com:80>\n</VirtualHost>", "2:14", "names are not resolved"),

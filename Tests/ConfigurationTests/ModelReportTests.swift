@@ -218,6 +218,7 @@ import Testing
         url:           http://Blue.example/private/x%20y?q=1
         address:       127.0.0.1:80
         listener:      Listen 0.0.0.0:80
+        encryption:    http
         virtual host:  (?<tenant>[a-z]+)\\.example (*:80) at /etc/ring3.conf:6:1
         because:       ServerNameMatch (?<tenant>[a-z]+)\\.example matches, on *:80
         captured:      MATCH_TENANT=blue

@@ -101,7 +101,7 @@ struct SyntaxDiagnosticTests {
   }
 
   @Test(arguments: [
-    "SSLEngine", "SetHandler", "ScriptAlias", "RewriteRule", "Allow", "AuthType",
+    "SSLRequire", "MDomain", "SetHandler", "ScriptAlias", "RewriteRule", "Allow", "AuthType",
     "ProxyPass", "LogFormat", "RequestHeader", "Dav", "ChrootDir", "SetEnv", "IndexIgnore",
   ])
   func `what cannot be ignored is refused`(_ name: String) {

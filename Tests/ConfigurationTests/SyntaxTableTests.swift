@@ -5,7 +5,7 @@ import Testing
 @testable import Configuration
 
 struct SyntaxTableTests {
-  @Test func `every directive of the first release has one row`() {
+  @Test func `every directive that is implemented has one row`() {
     let names = """
       ServerRoot Listen User Group PidFile ControlSocket Workers ErrorLog LogLevel CustomLog
       ServerName ServerAlias ServerNameMatch UseCanonicalName ServerAdmin ServerTokens
@@ -18,7 +18,18 @@ struct SyntaxTableTests {
       LimitRequestFields LimitRequestFieldSize LimitRequestBody ListenBacklog
       MaxConnectionsPerChild GracefulShutdownTimeout CacheSize CacheMaxObject
       CacheStaticRevalidate CacheWatchFiles CachePersist CacheHugePages TraceEnable
-      AllowEncodedSlashes Define UnDefine IfDefine IfModule Include IncludeOptional
+      AllowEncodedSlashes H2Direct H2MaxDataFrameLen H2MaxSessionStreams H2MaxStreamErrors
+      H2ModernTLSOnly H2StreamTimeout H2Upgrade H2WindowSize Protocols ProtocolsHonorOrder
+      SSLCACertificateFile SSLCACertificatePath SSLCADNRequestFile SSLCADNRequestPath
+      SSLCARevocationCheck SSLCARevocationFile SSLCARevocationPath SSLCertificateChainFile
+      SSLCertificateDirectory SSLCertificateFile SSLCertificateKeyFile SSLCipherSuite
+      SSLCompression SSLEngine SSLHandshakesMax SSLHonorCipherOrder SSLInsecureRenegotiation
+      SSLOpenSSLConfCmd SSLOptions SSLProtocol SSLRequireSSL SSLSessionTicketKeyFile
+      SSLSessionTickets SSLStaplingErrorCacheTimeout SSLStaplingForceURL
+      SSLStaplingResponderTimeout SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew
+      SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling SSLVerifyClient
+      SSLVerifyDepth Sandbox
+      Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))
   }
