@@ -17,9 +17,14 @@ extension EventLoop {
     settings.fieldCountMax =
       site.limitRequestFields == 0 ? 65_535 : site.limitRequestFields
     settings.scheme = connection.security == nil ? .http : .https
-    let bodies = StreamBodies(self, connection)
-    connection.http2 = HTTP2Connection(
-      HTTP2Session(settings: settings, workspace: workspace), bodies)
+    let frameBytesMax = site.http2.dataFrameBytesMax
+    let bodies = StreamBodies(
+      self, connection, frameBytesMax: frameBytesMax > 0 ? frameBytesMax : .max)
+    let session = HTTP2Session(settings: settings, workspace: workspace)
+    if site.http2.modernTLSOnly, let security = connection.security, !security.isModern {
+      session.terminate(.inadequateSecurity)
+    }
+    connection.http2 = HTTP2Connection(session, bodies)
     connection.state.multiplexed()
     scoreboard.add(to: .http2Connections, slot: slot)
   }
@@ -50,6 +55,10 @@ extension EventLoop {
     }
     takeEvents(of: http2, connection)
     http2.isTakingEvents = false
+    let errorsMax = model.sites[connection.site].http2.streamErrorsMax
+    if errorsMax > 0, http2.session.counters.malformed > errorsMax {
+      http2.session.terminate(.enhanceYourCalm)
+    }
     sendFrames(connection, http2)
   }
 
@@ -209,7 +218,13 @@ extension EventLoop {
 
   private func awaitRoom(_ connection: Connection, _ http2: HTTP2Connection) {
     setInterest(connection, .writable)
-    setDeadline(connection, http2.progressAt + policies[connection.site].timeoutMilliseconds)
+    setDeadline(connection, http2.progressAt + streamTimeout(connection))
+  }
+
+  /// `H2StreamTimeout`: how long streams may be open while nothing moves.
+  private func streamTimeout(_ connection: Connection) -> Int64 {
+    model.sites[connection.site].http2.streamTimeoutMilliseconds
+      ?? policies[connection.site].timeoutMilliseconds
   }
 
   /// Its turn comes at the end of this batch of events.
@@ -240,7 +255,7 @@ extension EventLoop {
           + (connection.requestCount == 0
             ? policy.headFirstMilliseconds : policy.keepAliveTimeoutMilliseconds))
     } else {
-      setDeadline(connection, http2.progressAt + policies[connection.site].timeoutMilliseconds)
+      setDeadline(connection, http2.progressAt + streamTimeout(connection))
     }
   }
 

@@ -65,10 +65,13 @@ final class HTTP2Connection {
 final class StreamBodies: HTTP2BodySource {
   unowned let loop: EventLoop
   unowned let connection: Connection
+  /// `H2MaxDataFrameLen`
+  let frameBytesMax: Int
 
-  init(_ loop: EventLoop, _ connection: Connection) {
+  init(_ loop: EventLoop, _ connection: Connection, frameBytesMax: Int) {
     self.loop = loop
     self.connection = connection
+    self.frameBytesMax = frameBytesMax
   }
 
   func appendBody(
@@ -77,6 +80,6 @@ final class StreamBodies: HTTP2BodySource {
     guard let stream = connection.http2?.stream(handle), let pending = stream.output else {
       return .failed
     }
-    return loop.appendBody(of: stream, pending, to: output, upTo: byteCountMax)
+    return loop.appendBody(of: stream, pending, to: output, upTo: min(byteCountMax, frameBytesMax))
   }
 }
