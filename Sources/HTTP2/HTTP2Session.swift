@@ -112,12 +112,7 @@ import Platform
   // MARK: Events
 
   /// The next thing that happened; nil when all have been told.
-  package func nextEvent() -> HTTP2Event? {
-    guard workspace.nextEvent < workspace.events.count else { return nil }
-    let event = workspace.events[workspace.nextEvent]
-    workspace.nextEvent &+= 1
-    return event
-  }
+  package func nextEvent() -> HTTP2Event? { workspace.takeEvent(of: self) }
 
   // MARK: Facts
 
