@@ -23,8 +23,16 @@ import Platform
   /// Field lines of a response.
   static let responseFieldCountMax = 512
   let callbacks: OpaquePointer
-  private var events: [HTTP2Event] = []
-  private var nextEvent = 0
+  private var events: [HTTP2Event] {
+    @inline(__always) get { unsafe eventsStored }
+    @inline(__always) _modify { yield unsafe &eventsStored }
+  }
+  @exclusivity(unchecked) private var eventsStored: [HTTP2Event] = []
+  private var nextEvent: Int {
+    @inline(__always) get { unsafe nextEventStored }
+    @inline(__always) _modify { yield unsafe &nextEventStored }
+  }
+  @exclusivity(unchecked) private var nextEventStored = 0
   private var owner: ObjectIdentifier?
 
   /// `headerListBytesMax`: the largest of all sessions' settings; `responseHeadBytesMax`: what the
