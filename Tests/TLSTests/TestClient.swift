@@ -37,9 +37,14 @@ struct ClientOffer {
   private let output: OpaquePointer
   let descriptor: CInt
 
+  private static func made(_ object: OpaquePointer?) -> OpaquePointer {
+    guard let object = unsafe object else { fatalError("out of memory") }
+    return unsafe object
+  }
+
   init(_ descriptor: CInt, _ offer: ClientOffer) {
     self.descriptor = descriptor
-    unsafe context = SSL_CTX_new(TLS_client_method())!
+    unsafe context = Self.made(SSL_CTX_new(TLS_client_method()))
     _ = unsafe SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(offer.versionMin), nil)
     _ = unsafe SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(offer.versionMax), nil)
     unsafe SSL_CTX_set_security_level(context, 0)
@@ -50,9 +55,9 @@ struct ClientOffer {
       _ = unsafe SSL_CTX_use_certificate_file(context, Data.path(name + ".pem"), SSL_FILETYPE_PEM)
       _ = unsafe SSL_CTX_use_PrivateKey_file(context, Data.path(name + ".key"), SSL_FILETYPE_PEM)
     }
-    unsafe ssl = SSL_new(context)!
-    unsafe input = BIO_new(BIO_s_mem())!
-    unsafe output = BIO_new(BIO_s_mem())!
+    unsafe ssl = Self.made(SSL_new(context))
+    unsafe input = Self.made(BIO_new(BIO_s_mem()))
+    unsafe output = Self.made(BIO_new(BIO_s_mem()))
     unsafe SSL_set_bio(ssl, input, output)
     unsafe SSL_set_connect_state(ssl)
     if let name = offer.serverName {
@@ -98,11 +103,9 @@ struct ClientOffer {
   func sendRaw(_ bytes: [UInt8]) -> Bool {
     var sent = 0
     while sent < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe Glibc.send(
-          descriptor, buffer.baseAddress! + sent, bytes.count - sent,
-          CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
-      }
+      let rest = Array(bytes[sent...])
+      let count = unsafe Glibc.send(
+        descriptor, rest, rest.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
       if count < 0 { return false }
       sent += count
     }
