@@ -236,9 +236,18 @@ struct CertificateLoader {
     var words = tls.inputs.map(\.word)
     words += [tls.cipherSuites, tls.cipherList].compactMap { $0 }
     words += tls.commands.map { ConfiguredText($0.name, $0.word) }
-    // The longest, because one path may begin like another.
-    return words.filter { sentence.contains($0.text) }
-      .max { $0.text.utf8.count < $1.text.utf8.count } ?? words.first ?? tls.certificateDirectory
+    // What it speaks of first; the longest, because one path may begin like another.
+    var first: (word: ConfiguredText, start: String.Index)?
+    for word in words {
+      guard let start = sentence.firstRange(of: word.text)?.lowerBound else { continue }
+      guard let known = first else {
+        first = (word, start)
+        continue
+      }
+      let isLonger = word.text.utf8.count > known.word.text.utf8.count
+      if start < known.start || start == known.start && isLonger { first = (word, start) }
+    }
+    return first?.word ?? words.first ?? tls.certificateDirectory
   }
 
   /// Once for each place and sentence, however many sites inherit it.
