@@ -58,6 +58,8 @@ extension Master {
     }
     startFetcher(now)
     let seconds = Clock.realSeconds()
+    // The fetcher takes one after the other: more would only wait there.
+    var asked = staples.values.count { $0.question != nil }
     for wish in wishes {
       var staple = staples[wish.fingerprint] ?? Staple(askAt: now)
       if !staple.response.isEmpty, staple.validUntilSeconds < seconds {
@@ -70,11 +72,15 @@ extension Master {
         staple.question = nil
         if let process = stapleSeat?.process { ChildProcess.signal(process, SignalSource.kill) }
       }
-      if staple.question == nil, staple.askAt <= now { ask(&staple, wish, now) }
+      if staple.question == nil, staple.askAt <= now, asked < Limits.stapleQuestionsMax {
+        ask(&staple, wish, now)
+        asked += 1
+      }
       staples[wish.fingerprint] = staple
       show(staple.response, wish)
     }
-    staples = staples.filter { entry in wishes.contains { $0.fingerprint == entry.key } }
+    let wanted = Set(wishes.map(\.fingerprint))
+    staples = staples.filter { wanted.contains($0.key) }
   }
 
   private func stapleWishes() -> [StapleWish] {

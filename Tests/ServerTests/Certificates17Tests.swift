@@ -300,6 +300,8 @@ extension ServerTests {
           "-nmin", "60",
         ], outputPath: directory + "/responder")
       #expect(try eventually { try tls.client("-status").contains("Cert Status: good") })
+      let report = tls.server.control("certificates").output
+      #expect(report.contains("ocsp    response shown until"), "\(report)")
       responder.signal(Signal.kill)
       _ = responder.wait(milliseconds: 5_000)
       #expect(tls.server.control("reload").succeeded)
