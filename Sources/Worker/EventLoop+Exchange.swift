@@ -182,7 +182,10 @@ extension EventLoop {
         return resolve(exchange, connection)
       }
       return fail(exchange, connection, 404, .completed)
-    case .forbidden:
+    case .forbidden(let reason):
+      if reason == .sandbox, let request = exchange.file {
+        log(of: connection).write(.error, request.sandboxRefusal, client: connection.client)
+      }
       return fail(exchange, connection, 403, .forbidden)
     case .failed(let error):
       log(of: connection).write(.error, "\(error)", client: connection.client)
@@ -233,6 +236,16 @@ extension EventLoop {
     return false
   }
 
+  /// The next helper knows better.
+  private func askAgain(_ exchange: Exchange, _ connection: Connection) -> Bool {
+    exchange.changeCount += 1
+    guard let request = exchange.file, exchange.changeCount <= Limits.fileChangesMax else {
+      return fail(exchange, connection, 503, .fileChanged)
+    }
+    exchange.waiting = .resolution
+    return ask(.resolve(request), exchange, connection)
+  }
+
   func receiveHelperReplies() {
     guard let files else { return }
     files.flush()
@@ -271,6 +284,7 @@ extension EventLoop {
       continueOutput(connection)
       return
     case (.resolution, .answer(let answer)): isDone = take(answer, exchange, connection)
+    case (.resolution, .outdated): isDone = askAgain(exchange, connection)
     case (.copy, .warmed):
       exchange.copy?.copy.warmed()
       isDone = copyOn(exchange, connection)

@@ -58,12 +58,14 @@ package struct Heritage {
   package let watch: WatchLink?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
+  /// What it locks itself in with before it serves; nil in tests.
+  package let sandbox: SandboxPlan?
 
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
     control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, errorLog: Descriptor,
-    logs: [InheritedLog]
+    logs: [InheritedLog], sandbox: SandboxPlan? = nil
   ) {
     self.model = model
     self.generation = generation
@@ -79,5 +81,6 @@ package struct Heritage {
     self.watch = watch
     self.errorLog = errorLog
     self.logs = logs
+    self.sandbox = sandbox
   }
 }
