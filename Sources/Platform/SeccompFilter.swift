@@ -2,8 +2,8 @@
 
 import CLinux
 
-/// What an argument must be for a call to be allowed. Only the low 32 bits are looked at: the kernel
-/// takes these arguments as int, or looks at no higher bit of them.
+/// What an argument must be for a call to be allowed. Only its low 32 bits are looked at: of these
+/// arguments the kernel takes an int, or looks at no higher bit.
 package enum ArgumentCheck: Equatable, Sendable {
   /// Whatever they are. The kernel remembers such a decision in a bitmap and runs no filter then.
   case none
