@@ -14,6 +14,8 @@ package enum Sandbox {
     level.mode = plan.mode
     defer { plan.board.set(level, plan.kind) }
     guard plan.mode != .off else { return level }
+    // Log lines carry local time: its rules are in a file that cannot be opened later.
+    tzset()
     level.hasNoCapabilities = ring3_keep_capabilities(0) == 0
     let hardened = ring3_sandbox_harden()
     level.isHidden = hardened & 1 != 0

@@ -57,20 +57,18 @@ package struct AllowedCall: Sendable {
   private static let network = [
     AllowedCall("accept4", .worker, for: "takes a client from a listener of the master's"),
     AllowedCall("recvfrom", .worker, for: "receives from a client"),
-    AllowedCall("sendto", .worker, for: "sends one piece to a client"),
     AllowedCall("sendfile", .worker, for: "sends a large file"),
     AllowedCall("shutdown", .worker, for: "ends sending before a connection is closed"),
     AllowedCall("setsockopt", .worker, for: "TCP_NODELAY and TCP_CORK of a connection"),
-    AllowedCall("getsockopt", .worker, for: "why a connection broke"),
     AllowedCall("getsockname", .worker, for: "the address that a client came to"),
-    AllowedCall("getpeername", .worker, for: "the address of a client that was handed over"),
   ]
 
   // MARK: The master and siblings
 
   private static let messages = [
     AllowedCall("recvmsg", .all, for: "packets with descriptors, of master, helpers, siblings"),
-    AllowedCall("sendmsg", .all, for: "the same the other way; several pieces to a client"),
+    AllowedCall(
+      "sendmsg", [.worker, .helper], for: "the same the other way; several pieces to a client"),
     AllowedCall("close", .all, for: "a connection, file or channel is done with"),
     AllowedCall("dup2", .worker, for: "a reopened log takes its old number"),
     AllowedCall("dup3", .worker, for: "the same where dup2 is missing"),
@@ -95,7 +93,7 @@ package struct AllowedCall: Sendable {
     AllowedCall("readlink", .all, for: "the same"),
     AllowedCall("preadv2", .worker, for: "reads content that is in memory, without waiting"),
     AllowedCall("pread64", [.worker, .helper], for: "reads content"),
-    AllowedCall("read", .all, for: "events of eventfds and inotify"),
+    AllowedCall("read", [.worker, .watcher], for: "what OpenSSL receives; events of inotify"),
     AllowedCall("write", .all, for: "log lines; what the run time says before it aborts"),
     AllowedCall("writev", .all, for: "the same in pieces"),
     AllowedCall("readahead", .helper, for: "brings a file into memory"),
@@ -122,8 +120,8 @@ package struct AllowedCall: Sendable {
     AllowedCall("brk", .all, for: "the allocator"),
     AllowedCall("madvise", .all, for: "the allocator gives memory back"),
     AllowedCall("mincore", .worker, for: "whether a file's next part is in memory"),
-    AllowedCall("fallocate", .worker, for: "reserves shared memory of the cache in pieces"),
-    AllowedCall("futex", .all, for: "mutexes of the cache: woken, or recovered from the dead"),
+    AllowedCall(
+      "futex", .all, for: "mutexes of the cache, left by the dead too; what is set up only once"),
   ]
 
   // MARK: Itself
@@ -133,9 +131,8 @@ package struct AllowedCall: Sendable {
     return [
       AllowedCall("getpid", .all, for: "its own number, for abort"),
       AllowedCall("gettid", .all, for: "its own number, for abort and mutexes"),
-      AllowedCall("getppid", .all, for: "whether the master lives"),
+      AllowedCall("getppid", [.helper, .watcher], for: "whether the master lives"),
       AllowedCall("getrandom", .all, for: "hash seeds and cryptography"),
-      AllowedCall("sched_yield", .all, for: "lets a sibling leave a short critical section"),
       AllowedCall(
         "tgkill", .all, .among(argument: 0, values: [own]), for: "abort; nobody else's process"),
       AllowedCall("rt_sigprocmask", .all, for: "abort"),
