@@ -42,7 +42,7 @@ struct ring3_refusal {
   uint64_t arguments[3];
 };
 
-/// This process can get no more rights (PR_SET_NO_NEW_PRIVS) and, with `hide`, its user's others
+/// This process can get no more rights (PR_SET_NO_NEW_PRIVS) and, with `hide`, others of its user
 /// cannot look into it (PR_SET_DUMPABLE 0). Returns 1 (hidden) | 2 (no new privileges), as far as it
 /// went.
 int ring3_sandbox_harden(int hide);
