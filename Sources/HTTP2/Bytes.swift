@@ -14,6 +14,17 @@ enum Bytes {
   }
 
   @inline(__always)
+  static func equal(_ one: RawSpan, _ other: RawSpan) -> Bool {
+    guard one.byteCount == other.byteCount else { return false }
+    return unsafe one.withUnsafeBytes { one in
+      unsafe other.withUnsafeBytes { other in
+        guard let left = one.baseAddress, let right = other.baseAddress else { return true }
+        return unsafe memcmp(left, right, one.count) == 0
+      }
+    }
+  }
+
+  @inline(__always)
   static func equalIgnoringCase(_ bytes: RawSpan, _ literal: StaticString) -> Bool {
     equalIgnoringCase(
       bytes,

@@ -22,7 +22,7 @@ extension HTTP2Session {
       self.output = nil
       self.bodies = nil
     }
-    appendLeftover(to: output)
+    if !leftover.isEmpty { appendLeftover(to: output) }
     while !isBroken, leftover.isEmpty, output.free > FrameHead.byteCount {
       // Behind the last GOAWAY there is nothing, even if streams had something.
       if failure != nil, unsafe nghttp2_session_want_write(session) == 0 { break }
@@ -44,7 +44,6 @@ extension HTTP2Session {
   }
 
   private func appendLeftover(to output: ByteBuffer) {
-    guard !leftover.isEmpty else { return }
     let fitting = min(leftover.count, output.free)
     output.append(leftover.rawSpan.extracting(0..<fitting))
     leftover = Array(leftover[fitting...])
@@ -69,7 +68,8 @@ extension HTTP2Session {
       return Int(NGHTTP2_ERR_PAUSE.rawValue)
     }
     let start = output.count
-    for _ in 0..<FrameHead.byteCount { output.append(0) }
+    output.append(word: 0)
+    output.append(0)
     let step = bodies.appendBody(of: handle(slot), to: output, upTo: min(length, room))
     let added = output.count - start - FrameHead.byteCount
     precondition(added >= 0 && added <= length, "a body wrote more than it was asked for")

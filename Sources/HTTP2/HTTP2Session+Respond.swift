@@ -39,7 +39,19 @@ extension HTTP2Session {
   /// Turns the response head into the library's fields; their number, and whether the status is an
   /// interim one. Lines that are about the connection stay behind (RFC 9113 §8.2.2).
   private func parseResponse() -> (count: Int, isInterim: Bool)? {
-    let buffer = workspace.responseHead
+    let workspace = workspace
+    let head = workspace.responseHead
+    let buffer = workspace.parsedHead
+    let known = unsafe workspace.parsedFieldCount
+    if known > 0, Bytes.equal(head.bytes, buffer.bytes) { return (known, false) }
+    buffer.removeAll()
+    buffer.append(head.bytes)
+    let parsed = parse(buffer)
+    unsafe workspace.parsedFieldCount = parsed.map { $0.isInterim ? 0 : $0.count } ?? 0
+    return parsed
+  }
+
+  private func parse(_ buffer: ByteBuffer) -> (count: Int, isInterim: Bool)? {
     let fields = unsafe workspace.fields
     return unsafe buffer.bytes.withUnsafeBytes { bytes -> (count: Int, isInterim: Bool)? in
       guard bytes.count >= 14, let raw = bytes.baseAddress,

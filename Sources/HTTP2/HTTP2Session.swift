@@ -62,17 +62,33 @@ import Platform
     @inline(__always) _modify { yield unsafe &streamsStored }
   }
   @exclusivity(unchecked) private var streamsStored: [StreamRecord] = []
-  var firstFreeSlot: Int32 = -1
+  var firstFreeSlot: Int32 {
+    @inline(__always) get { unsafe firstFreeSlotStored }
+    @inline(__always) _modify { yield unsafe &firstFreeSlotStored }
+  }
+  @exclusivity(unchecked) private var firstFreeSlotStored: Int32 = -1
   /// Streams that the owner knows and that are not over.
-  package internal(set) var openStreamCount = 0
+  package internal(set) var openStreamCount: Int {
+    @inline(__always) get { unsafe openStreamCountStored }
+    @inline(__always) _modify { yield unsafe &openStreamCountStored }
+  }
+  @exclusivity(unchecked) private var openStreamCountStored = 0
 
   /// Only while `produce` runs.
   var output: ByteBuffer?
   var bodies: (any HTTP2BodySource)?
   /// Where the head of the DATA frame belongs that is being written; -1 for none.
-  var dataHeadOffset = -1
+  var dataHeadOffset: Int {
+    @inline(__always) get { unsafe dataHeadOffsetStored }
+    @inline(__always) _modify { yield unsafe &dataHeadOffsetStored }
+  }
+  @exclusivity(unchecked) private var dataHeadOffsetStored: Int = -1
   /// The part of a frame that did not fit into the output.
-  var leftover: [UInt8] = []
+  var leftover: [UInt8] {
+    @inline(__always) get { unsafe leftoverStored }
+    @inline(__always) _modify { yield unsafe &leftoverStored }
+  }
+  @exclusivity(unchecked) private var leftoverStored: [UInt8] = []
 
   /// A session whose first octets are the client's connection preface.
   package init(settings: HTTP2Settings, workspace: HTTP2Workspace) {

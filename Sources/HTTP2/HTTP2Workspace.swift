@@ -20,6 +20,10 @@ import Platform
   let scratch: ByteBuffer
   /// For `respond`.
   let fields: UnsafeMutablePointer<nghttp2_nv>
+  /// The head that `fields` point into: the next answer is often the same, byte by byte.
+  let parsedHead: ByteBuffer
+  /// Fields of the final response in `parsedHead`; 0 if it holds none.
+  @exclusivity(unchecked) var parsedFieldCount = 0
   /// Field lines of a response.
   static let responseFieldCountMax = 512
   let callbacks: OpaquePointer
@@ -33,6 +37,12 @@ import Platform
     @inline(__always) _modify { yield unsafe &nextEventStored }
   }
   @exclusivity(unchecked) private var nextEventStored = 0
+  /// Told or not; what is behind them in `events` is of earlier times.
+  private var eventCount: Int {
+    @inline(__always) get { unsafe eventCountStored }
+    @inline(__always) _modify { yield unsafe &eventCountStored }
+  }
+  @exclusivity(unchecked) private var eventCountStored = 0
   private var owner: ObjectIdentifier?
 
   /// `headerListBytesMax`: the largest of all sessions' settings; `responseHeadBytesMax`: what the
@@ -42,6 +52,7 @@ import Platform
     heads = ByteBuffer(capacity: 3 * (headerListBytesMax + HTTP2Workspace.slackBytes))
     scratch = ByteBuffer(capacity: headerListBytesMax + HTTP2Workspace.slackBytes)
     responseHead = ByteBuffer(capacity: responseHeadBytesMax)
+    parsedHead = ByteBuffer(capacity: responseHeadBytesMax)
     unsafe fields = .allocate(capacity: HTTP2Workspace.responseFieldCountMax)
     unsafe callbacks = Callbacks.make()
     events.reserveCapacity(64)
@@ -55,9 +66,14 @@ import Platform
   /// What a head's text may have beyond the list it is made from.
   static let slackBytes = 256
 
-  /// Room for one more head, however long.
+  /// Room for one more head, however long, and its events soon enough: what a few requests take
+  /// is given back before the next ones come, so that the allocator's small lists suffice.
   @inline(__always)
-  var hasRoom: Bool { heads.free >= headerListBytesMax + HTTP2Workspace.slackBytes }
+  var hasRoom: Bool {
+    heads.free >= headerListBytesMax + HTTP2Workspace.slackBytes
+      && eventCount < HTTP2Workspace.eventsWaitingMax
+  }
+  private static let eventsWaitingMax = 4
 
   /// What earlier events spoke of may be overwritten.
   @inline(__always)
@@ -69,24 +85,25 @@ import Platform
 
   @inline(__always)
   private func forgetEvents() {
-    events.removeAll(keepingCapacity: true)
+    eventCount = 0
     nextEvent = 0
   }
 
   @inline(__always)
   func add(_ event: HTTP2Event, of session: HTTP2Session) {
     let session = ObjectIdentifier(session)
-    if nextEvent == events.count || owner != session { forgetEvents() }
+    if nextEvent == eventCount || owner != session { forgetEvents() }
     owner = session
-    events.append(event)
+    if eventCount < events.count { events[eventCount] = event } else { events.append(event) }
+    eventCount &+= 1
   }
 
   /// Adds to the last event if it speaks of the same body.
   func add(bodyBytes byteCount: Int, _ stream: HTTP2Stream, of session: HTTP2Session) {
-    if owner == ObjectIdentifier(session), nextEvent < events.count,
-      case .body(stream, let before) = events[events.count - 1]
+    if owner == ObjectIdentifier(session), nextEvent < eventCount,
+      case .body(stream, let before) = events[eventCount - 1]
     {
-      events[events.count - 1] = .body(stream, byteCount: before + byteCount)
+      events[eventCount - 1] = .body(stream, byteCount: before + byteCount)
     } else {
       add(.body(stream, byteCount: byteCount), of: session)
     }
@@ -94,7 +111,7 @@ import Platform
 
   @inline(__always)
   func takeEvent(of session: HTTP2Session) -> HTTP2Event? {
-    guard nextEvent < events.count, owner == ObjectIdentifier(session) else { return nil }
+    guard nextEvent < eventCount, owner == ObjectIdentifier(session) else { return nil }
     let event = events[nextEvent]
     nextEvent &+= 1
     return event

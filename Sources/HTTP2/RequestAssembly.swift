@@ -73,9 +73,10 @@ extension HTTP2Session {
   }
 
   private func gatherPseudo(_ name: RawSpan, _ value: RawSpan) {
-    let start = workspace.scratch.count
-    workspace.scratch.append(value)
-    let range = start..<workspace.scratch.count
+    let scratch = workspace.scratch
+    let start = scratch.count
+    scratch.append(value)
+    let range = start..<scratch.count
     // The library has refused repeated, empty and unknown ones, and those behind a field.
     switch unsafe name.unsafeLoad(fromUncheckedByteOffset: 1, as: UInt8.self) {
     case UInt8(ascii: "m"): assembly.method = range
@@ -104,14 +105,14 @@ extension HTTP2Session {
     if !assembly.authority.isEmpty {
       Bytes.append("host: ", to: heads)
       heads.append(bytes.extracting(assembly.authority))
-      endLine()
+      endLine(heads)
     }
   }
 
   @inline(__always)
-  private func endLine() {
-    workspace.heads.append(0x0d)
-    workspace.heads.append(0x0a)
+  private func endLine(_ heads: ByteBuffer) {
+    heads.append(0x0d)
+    heads.append(0x0a)
     assembly.lineCount &+= 1
   }
 
@@ -122,15 +123,16 @@ extension HTTP2Session {
     heads.append(UInt8(ascii: ":"))
     heads.append(UInt8(ascii: " "))
     heads.append(value)
-    endLine()
+    endLine(heads)
   }
 
   /// RFC 9113 §8.3.1: Host beside `:authority` must name the same.
   private func gatherHost(_ value: RawSpan) {
     guard !assembly.authority.isEmpty else {
-      Bytes.append("host: ", to: workspace.heads)
-      workspace.heads.append(value)
-      return endLine()
+      let heads = workspace.heads
+      Bytes.append("host: ", to: heads)
+      heads.append(value)
+      return endLine(heads)
     }
     let scratch = workspace.scratch
     if !Bytes.equalIgnoringCase(scratch.bytes.extracting(assembly.authority), value) {
@@ -159,7 +161,7 @@ extension HTTP2Session {
       let bytes = scratch.bytes
       Bytes.append("cookie: ", to: heads)
       heads.append(bytes.extracting(assembly.cookieStart..<bytes.byteCount))
-      endLine()
+      endLine(heads)
     }
     heads.append(0x0d)
     heads.append(0x0a)

@@ -6,15 +6,16 @@ import Glibc
 /// the program holds only offsets. Filled from the front: `count` bytes are valid.
 @safe package final class ByteBuffer {
   /// Valid for `capacity` bytes as long as the object lives.
-  let base: UnsafeMutableRawPointer
+  @usableFromInline let base: UnsafeMutableRawPointer
   package let capacity: Int
   /// 0 … capacity.
+  @inlinable
   package var count: Int {
     @inline(__always) get { unsafe filled }
   }
   /// A plain integer that one thread reads and writes in single steps: no access of it can overlap
   /// another, so the run-time check of that, several times a request, would only cost.
-  @exclusivity(unchecked) private var filled = 0
+  @exclusivity(unchecked) @usableFromInline var filled = 0
 
   package init(capacity: Int) {
     precondition(capacity > 0)
@@ -24,11 +25,14 @@ import Glibc
 
   deinit { unsafe base.deallocate() }
 
+  @inlinable
   package var free: Int { capacity - count }
 
+  @inlinable
   package func removeAll() { unsafe filled = 0 }
 
   /// Forgets the bytes behind the first `newCount`.
+  @inlinable
   package func truncate(to newCount: Int) {
     precondition(newCount >= 0 && newCount <= count)
     unsafe filled = newCount
@@ -36,6 +40,7 @@ import Glibc
 
   /// The valid bytes. They must not be written while the span lives: the loop that owns a buffer
   /// is the only one to touch it.
+  @inlinable
   package var bytes: RawSpan {
     @_lifetime(borrow self)
     @inline(__always) get {
@@ -44,14 +49,14 @@ import Glibc
     }
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   package subscript(_ offset: Int) -> UInt8 {
     precondition(offset >= 0 && offset < count)
     return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
   }
 
   /// Adds one byte; the capacity must suffice.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(_ byte: UInt8) {
     precondition(count < capacity)
     unsafe base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
@@ -59,7 +64,7 @@ import Glibc
   }
 
   /// Adds bytes; the capacity must suffice.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(_ span: RawSpan) {
     let added = span.byteCount
     precondition(added <= capacity - count)
@@ -71,10 +76,11 @@ import Glibc
     unsafe filled += added
   }
 
+  @inlinable
   package func append(_ array: [UInt8]) { append(array.rawSpan) }
 
   /// Puts other bytes in place of valid ones.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func overwrite(at offset: Int, with span: RawSpan) {
     precondition(offset >= 0 && offset <= count - span.byteCount)
     unsafe span.withUnsafeBytes { bytes in
@@ -84,7 +90,7 @@ import Glibc
   }
 
   /// Adds an integer's bytes as they lie in memory; for keys, never for the wire.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(word: UInt64) {
     precondition(capacity - count >= 8)
     unsafe base.storeBytes(of: word, toByteOffset: count, as: UInt64.self)
@@ -92,7 +98,7 @@ import Glibc
   }
 
   /// Adds bytes with A … Z turned into a … z.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(lowercasing span: RawSpan) {
     let added = span.byteCount
     precondition(added <= capacity - count)
@@ -122,7 +128,7 @@ import Glibc
   }
 
   /// Adds what `body` writes into at most `countMax` bytes of free room; returns how many it wrote.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(upTo countMax: Int, _ body: (inout OutputRawSpan) -> Void) -> Int {
     let room = min(countMax, free)
     let target = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: room)

@@ -148,35 +148,37 @@ package enum Stream {
 @safe package final class OutputVector {
   /// UIO_MAXIOV, the kernel's limit.
   package static let pieceCountMax = 1024
-  let vectors: UnsafeMutablePointer<iovec>
+  @usableFromInline let vectors: UnsafeMutablePointer<iovec>
   /// Pieces gathered. As `ByteBuffer.filled`: integers of one thread, touched in single steps.
-  @exclusivity(unchecked) private(set) var vectorCount = 0
+  @exclusivity(unchecked) @usableFromInline var vectorCount = 0
   /// Bytes gathered.
+  @inlinable
   package var byteCount: Int {
     @inline(__always) get { unsafe gatheredByteCount }
   }
-  @exclusivity(unchecked) private var gatheredByteCount = 0
+  @exclusivity(unchecked) @usableFromInline var gatheredByteCount = 0
 
   package init() { unsafe vectors = .allocate(capacity: OutputVector.pieceCountMax) }
   deinit { unsafe vectors.deallocate() }
 
+  @inlinable
   package var isFull: Bool { unsafe vectorCount == OutputVector.pieceCountMax }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   package func removeAll() {
     unsafe vectorCount = 0
     unsafe gatheredByteCount = 0
   }
 
   /// Adds bytes of a buffer.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(_ buffer: ByteBuffer, from offset: Int, count: Int) {
     precondition(offset >= 0 && count >= 0 && offset <= buffer.count - count)
     unsafe add(buffer.base + offset, count)
   }
 
   /// Adds all valid bytes of a buffer.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func append(_ buffer: ByteBuffer) { unsafe add(buffer.base, buffer.count) }
 
   /// Adds bytes of a shared region.
@@ -185,6 +187,7 @@ package enum Stream {
     unsafe add(region.address(offset, count), count)
   }
 
+  @inlinable
   package var pieceCount: Int { unsafe vectorCount }
 
   /// One of the gathered pieces, 0 … `pieceCount` - 1; valid as long as what was gathered.
@@ -220,7 +223,7 @@ package enum Stream {
     return copy
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   @unsafe func add(_ start: UnsafeMutableRawPointer, _ count: Int) {
     guard count > 0 else { return }
     unsafe precondition(vectorCount < OutputVector.pieceCountMax)

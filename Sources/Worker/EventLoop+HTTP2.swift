@@ -24,7 +24,7 @@ extension EventLoop {
     if site.http2.modernTLSOnly, let security = connection.security, !security.isModern {
       session.terminate(.inadequateSecurity)
     }
-    connection.http2 = HTTP2Connection(session, bodies)
+    connection.http2 = HTTP2Connection(session, bodies, workspace)
     connection.state.multiplexed()
     scoreboard.add(to: .http2Connections, slot: slot)
   }
@@ -54,6 +54,7 @@ extension EventLoop {
     http2.progressAt = now
     var start = 0
     http2.isTakingEvents = true
+    http2.bytesOfTurn = 0
     assert(frames.count == 0, "frames of another connection")
     while start < bytes.byteCount, http2.session.failure == nil {
       let taken = http2.session.receive(bytes.extracting(start..<bytes.byteCount))
@@ -92,7 +93,8 @@ extension EventLoop {
       case .request(let request):
         beginRequest(request, on: connection, http2)
       case .headTooLarge(let handle, _):
-        let stream = enterStream(handle, on: connection, http2)
+        let stream = takeStream(handle, on: connection, http2)
+        http2.enter(stream)
         stream.state.requestBegun(keepAlive: true, hasBody: false)
         refuse(stream, status: 431, reason: .fieldLength)
       case .body(let handle, let count):
@@ -109,35 +111,42 @@ extension EventLoop {
 
   // MARK: Requests
 
-  private func enterStream(
+  /// The stream of a new request, which only this turn knows of.
+  private func takeStream(
     _ handle: HTTP2Stream, on connection: Connection, _ http2: HTTP2Connection
   ) -> MultiplexedStream {
+    connection.requestCount &+= 1
+    if let stream = http2.spare {
+      stream.begin(handle)
+      return stream
+    }
     let place = freeStreams.popLast() ?? streams.count
     if place == streams.count { streams.append(nil) }
     let token = Token.streamBit | UInt64(takeSerial()) << 32 | UInt64(place)
     let stream = MultiplexedStream(handle, on: connection, token: token)
     streams[place] = stream
-    http2.enter(stream)
-    connection.requestCount &+= 1
+    http2.spare = stream
     return stream
   }
 
   private func beginRequest(
     _ request: HTTP2Request, on connection: Connection, _ http2: HTTP2Connection
   ) {
-    let stream = enterStream(request.stream, on: connection, http2)
-    let heads = workspace.heads
+    let stream = takeStream(request.stream, on: connection, http2)
+    let heads = http2.workspace.heads
     let bytes = heads.bytes.extracting(request.head)
     switch parser.parse(bytes, into: &head) {
     case .complete
     where head.headByteCount == bytes.byteCount
       && head.fieldCount == request.fieldCount:
       if request.bodyFollows { head.noteFramedBody() }
-      answer(stream, connection, bytes)
+      answer(stream, connection, http2, bytes)
     case .rejected(let rejection):
+      http2.enter(stream)
       reject(stream, bytes, rejection)
     case .complete, .needMore:
       // One head, read in two ways: nothing of it is to be believed.
+      http2.enter(stream)
       stream.state.requestBegun(keepAlive: true, hasBody: false)
       refuse(stream, status: 400, reason: .badRequest)
     }
@@ -145,16 +154,20 @@ extension EventLoop {
   }
 
   /// Answers the request in `head`, from the cache if that is possible at once.
-  private func answer(_ stream: MultiplexedStream, _ connection: Connection, _ bytes: RawSpan) {
+  private func answer(
+    _ stream: MultiplexedStream, _ connection: Connection, _ http2: HTTP2Connection,
+    _ bytes: RawSpan
+  ) {
     let isLookedFor =
       head.method.isRetrieval && head.body == .none && !head.unknownExpectation
     if isLookedFor, let chosen = probe(stream, bytes), isAdmitted(chosen, on: connection) {
       stream.state.requestBegun(keepAlive: true, hasBody: false)
       stream.site = chosen.site
       connection.site = chosen.site
-      _ = sendFrames(chosen, on: stream, bytes)
+      sendFrames(chosen, on: stream, http2, bytes)
       return
     }
+    http2.enter(stream)
     if !isLookedFor { scoreboard.add(to: .missesRequest, slot: slot) }
     _ = beginExchange(stream, bytes)
     connection.site = stream.site
@@ -202,6 +215,25 @@ extension EventLoop {
       }
       frames.removeAll()
     }
+    frames.removeAll()
+  }
+
+  /// Frames of this turn are many: those that are ready leave before more are made. What the socket
+  /// does not take now, or never, is for the turn's end.
+  func sendFramesEarly(_ connection: Connection, _ http2: HTTP2Connection) {
+    guard http2.bytesOfTurn < Limits.fileBytesPerTurn else { return }
+    http2.bytesOfTurn += frames.count
+    var start = 0
+    sending: while start < frames.count {
+      gathered.removeAll()
+      gathered.append(frames, from: start, count: frames.count - start)
+      switch transmit(gathered, on: connection, more: false) {
+      case .sent(let sent) where sent > 0: start += sent
+      default: break sending
+      }
+    }
+    if start > 0 { http2.progressAt = now }
+    if start < frames.count { keepRest(of: http2, from: start) }
     frames.removeAll()
   }
 

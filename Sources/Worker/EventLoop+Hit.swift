@@ -196,8 +196,8 @@ extension EventLoop {
   }
 
   @inline(__always)
-  private func countHit(
-    _ connection: Connection, _ chosen: ChosenEntry, byteCount: Int, headByteCount: Int,
+  func countHit(
+    _ stream: RequestStream, _ chosen: ChosenEntry, byteCount: Int, headByteCount: Int,
     _ bytes: RawSpan
   ) {
     scoreboard.add(byteCount, to: .bytesSent, slot: slot)
@@ -208,7 +208,7 @@ extension EventLoop {
       return
     }
     var record = makeRecord(
-      connection, site: chosen.site, status: chosen.facts.status, head, bytes)
+      stream, site: chosen.site, status: chosen.facts.status, head, bytes)
     record.outcome = chosen.outcome
     record.byteCount = byteCount
     record.headByteCount = headByteCount

@@ -9,12 +9,26 @@ import Platform
 extension EventLoop {
   /// A cached response; false, because it leaves with the connection's frames.
   func sendFrames(_ chosen: ChosenEntry, on stream: RequestStream, _ bytes: RawSpan) -> Bool {
+    guard let stream = stream as? MultiplexedStream, let http2 = stream.connection.http2 else {
+      preconditionFailure("a stream without its connection")
+    }
+    sendFrames(chosen, on: stream, http2, bytes)
+    return false
+  }
+
+  /// The same. Unless the answer is in the frames as a whole, the stream is entered.
+  func sendFrames(
+    _ chosen: ChosenEntry, on stream: MultiplexedStream, _ http2: HTTP2Connection,
+    _ bytes: RawSpan
+  ) {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
     guard isNegative || !head.hasConditionsOrRange else {
-      return sendConditionally(Entity(chosen, in: cache), on: stream, head, bytes)
+      http2.enter(stream)
+      _ = sendConditionally(Entity(chosen, in: cache), on: stream, head, bytes)
+      return
     }
-    let head = workspace.responseHead
+    let head = http2.workspace.responseHead
     head.removeAll()
     if isNegative {
       head.append(prefixes.head(status: chosen.facts.status, connection: .none))
@@ -28,9 +42,10 @@ extension EventLoop {
     let region = cache.region
     let range = cache.headRange(chosen.hit)
     head.append(region.span(at: range.offset, count: range.count))
-    if let stream = stream as? MultiplexedStream, sendHeld(chosen, on: stream, bytes) {
-      return false
+    if http2.isTakingEvents, sendHeld(chosen, cache, on: stream, http2, head.count, bytes) {
+      return
     }
+    http2.enter(stream)
     var record = makeRecord(
       stream, site: chosen.site, status: chosen.facts.status, self.head, bytes)
     record.outcome = chosen.outcome
@@ -42,48 +57,47 @@ extension EventLoop {
     stream.output = output
     stream.state.responseBegun()
     submit(output, on: stream)
-    return false
   }
 
   /// The common case: the entry is held until its body is in frames, straight from shared memory.
   /// False: nothing was done, because the body is long or there is no room for it now.
   private func sendHeld(
-    _ chosen: ChosenEntry, on stream: MultiplexedStream, _ bytes: RawSpan
+    _ chosen: ChosenEntry, _ cache: CacheStore, on stream: MultiplexedStream,
+    _ http2: HTTP2Connection, _ headByteCount: Int, _ bytes: RawSpan
   ) -> Bool {
-    let headByteCount = workspace.responseHead.count
-    guard let cache, let http2 = stream.connection.http2, http2.isTakingEvents, http2.rest == nil,
-      cache.extentCount(chosen.hit) <= 1
-    else { return false }
+    let extentCount = cache.extentCount(chosen.hit)
+    guard extentCount <= 1 else { return false }
     var body = RegionRange(offset: 0, count: 0)
-    if head.method != .head && cache.extentCount(chosen.hit) == 1 {
-      body = cache.extent(chosen.hit, 0)
-    }
-    guard body.count <= Limits.heldBodyBytesMax,
-      frames.free > body.count + headByteCount + Limits.frameSlackBytes
-    else { return false }
+    if head.method != .head && extentCount == 1 { body = cache.extent(chosen.hit, 0) }
+    guard body.count <= Limits.heldBodyBytesMax, http2.rest == nil else { return false }
+    let needed = body.count + headByteCount + Limits.frameSlackBytes
+    if frames.free <= needed, frames.count > 0 { sendFramesEarly(stream.connection, http2) }
+    guard frames.free > needed, http2.rest == nil else { return false }
     stream.state.responseBegun()
     guard http2.session.respond(to: stream.handle, bodyFollows: body.count > 0) else {
       cache.release()
+      http2.enter(stream)
       abort(stream, .internal)
       return true
     }
     stream.held = body
-    http2.isHolding = true
+    http2.holder = stream
     _ = http2.session.produce(into: frames, bodies: http2.bodies)
-    http2.isHolding = false
+    http2.holder = nil
     let rest = stream.held
     stream.held.count = 0
     let sent = headByteCount + body.count - rest.count
-    var record = makeRecord(stream, site: chosen.site, status: chosen.facts.status, head, bytes)
-    record.outcome = chosen.outcome
-    record.headByteCount = headByteCount
-    record.byteCount = sent
-    scoreboard.add(sent, to: .bytesSent, slot: slot)
     if rest.count == 0 {
       stream.isAnswered = true
-      finishRecord(record, reason: .completed)
+      countHit(stream, chosen, byteCount: sent, headByteCount: headByteCount, bytes)
     } else {
       // The peer's window is small, or others go first.
+      http2.enter(stream)
+      scoreboard.add(sent, to: .bytesSent, slot: slot)
+      var record = makeRecord(stream, site: chosen.site, status: chosen.facts.status, head, bytes)
+      record.outcome = chosen.outcome
+      record.headByteCount = headByteCount
+      record.byteCount = sent
       let output = PendingOutput(record: record)
       appendCached(chosen.hit, offset: body.count - rest.count, count: rest.count, to: output)
       stream.output = output
@@ -173,7 +187,7 @@ extension EventLoop {
         taken = min(count, room)
         frames.append(region.span(at: offset, count: taken))
       case .unpinned(let offset, let count):
-        if let http2 = stream.connection.http2, http2.isHolding {
+        if let http2 = stream.connection.http2, http2.holder != nil {
           guard room == byteCountMax else { break pieces }
           http2.postponed.append(stream)
           return .deferred
@@ -248,6 +262,10 @@ extension EventLoop {
     }
     stream.exchange = nil
     http2.remove(stream)
+    forget(stream)
+  }
+
+  private func forget(_ stream: MultiplexedStream) {
     let place = Int(truncatingIfNeeded: stream.token & 0xffff_ffff)
     streams[place] = nil
     freeStreams.append(place)
@@ -259,6 +277,8 @@ extension EventLoop {
     for stream in http2.streams {
       if let stream { streamClosed(stream, http2, reason == .completed ? .clientReset : reason) }
     }
+    if let spare = http2.spare { forget(spare) }
+    http2.spare = nil
     connection.http2 = nil
   }
 }

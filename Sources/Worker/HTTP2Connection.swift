@@ -7,7 +7,7 @@ import Platform
 
 /// One request and its response on an HTTP/2 connection.
 final class MultiplexedStream: RequestStream {
-  let handle: HTTP2Stream
+  private(set) var handle: HTTP2Stream
   /// It keeps its streams, and ends them before it ends itself.
   unowned let connection: Connection
   /// A cached body that is held while its first frames are made.
@@ -23,21 +23,36 @@ final class MultiplexedStream: RequestStream {
       local: connection.local, keyPrefix: connection.keyPrefix)
     site = connection.site
   }
+
+  /// The last request was answered before anybody was told of the stream: its token may name the
+  /// next one.
+  func begin(_ handle: HTTP2Stream) {
+    self.handle = handle
+    state = ConnectionState()
+    site = connection.site
+    isAnswered = false
+  }
 }
 
 /// What makes a connection one of HTTP/2.
 final class HTTP2Connection {
   let session: HTTP2Session
   let bodies: StreamBodies
+  let workspace: HTTP2Workspace
   /// By the session's slot.
-  var streams: ContiguousArray<MultiplexedStream?> = []
+  private(set) var streams: ContiguousArray<MultiplexedStream?> = []
+  /// Of the request at hand as long as nobody else need find it; then of the next one. A hit that
+  /// leaves whole, and most do, makes no stream.
+  var spare: MultiplexedStream?
   /// Frames that the socket did not take, from `restStart` on.
   var rest: ByteBuffer?
   var restStart = 0
   /// Its events are being taken: what is answered meanwhile is sent at their end.
   var isTakingEvents = false
-  /// An entry is held while frames are made: the one hazard slot of this process is taken.
-  var isHolding = false
+  /// Its entry is held while frames are made: the one hazard slot of this process is taken.
+  var holder: MultiplexedStream?
+  /// Sent while events are taken, so that this ends.
+  var bytesOfTurn = 0
   /// Their bodies have to be looked up, and were put off because of that.
   var postponed: [MultiplexedStream] = []
   /// It waits for its turn to send.
@@ -47,9 +62,10 @@ final class HTTP2Connection {
   /// When bytes last came or went while there was something to do: monotonic milliseconds.
   var progressAt: Int64 = 0
 
-  init(_ session: HTTP2Session, _ bodies: StreamBodies) {
+  init(_ session: HTTP2Session, _ bodies: StreamBodies, _ workspace: HTTP2Workspace) {
     self.session = session
     self.bodies = bodies
+    self.workspace = workspace
   }
 
   /// No request is under way.
@@ -63,7 +79,10 @@ final class HTTP2Connection {
     return stream
   }
 
+  /// From now on events and bodies find it.
   func enter(_ stream: MultiplexedStream) {
+    guard stream === spare else { return }
+    spare = nil
     let slot = Int(stream.handle.slot)
     while streams.count <= slot { streams.append(nil) }
     streams[slot] = stream
@@ -88,11 +107,11 @@ final class StreamBodies: HTTP2BodySource {
   func appendBody(
     of handle: HTTP2Stream, to output: ByteBuffer, upTo byteCountMax: Int
   ) -> HTTP2BodyStep {
-    guard let stream = connection.http2?.stream(handle) else { return .failed }
-    if stream.held.count > 0 {
-      return loop.appendHeld(of: stream, to: output, upTo: min(byteCountMax, frameBytesMax))
+    guard let http2 = connection.http2 else { return .failed }
+    if let holder = http2.holder, holder.handle == handle {
+      return loop.appendHeld(of: holder, to: output, upTo: min(byteCountMax, frameBytesMax))
     }
-    guard let pending = stream.output else { return .failed }
+    guard let stream = http2.stream(handle), let pending = stream.output else { return .failed }
     return loop.appendBody(of: stream, pending, to: output, upTo: min(byteCountMax, frameBytesMax))
   }
 }
