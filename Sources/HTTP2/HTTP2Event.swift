@@ -44,7 +44,7 @@ package struct HTTP2Request: Sendable {
 package enum HTTP2Event: Sendable {
   case request(HTTP2Request)
   /// A request whose header list is beyond the limits: to be answered 431.
-  case headTooLarge(HTTP2Stream, bodyFollows: Bool)
+  case headTooLarge(HTTP2Stream, isHead: Bool, bodyFollows: Bool)
   /// Bytes of a request's body came and were let go; several arrivals may be told as one.
   case body(HTTP2Stream, byteCount: Int)
   /// The request's body is complete.

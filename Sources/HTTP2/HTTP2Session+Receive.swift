@@ -127,7 +127,9 @@ extension HTTP2Session {
     streams[slot].requestEnded = endsStream
     if assembly.isTooLarge {
       dropAssembly()
-      tell(.headTooLarge(handle(slot), bodyFollows: !endsStream), slot)
+      tell(
+        .headTooLarge(
+          handle(slot), isHead: assembly.isHead, bodyFollows: !endsStream), slot)
       return
     }
     guard let head = finishHead() else {

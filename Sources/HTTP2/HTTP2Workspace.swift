@@ -49,7 +49,7 @@ import Platform
   /// longest head of a response may have.
   package init(headerListBytesMax: Int = 65_536, responseHeadBytesMax: Int = 65_536) {
     self.headerListBytesMax = headerListBytesMax
-    heads = ByteBuffer(capacity: 3 * (headerListBytesMax + HTTP2Workspace.slackBytes))
+    heads = ByteBuffer(capacity: 4 * headerListBytesMax + 2 * HTTP2Workspace.slackBytes)
     scratch = ByteBuffer(capacity: headerListBytesMax + HTTP2Workspace.slackBytes)
     responseHead = ByteBuffer(capacity: responseHeadBytesMax)
     parsedHead = ByteBuffer(capacity: responseHeadBytesMax)
@@ -70,7 +70,7 @@ import Platform
   /// is given back before the next ones come, so that the allocator's small lists suffice.
   @inline(__always)
   var hasRoom: Bool {
-    heads.free >= headerListBytesMax + HTTP2Workspace.slackBytes
+    heads.free >= 2 * headerListBytesMax + HTTP2Workspace.slackBytes
       && eventCount < HTTP2Workspace.eventsWaitingMax
   }
   private static let eventsWaitingMax = 4

@@ -11,6 +11,8 @@ struct RequestAssembly {
   var listBytes = 0
   var fieldCount = 0
   var isTooLarge = false
+  /// Of one that is too large: its answer must have no content.
+  var isHead = false
   var isMalformed = false
   /// Ranges of `scratch`.
   var method = 0..<0
@@ -51,7 +53,8 @@ extension HTTP2Session {
     guard !assembly.isTrailer, !assembly.isTooLarge, !assembly.isMalformed else { return }
     let first = unsafe name.unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
     if first == UInt8(ascii: ":") { return gatherPseudo(name, value) }
-    assembly.fieldCount &+= 1
+    // Crumbs of cookies are one field (RFC 9113 §8.2.3).
+    if assembly.cookieStart < 0 || !Bytes.equal(name, "cookie") { assembly.fieldCount &+= 1 }
     guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
     if !assembly.isBegun { begin() }
     switch name.byteCount {
@@ -66,6 +69,8 @@ extension HTTP2Session {
   private func noteTooLarge() {
     if !assembly.isTooLarge {
       assembly.isTooLarge = true
+      let scratch = workspace.scratch
+      assembly.isHead = Bytes.equal(scratch.bytes.extracting(assembly.method), "HEAD")
       workspace.heads.truncate(to: assembly.headStart)
       workspace.scratch.removeAll()
     }

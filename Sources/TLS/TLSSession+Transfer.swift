@@ -156,5 +156,11 @@ extension TLSSession {
   }
 
   /// Answers that may wait for a client that does not read while its own bytes are still taken.
-  static let unreadBytesMax = 64 << 10
+  static let unreadBytesMax = 128 << 10
+
+  /// So many answers wait that nothing more is received before the socket takes some: wait until it
+  /// is writable, not readable.
+  package var isClogged: Bool {
+    hasUnsent && unsent.count - unsentStart > TLSSession.unreadBytesMax
+  }
 }

@@ -188,6 +188,9 @@ package struct ConnectionState: Equatable, Sendable {
     }
   }
 
+  /// The connection is closed, for whatever reason.
+  package mutating func ended() { phase = .closed }
+
   /// A send or receive failed: the client is gone.
   package mutating func broken() -> Action {
     guard phase != .closed else { return .none }

@@ -166,6 +166,8 @@ extension EventLoop {
   func close(_ connection: Connection, _ reason: EndReason) {
     let index = Int(connection.descriptor)
     guard connections[index] === connection else { return }
+    // Whoever is still at work on it sees that there is nothing more to do.
+    connection.state.ended()
     scoreboard.ended(reason, slot: slot)
     if let output = connection.output {
       finishRecord(output.record, reason: reason == .completed ? .clientReset : reason)
@@ -192,7 +194,7 @@ extension EventLoop {
   }
 
   func setInterest(_ connection: Connection, _ interest: Interest) {
-    guard connection.interest != interest else { return }
+    guard connection.interest != interest, connection.state.phase != .closed else { return }
     connection.interest = interest
     do throws(SystemError) {
       try poller.modify(connection.descriptor, token: connection.token, interest: interest)

@@ -24,7 +24,7 @@ extension EventLoop {
     if site.http2.modernTLSOnly, let security = connection.security, !security.isModern {
       session.terminate(.inadequateSecurity)
     }
-    connection.http2 = HTTP2Connection(session, bodies, workspace)
+    connection.http2 = HTTP2Connection(session, bodies, workspace, now: now)
     connection.state.multiplexed()
     scoreboard.add(to: .http2Connections, slot: slot)
   }
@@ -51,7 +51,6 @@ extension EventLoop {
   /// Bytes of the peer have come.
   func receiveFrames(_ connection: Connection, _ bytes: RawSpan) {
     guard let http2 = connection.http2 else { preconditionFailure("frames without a session") }
-    http2.progressAt = now
     var start = 0
     http2.isTakingEvents = true
     http2.bytesOfTurn = 0
@@ -74,30 +73,31 @@ extension EventLoop {
   /// The socket is ready for what epoll waits for, or it is this connection's turn.
   func continueHTTP2(_ connection: Connection, _ readiness: Readiness) {
     guard let http2 = connection.http2 else { return }
-    if http2.isQueued {
+    if http2.isQueued || !readiness.isDisjoint(with: .writable) {
       http2.isQueued = false
       sendFrames(connection, http2)
-    } else if connection.interest == .writable {
-      sendFrames(connection, http2)
     }
-    // What the library holds of the client's bytes, epoll does not tell.
-    let hasInput = !readiness.isEmpty || connection.security?.session.hasBufferedInput == true
-    if connection.state.phase == .multiplexed, connection.interest == .readable, hasInput {
-      receive(connection)
-    }
+    // Also while the socket is full: a reset, a more urgent request or a window must not wait behind
+    // what is being sent. What the library holds of the client's bytes, epoll does not tell.
+    let hasInput =
+      !readiness.subtracting(.writable).isEmpty
+      || connection.security?.session.hasBufferedInput == true
+    if hasInput, connection.state.phase == .multiplexed { receive(connection) }
   }
 
   private func takeEvents(of http2: HTTP2Connection, _ connection: Connection) {
     while let event = http2.session.nextEvent() {
       switch event {
       case .request(let request):
+        http2.progressAt = now
         beginRequest(request, on: connection, http2)
-      case .headTooLarge(let handle, _):
+      case .headTooLarge(let handle, let isHead, _):
         let stream = takeStream(handle, on: connection, http2)
         http2.enter(stream)
         stream.state.requestBegun(keepAlive: true, hasBody: false)
-        refuse(stream, status: 431, reason: .fieldLength)
+        refuse(stream, status: 431, reason: .fieldLength, isHead: isHead)
       case .body(let handle, let count):
+        http2.progressAt = now
         if let stream = http2.stream(handle) { noteBody(count, stream) }
       case .bodyEnded(let handle):
         if let stream = http2.stream(handle) { endBody(stream) }
@@ -208,11 +208,12 @@ extension EventLoop {
       gathered.append(frames)
       switch transmit(gathered, on: connection, more: false) {
       case .sent(let sent):
-        http2.progressAt = now
+        if http2.hasWork { http2.progressAt = now }
         if sent < frames.count { keepRest(of: http2, from: sent) }
       case .wouldBlock: keepRest(of: http2, from: 0)
       case .broken: close(connection, .clientReset)
       }
+      http2.hasWork = false
       frames.removeAll()
     }
     frames.removeAll()
@@ -234,6 +235,7 @@ extension EventLoop {
     }
     if start > 0 { http2.progressAt = now }
     if start < frames.count { keepRest(of: http2, from: start) }
+    http2.hasWork = false
     frames.removeAll()
   }
 
@@ -244,7 +246,7 @@ extension EventLoop {
       gathered.append(rest, from: http2.restStart, count: rest.count - http2.restStart)
       switch transmit(gathered, on: connection, more: false) {
       case .sent(let count):
-        http2.progressAt = now
+        if http2.restIsWork { http2.progressAt = now }
         http2.restStart += count
         if http2.restStart == rest.count { http2.rest = nil }
       case .wouldBlock:
@@ -269,11 +271,21 @@ extension EventLoop {
     rest.append(frames.bytes.extracting(sent..<frames.count))
     http2.rest = rest
     http2.restStart = 0
+    http2.restIsWork = http2.hasWork
   }
 
   private func awaitRoom(_ connection: Connection, _ http2: HTTP2Connection) {
-    setInterest(connection, .writable)
-    setDeadline(connection, http2.progressAt + streamTimeout(connection))
+    setInterest(connection, [.readable, .writable])
+    setDeadline(connection, deadline(connection, http2))
+  }
+
+  /// When the connection has been without progress for too long.
+  private func deadline(_ connection: Connection, _ http2: HTTP2Connection) -> Int64 {
+    guard http2.isIdle else { return http2.progressAt + streamTimeout(connection) }
+    let policy = policies[connection.site]
+    return http2.progressAt
+      + (connection.requestCount == 0
+        ? policy.headFirstMilliseconds : policy.keepAliveTimeoutMilliseconds)
   }
 
   /// `H2StreamTimeout`: how long streams may be open while nothing moves.
@@ -301,17 +313,8 @@ extension EventLoop {
       return close(connection, handover.isDraining ? .drained : .connectionClose)
     }
     setInterest(connection, .readable)
-    if session.openStreamCount == 0 {
-      connection.idleSince = now
-      let policy = policies[connection.site]
-      setDeadline(
-        connection,
-        http2.progressAt
-          + (connection.requestCount == 0
-            ? policy.headFirstMilliseconds : policy.keepAliveTimeoutMilliseconds))
-    } else {
-      setDeadline(connection, http2.progressAt + streamTimeout(connection))
-    }
+    if session.openStreamCount == 0 { connection.idleSince = now }
+    setDeadline(connection, deadline(connection, http2))
   }
 
   // MARK: Leaving
@@ -343,8 +346,10 @@ extension EventLoop {
     }
   }
 
-  /// Its deadline has passed.
+  /// Its deadline has passed; there may have been progress since it was set.
   func expireHTTP2(_ connection: Connection, _ http2: HTTP2Connection) {
+    let due = deadline(connection, http2)
+    guard due <= now else { return setDeadline(connection, due) }
     if http2.isIdle {
       sayGoodbye(connection, http2)
       return close(connection, .timerConnectionIdle)
@@ -370,9 +375,10 @@ extension EventLoop {
     for connection in connections {
       guard let connection, let http2 = connection.http2 else { continue }
       http2.session.tick(second: now / 1000)
-      guard let since = http2.leavingSince, now - since >= Limits.leavingMilliseconds else {
-        continue
-      }
+      guard let since = http2.leavingSince, !http2.hasSaidLast,
+        now - since >= Limits.leavingMilliseconds
+      else { continue }
+      http2.hasSaidLast = true
       http2.session.finishShutdown()
       sendFrames(connection, http2)
     }

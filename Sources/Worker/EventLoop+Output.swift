@@ -86,6 +86,12 @@ extension EventLoop {
 
   /// Gives back what kept the pieces alive.
   func endOutput(_ stream: RequestStream, _ output: PendingOutput) {
+    release(output)
+    stream.output = nil
+    stream.exchange = nil
+  }
+
+  func release(_ output: PendingOutput) {
     if let pin = output.pin {
       cache?.unpin(pin)
       output.pin = nil
@@ -93,8 +99,7 @@ extension EventLoop {
     copiedBytes -= output.copiedBytes
     output.copiedBytes = 0
     output.file = nil
-    stream.output = nil
-    stream.exchange = nil
+    output.removePieces()
   }
 
   private enum PumpResult {

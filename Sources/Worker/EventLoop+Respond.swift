@@ -125,18 +125,20 @@ extension EventLoop {
     (stream as? Connection)?.input = nil
     stream.state.requestBegun(keepAlive: false, hasBody: false)
     answerUnparsed(
-      stream, status: rejection.status, reason: rejection.reason, line: Array(line.prefix(8192))
-    )
+      stream, status: rejection.status, reason: rejection.reason, line: Array(line.prefix(8192)),
+      isHead: line.starts(with: Array("HEAD ".utf8)))
   }
 
   /// A head that did not arrive in time, or whatever else the machine refuses.
-  func refuse(_ stream: RequestStream, status: UInt16, reason: EndReason) {
+  func refuse(
+    _ stream: RequestStream, status: UInt16, reason: EndReason, isHead: Bool = false
+  ) {
     (stream as? Connection)?.input = nil
-    answerUnparsed(stream, status: status, reason: reason, line: [])
+    answerUnparsed(stream, status: status, reason: reason, line: [], isHead: isHead)
   }
 
   private func answerUnparsed(
-    _ stream: RequestStream, status: UInt16, reason: EndReason, line: [UInt8]
+    _ stream: RequestStream, status: UInt16, reason: EndReason, line: [UInt8], isHead: Bool
   ) {
     let body = ErrorPage.body(status: Int(status))
     var bytes = prefixes.head(status: status, connection: .close)
@@ -153,7 +155,7 @@ extension EventLoop {
     }
     scoreboard.ended(reason, slot: slot)
     let output = PendingOutput(record: record)
-    output.append(bytes + body)
+    output.append(isHead ? bytes : bytes + body)
     if start(output, on: stream) { finishResponse(stream) }
   }
 

@@ -30,6 +30,11 @@ extension EventLoop {
     }
     let head = http2.workspace.responseHead
     head.removeAll()
+    guard cache.headRange(chosen.hit).count < head.capacity - Limits.frameSlackBytes else {
+      http2.enter(stream)
+      cache.release()
+      return refuseHead(stream, cache.headRange(chosen.hit).count)
+    }
     if isNegative {
       head.append(prefixes.head(status: chosen.facts.status, connection: .none))
     } else {
@@ -82,6 +87,7 @@ extension EventLoop {
     }
     stream.held = body
     http2.holder = stream
+    http2.hasWork = true
     _ = http2.session.produce(into: frames, bodies: http2.bodies)
     http2.holder = nil
     let rest = stream.held
@@ -129,9 +135,21 @@ extension EventLoop {
   func startFrames(_ output: PendingOutput, on stream: RequestStream) -> Bool {
     let head = workspace.responseHead
     head.removeAll()
+    guard output.record.headByteCount <= head.capacity else {
+      refuseHead(stream, output.record.headByteCount)
+      return false
+    }
     output.takeHead(output.record.headByteCount, into: head)
     submit(output, on: stream)
     return false
+  }
+
+  /// A response that a configuration made longer than any client takes.
+  private func refuseHead(_ stream: RequestStream, _ byteCount: Int) {
+    log(of: stream).write(
+      .error, "a response head of \(byteCount) bytes is too long for HTTP/2",
+      client: stream.client)
+    close(stream, .internal)
   }
 
   private func submit(_ output: PendingOutput, on stream: RequestStream) {
@@ -140,9 +158,14 @@ extension EventLoop {
     }
     output.record.byteCount += output.record.headByteCount
     scoreboard.add(output.record.headByteCount, to: .bytesSent, slot: slot)
-    guard output.copiedBytes == 0 || copiedBytes <= Limits.copiedBytesMax else {
+    // Windows may keep any of it here for long: all of it counts.
+    let uncounted = output.ownByteCount - output.copiedBytes
+    output.copiedBytes += uncounted
+    copiedBytes += uncounted
+    guard copiedBytes <= 2 * Limits.copiedBytesMax else {
       return abort(stream, .connectionDropped)
     }
+    http2.hasWork = true
     guard http2.session.respond(to: stream.handle, bodyFollows: output.next != nil) else {
       return abort(stream, .internal)
     }
@@ -211,7 +234,11 @@ extension EventLoop {
     let count = byteCountMax - room
     output.record.byteCount += count
     scoreboard.add(count, to: .bytesSent, slot: slot)
-    return output.next == nil ? .end : .more
+    if count > 0 { stream.connection.http2?.hasWork = true }
+    guard output.next == nil else { return .more }
+    // The client's side of the stream may stay open for long.
+    release(output)
+    return .end
   }
 
   /// What was appended before it stays a frame; the next call fails again.

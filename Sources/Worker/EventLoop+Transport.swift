@@ -70,7 +70,13 @@ extension EventLoop {
       // epoll knows nothing of what lies in the library.
       if security.session.hasBufferedInput { runnable.append(connection.token) }
       return .received(count)
-    case .wouldBlock: return .wouldBlock
+    case .wouldBlock:
+      if security.session.isClogged {
+        setInterest(connection, .writable)
+      } else if connection.interest == .writable {
+        setInterest(connection, .readable)
+      }
+      return .wouldBlock
     case .closed: return .closed
     // Many clients leave without a word (RFC 9110 has lengths of its own against truncation).
     case .failed(let failure) where failure.reason == .unexpectedEnd: return .closed

@@ -26,7 +26,7 @@ extension EventLoop {
   /// Whether a rest that was not pinned is copied: then it is sure to be completed, whatever
   /// becomes of its entry. A large copy would keep everybody else waiting.
   func mayCopy(_ count: Int) -> Bool {
-    count <= Limits.copiedRestBytesMax
+    (count <= Limits.copiedRestBytesMax && copiedBytes <= Limits.copiedBytesMax)
       || (count <= Limits.copiedObjectBytesMax && copiedBytes + count <= Limits.copiedBytesMax)
   }
 

@@ -84,7 +84,7 @@ final class EventLoop {
   /// What sessions of TLS need only while they are worked on.
   lazy var tlsWorkspace = TLSWorkspace()
   /// What sessions of HTTP/2 need only while they are worked on.
-  lazy var workspace = HTTP2Workspace()
+  lazy var workspace = HTTP2Workspace(responseHeadBytesMax: Limits.responseHeadBytesMax)
   var parser: RequestParser
   var head = RequestHead()
 

@@ -59,10 +59,19 @@ final class HTTP2Connection {
   var isQueued = false
   /// The first step of leaving was taken, and when (monotonic milliseconds).
   var leavingSince: Int64?
-  /// When bytes last came or went while there was something to do: monotonic milliseconds.
-  var progressAt: Int64 = 0
+  /// The second one was.
+  var hasSaidLast = false
+  /// When a request or a part of one came, or a part of a response went: monotonic milliseconds.
+  /// What a client can send without wanting anything is no progress.
+  var progressAt: Int64
+  /// Parts of responses were put into frames; and into `rest`.
+  var hasWork = false
+  var restIsWork = false
 
-  init(_ session: HTTP2Session, _ bodies: StreamBodies, _ workspace: HTTP2Workspace) {
+  init(
+    _ session: HTTP2Session, _ bodies: StreamBodies, _ workspace: HTTP2Workspace, now: Int64
+  ) {
+    progressAt = now
     self.session = session
     self.bodies = bodies
     self.workspace = workspace

@@ -45,6 +45,8 @@ enum Limits {
   static let framesBytes = 65_536
   /// A cached body up to this size is put into frames at once, while it is held.
   static let heldBodyBytesMax = 16_384
+  /// The head of a response over HTTP/2; HTTP/1.1 has no limit.
+  static let responseHeadBytesMax = 131_072
   /// Room for what belongs to a response's frames beside head and body.
   static let frameSlackBytes = 4096
   /// How long a request may be on its way to a server that has said it is leaving.

@@ -34,6 +34,19 @@ final class PendingOutput {
 
   var isEmpty: Bool { first == pieces.count }
 
+  /// Bytes of our own that are still to be sent.
+  var ownByteCount: Int {
+    pieces[first...].reduce(0) { sum, piece in
+      if case .bytes(_, _, let count) = piece { return sum + count }
+      return sum
+    }
+  }
+
+  func removePieces() {
+    pieces = []
+    first = 0
+  }
+
   func append(_ piece: Piece) { pieces.append(piece) }
 
   /// Appends bytes of our own; nothing for none.

@@ -69,7 +69,7 @@ final class Peer {
     while let event = session.nextEvent() {
       switch event {
       case .request(let request): note(request)
-      case .headTooLarge(let stream, _): tooLarge.append(stream)
+      case .headTooLarge(let stream, _, _): tooLarge.append(stream)
       case .body(let stream, let count): bodyBytes[stream.id, default: 0] += count
       case .bodyEnded(let stream): ended.append(stream.id)
       case .closed(let stream, let completed, let code, let byUs):

@@ -88,7 +88,7 @@ private final class Invariants {
         precondition(open.updateValue(request.stream, forKey: request.stream.slot) == nil)
         check(request)
         answer(request.stream)
-      case .headTooLarge(let stream, _):
+      case .headTooLarge(let stream, _, _):
         precondition(open.updateValue(stream, forKey: stream.slot) == nil)
         answer(stream)
       case .body(let stream, let count):
