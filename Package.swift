@@ -79,7 +79,8 @@ let package = Package(
       name: "torture", dependencies: ["Cache", "Platform", argumentParser],
       path: "tools/torture.d"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
-    .testTarget(name: "TLSTests", dependencies: ["TLS", "Platform"], exclude: ["Data"]),
+    .testTarget(
+      name: "TLSTests", dependencies: ["COpenSSL", "TLS", "Platform"], exclude: ["Data"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "CNGHTTP2", "HTTP", "Platform"]),
     .testTarget(

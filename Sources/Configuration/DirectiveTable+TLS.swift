@@ -26,10 +26,10 @@ extension DirectiveTable {
       name: "SSLHandshakesMax", contexts: .server, arity: 1...1, type: .integer(0...1_000_000),
       defaultText: "256", syntax: "NUMBER", module: "ring3",
       manual: """
-        How many TLS handshakes a worker has under way at a time; further connections wait. A
-        handshake costs the server a thousand times what it costs a client that means harm, and
-        this keeps it from starving the connections that are there. 0 is no limit. For how long a
-        handshake may take see RequestReadTimeout.
+        How many TLS handshakes a worker has under way at a time. When one more client comes, the
+        handshake that has taken longest is ended: an honest client is done in two round trips, one
+        that means harm holds memory for as long as it may. 0 is no limit. For how long a handshake
+        may take see RequestReadTimeout.
 
           SSLHandshakesMax 1000
         """),

@@ -8,7 +8,7 @@ package struct HTTP2Stream: Hashable, Sendable {
   /// As in frames: odd, 1 … 2³¹ - 1.
   package let id: Int32
   /// A small number, 0 …, that no other living stream of the session has: an index for the
-  /// owner's own table. Free again after `.closed` was taken.
+  /// owner's own table. Another stream's `.request` with it comes only behind this one's `.closed`.
   package let slot: Int32
 }
 

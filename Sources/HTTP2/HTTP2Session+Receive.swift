@@ -24,8 +24,7 @@ extension HTTP2Session {
   }
 
   /// Takes received bytes; returns how many. Fewer than given: take the events, then give the rest
-  /// again. Events of whatever session of the workspace must all have been taken before; what
-  /// they spoke of is overwritten.
+  /// again. Events not taken before are lost, and what they spoke of is overwritten.
   package func receive(_ bytes: RawSpan) -> Int {
     workspace.begin()
     guard failure == nil, !isBroken else { return bytes.byteCount }
@@ -146,7 +145,7 @@ extension HTTP2Session {
     counters.requests += 1
     openStreamCount += 1
     streams[slot].isKnown = true
-    workspace.events.append(event)
+    workspace.add(event, of: self)
   }
 
   /// A malformed request that the library let through (RFC 9113 §8.1.1).
@@ -161,13 +160,7 @@ extension HTTP2Session {
   func dataCame(_ id: Int32, byteCount: Int) {
     counters.bodyBytes += byteCount
     guard let slot = slot(of: id), streams[slot].isKnown else { return }
-    let stream = handle(slot)
-    let last = workspace.events.count - 1
-    if last >= workspace.nextEvent, case .body(stream, let before) = workspace.events[last] {
-      workspace.events[last] = .body(stream, byteCount: before + byteCount)
-    } else {
-      workspace.events.append(.body(stream, byteCount: byteCount))
-    }
+    workspace.add(bodyBytes: byteCount, handle(slot), of: self)
   }
 
   func dataFrameCame(_ id: Int32, contentBytes: Int, isPadded: Bool, endsStream: Bool) {
@@ -181,7 +174,7 @@ extension HTTP2Session {
   private func bodyEnded(_ slot: Int) {
     streams[slot].requestEnded = true
     guard streams[slot].isKnown else { return }
-    workspace.events.append(.bodyEnded(handle(slot)))
+    workspace.add(.bodyEnded(handle(slot)), of: self)
   }
 
   func streamClosed(_ id: Int32, code: UInt32) {
@@ -189,11 +182,19 @@ extension HTTP2Session {
     let record = streams[slot]
     if record.isKnown {
       openStreamCount -= 1
-      workspace.events.append(
-        .closed(
-          handle(slot), completed: record.isCompleted, code: code, byUs: record.isResetByUs))
+      let event = HTTP2Event.closed(
+        handle(slot), completed: record.isCompleted, code: code, byUs: record.isResetByUs)
+      workspace.add(event, of: self)
     }
-    if assembly.slot == slot { dropAssembly() }
+    if assembly.slot == slot {
+      if suspended == nil {
+        dropAssembly()
+      } else {
+        // Between two receives the workspace is another's.
+        suspended = nil
+        assembly.slot = -1
+      }
+    }
     freeSlot(slot)
   }
 }

@@ -47,7 +47,7 @@ extension HTTP2Session {
       else { return nil }
       let start = unsafe UnsafeMutablePointer(
         mutating: raw.assumingMemoryBound(to: UInt8.self))
-      // "HTTP/1.1 200": the library checks nothing here.
+      // "HTTP/1.1 200": the library checks nothing of what is sent.
       let statusStart = unsafe start + 9
       for index in 0..<3 where unsafe statusStart[index] &- 0x30 > 9 { return nil }
       unsafe fields[0] = Callbacks.field(Callbacks.statusName, 7, statusStart, 3)

@@ -10,6 +10,9 @@ import Platform
 /// (`produce`); calls of `produce`, `reset` and the like may bring further events. It closes the
 /// connection when `isDone`, or when a deadline of its own is over: see the facts. Nothing is
 /// called back, but the body source during `produce`.
+///
+/// What changes several times a request is stored without run-time checks of exclusivity: one
+/// thread touches it, in steps that call nothing.
 @safe package final class HTTP2Session {
   let workspace: HTTP2Workspace
   let settings: HTTP2Settings
@@ -18,23 +21,47 @@ import Platform
   private let memory: UnsafeMutablePointer<MemoryMeter>
 
   /// Why this side ended the connection; nil as long as it has not.
-  package internal(set) var failure: HTTP2Failure?
-  package internal(set) var counters = HTTP2Counters()
+  package internal(set) var failure: HTTP2Failure? {
+    @inline(__always) get { unsafe failureStored }
+    @inline(__always) _modify { yield unsafe &failureStored }
+  }
+  @exclusivity(unchecked) private var failureStored: HTTP2Failure?
+  package internal(set) var counters: HTTP2Counters {
+    @inline(__always) get { unsafe countersStored }
+    @inline(__always) _modify { yield unsafe &countersStored }
+  }
+  @exclusivity(unchecked) private var countersStored = HTTP2Counters()
   /// The peer has acknowledged our SETTINGS (RFC 9113 §6.5.3): without, the owner's clock decides.
   package internal(set) var settingsAcknowledged = false
   /// The peer has said GOAWAY: it opens no further stream.
   package internal(set) var peerIsLeaving = false
   /// The library can do nothing more, not even say goodbye.
-  var isBroken = false
+  var isBroken: Bool {
+    @inline(__always) get { unsafe isBrokenStored }
+    @inline(__always) _modify { yield unsafe &isBrokenStored }
+  }
+  @exclusivity(unchecked) private var isBrokenStored = false
 
   var meter = FrameMeter()
-  var purses: Purses
+  var purses: Purses {
+    @inline(__always) get { unsafe pursesStored }
+    @inline(__always) _modify { yield unsafe &pursesStored }
+  }
+  @exclusivity(unchecked) private var pursesStored: Purses
   private var second: Int64 = 0
-  var assembly = RequestAssembly()
+  var assembly: RequestAssembly {
+    @inline(__always) get { unsafe assemblyStored }
+    @inline(__always) _modify { yield unsafe &assemblyStored }
+  }
+  @exclusivity(unchecked) private var assemblyStored = RequestAssembly()
   var suspended: SuspendedHead?
 
   /// By slot.
-  var streams: [StreamRecord] = []
+  var streams: [StreamRecord] {
+    @inline(__always) get { unsafe streamsStored }
+    @inline(__always) _modify { yield unsafe &streamsStored }
+  }
+  @exclusivity(unchecked) private var streamsStored: [StreamRecord] = []
   var firstFreeSlot: Int32 = -1
   /// Streams that the owner knows and that are not over.
   package internal(set) var openStreamCount = 0
@@ -52,7 +79,7 @@ import Platform
     precondition(settings.headerListBytesMax <= workspace.headerListBytesMax)
     self.settings = settings
     self.workspace = workspace
-    purses = Purses(settings.limits)
+    unsafe pursesStored = Purses(settings.limits)
     unsafe memory = .allocate(capacity: 1)
     unsafe memory.initialize(to: MemoryMeter(max: settings.limits.memoryBytesMax))
     open()
@@ -112,12 +139,7 @@ import Platform
   // MARK: Events
 
   /// The next thing that happened; nil when all have been told.
-  package func nextEvent() -> HTTP2Event? {
-    guard workspace.nextEvent < workspace.events.count else { return nil }
-    let event = workspace.events[workspace.nextEvent]
-    workspace.nextEvent &+= 1
-    return event
-  }
+  package func nextEvent() -> HTTP2Event? { workspace.takeEvent(of: self) }
 
   // MARK: Facts
 

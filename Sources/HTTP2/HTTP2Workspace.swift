@@ -4,7 +4,8 @@ import CNGHTTP2
 import Platform
 
 /// Buffers and tables shared by the sessions of one event loop, so that an idle session costs
-/// little. Only one session may have untaken events at a time.
+/// little. Events belong to the session that was worked on last: those not taken when another one
+/// is worked on are lost, which suits a connection that was closed meanwhile, and none else.
 @safe package final class HTTP2Workspace {
   /// Heads of requests, as `HTTP2Request.head` tells.
   package let heads: ByteBuffer
@@ -22,8 +23,17 @@ import Platform
   /// Field lines of a response.
   static let responseFieldCountMax = 512
   let callbacks: OpaquePointer
-  var events: [HTTP2Event] = []
-  var nextEvent = 0
+  private var events: [HTTP2Event] {
+    @inline(__always) get { unsafe eventsStored }
+    @inline(__always) _modify { yield unsafe &eventsStored }
+  }
+  @exclusivity(unchecked) private var eventsStored: [HTTP2Event] = []
+  private var nextEvent: Int {
+    @inline(__always) get { unsafe nextEventStored }
+    @inline(__always) _modify { yield unsafe &nextEventStored }
+  }
+  @exclusivity(unchecked) private var nextEventStored = 0
+  private var owner: ObjectIdentifier?
 
   /// `headerListBytesMax`: the largest of all sessions' settings; `responseHeadBytesMax`: what the
   /// longest head of a response may have.
@@ -49,13 +59,44 @@ import Platform
   @inline(__always)
   var hasRoom: Bool { heads.free >= headerListBytesMax + HTTP2Workspace.slackBytes }
 
-  /// All events were taken: what they spoke of may be overwritten.
+  /// What earlier events spoke of may be overwritten.
   @inline(__always)
   func begin() {
-    precondition(nextEvent == events.count, "another session's events were not taken")
-    events.removeAll(keepingCapacity: true)
-    nextEvent = 0
+    forgetEvents()
     heads.removeAll()
     scratch.removeAll()
+  }
+
+  @inline(__always)
+  private func forgetEvents() {
+    events.removeAll(keepingCapacity: true)
+    nextEvent = 0
+  }
+
+  @inline(__always)
+  func add(_ event: HTTP2Event, of session: HTTP2Session) {
+    let session = ObjectIdentifier(session)
+    if nextEvent == events.count || owner != session { forgetEvents() }
+    owner = session
+    events.append(event)
+  }
+
+  /// Adds to the last event if it speaks of the same body.
+  func add(bodyBytes byteCount: Int, _ stream: HTTP2Stream, of session: HTTP2Session) {
+    if owner == ObjectIdentifier(session), nextEvent < events.count,
+      case .body(stream, let before) = events[events.count - 1]
+    {
+      events[events.count - 1] = .body(stream, byteCount: before + byteCount)
+    } else {
+      add(.body(stream, byteCount: byteCount), of: session)
+    }
+  }
+
+  @inline(__always)
+  func takeEvent(of session: HTTP2Session) -> HTTP2Event? {
+    guard nextEvent < events.count, owner == ObjectIdentifier(session) else { return nil }
+    let event = events[nextEvent]
+    nextEvent &+= 1
+    return event
   }
 }

@@ -148,8 +148,8 @@ extension HTTP2Session {
     workspace.scratch.append(value)
   }
 
-  /// The block is complete and the library has no objection; true if a request came of it. `range`
-  /// is then its text.
+  /// The block is complete and the library has no objection: where its text stands in `heads`, or
+  /// nil if the request is malformed in a way that only we know of.
   func finishHead() -> Range<Int>? {
     guard !assembly.isMalformed, schemeIsRight() else { return nil }
     if !assembly.isBegun { begin() }

@@ -91,9 +91,20 @@ enum PEM {
         "the private key in '\(file.name)' is encrypted; store it without a password "
           + "(openssl pkey -in FILE -out FILE.new) and keep it readable for root only")
     }
-    if error.library == ERR_LIB_PEM && error.reason == PEM_R_NO_START_LINE {
+    let isAbsent =
+      error.library == ERR_LIB_PEM && error.reason == PEM_R_NO_START_LINE
+      || error.library == ERR_LIB_OSSL_DECODER
+    if isAbsent && !PEM.mentionsKey(file.bytes) {
       throw TLSError("'\(file.name)' holds no private key in PEM")
     }
     throw TLSError("the private key in '\(file.name)' is damaged: \(error.text)")
+  }
+
+  /// Some line begins a private key.
+  private static func mentionsKey(_ bytes: [UInt8]) -> Bool {
+    bytes.split(separator: UInt8(ascii: "\n")).contains {
+      $0.starts(with: "-----BEGIN ".utf8)
+        && String(decoding: $0, as: UTF8.self).contains("PRIVATE KEY-----")
+    }
   }
 }

@@ -105,19 +105,8 @@ enum SessionCallbacks {
     guard
       unsafe EVP_CipherInit_ex(cipher, algorithm, nil, key.encryptionKey, vector, encrypting) == 1
     else { return false }
-    var authentication = key.authenticationKey
-    return unsafe authentication.withUnsafeMutableBytes { bytes in
-      var digest: [CChar] = [0x53, 0x48, 0x41, 0x32, 0x35, 0x36, 0]  // "SHA256"
-      return unsafe digest.withUnsafeMutableBufferPointer { digest in
-        let parameters = unsafe [
-          OSSL_PARAM_construct_octet_string(
-            OSSL_MAC_PARAM_KEY, bytes.baseAddress, bytes.count),
-          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.baseAddress, 0),
-          OSSL_PARAM_construct_end(),
-        ]
-        return unsafe EVP_MAC_CTX_set_params(mac, parameters) == 1
-      }
-    }
+    let authentication = key.authenticationKey
+    return unsafe ring3_ticket_mac_key(mac, authentication, authentication.count) == 1
   }
 }
 

@@ -62,7 +62,7 @@ package struct TLSCertificateFacts: Equatable, Sendable {
     fingerprint = digest
   }
 
-  @unsafe private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
+  @unsafe static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
     var parts = unsafe tm()
     guard let time = unsafe time, unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
     return unsafe Int64(timegm(&parts))

@@ -17,9 +17,14 @@ extension EventLoop {
     settings.fieldCountMax =
       site.limitRequestFields == 0 ? 65_535 : site.limitRequestFields
     settings.scheme = connection.security == nil ? .http : .https
-    let bodies = StreamBodies(self, connection)
-    connection.http2 = HTTP2Connection(
-      HTTP2Session(settings: settings, workspace: workspace), bodies)
+    let frameBytesMax = site.http2.dataFrameBytesMax
+    let bodies = StreamBodies(
+      self, connection, frameBytesMax: frameBytesMax > 0 ? frameBytesMax : .max)
+    let session = HTTP2Session(settings: settings, workspace: workspace)
+    if site.http2.modernTLSOnly, let security = connection.security, !security.isModern {
+      session.terminate(.inadequateSecurity)
+    }
+    connection.http2 = HTTP2Connection(session, bodies)
     connection.state.multiplexed()
     scoreboard.add(to: .http2Connections, slot: slot)
   }
@@ -42,6 +47,7 @@ extension EventLoop {
     http2.progressAt = now
     var start = 0
     http2.isTakingEvents = true
+    assert(frames.count == 0, "frames of another connection")
     while start < bytes.byteCount, http2.session.failure == nil {
       let taken = http2.session.receive(bytes.extracting(start..<bytes.byteCount))
       takeEvents(of: http2, connection)
@@ -50,6 +56,10 @@ extension EventLoop {
     }
     takeEvents(of: http2, connection)
     http2.isTakingEvents = false
+    let errorsMax = model.sites[connection.site].http2.streamErrorsMax
+    if errorsMax > 0, http2.session.counters.malformed > errorsMax {
+      http2.session.terminate(.enhanceYourCalm)
+    }
     sendFrames(connection, http2)
   }
 
@@ -163,40 +173,53 @@ extension EventLoop {
   func sendFrames(_ connection: Connection, _ http2: HTTP2Connection) {
     var budget = Limits.fileBytesPerTurn
     while connection.state.phase != .closed {
-      if let rest = http2.rest {
-        gathered.removeAll()
-        gathered.append(rest, from: http2.restStart, count: rest.count - http2.restStart)
-        switch transmit(gathered, on: connection, more: false) {
-        case .sent(let count):
-          http2.progressAt = now
-          http2.restStart += count
-          if http2.restStart == rest.count { http2.rest = nil }
-          continue
-        case .wouldBlock: return awaitRoom(connection, http2)
-        case .broken: return close(connection, .clientReset)
-        }
+      // Answers from the cache are in frames already.
+      if frames.count == 0 {
+        guard sendRest(of: http2, connection) else { return }
+        guard budget > 0 else { return queue(connection, http2) }
+        _ = http2.session.produce(into: frames, bodies: http2.bodies)
+        takeEvents(of: http2, connection)
+        guard frames.count > 0 else { return settle(connection, http2) }
       }
-      switch flush(connection) {
-      case .sent: break
-      case .wouldBlock: return awaitRoom(connection, http2)
-      case .broken: return close(connection, .clientReset)
-      }
-      guard budget > 0 else { return queue(connection, http2) }
-      frames.removeAll()
-      let count = http2.session.produce(into: frames, bodies: http2.bodies)
-      takeEvents(of: http2, connection)
-      guard count > 0 else { return settle(connection, http2) }
-      budget -= count
+      budget -= frames.count
       gathered.removeAll()
       gathered.append(frames)
       switch transmit(gathered, on: connection, more: false) {
       case .sent(let sent):
         http2.progressAt = now
-        if sent < count { keepRest(of: http2, from: sent) }
+        if sent < frames.count { keepRest(of: http2, from: sent) }
       case .wouldBlock: keepRest(of: http2, from: 0)
-      case .broken: return close(connection, .clientReset)
+      case .broken: close(connection, .clientReset)
+      }
+      frames.removeAll()
+    }
+    frames.removeAll()
+  }
+
+  /// Sends what an earlier turn left; true when nothing is left.
+  private func sendRest(of http2: HTTP2Connection, _ connection: Connection) -> Bool {
+    while let rest = http2.rest {
+      gathered.removeAll()
+      gathered.append(rest, from: http2.restStart, count: rest.count - http2.restStart)
+      switch transmit(gathered, on: connection, more: false) {
+      case .sent(let count):
+        http2.progressAt = now
+        http2.restStart += count
+        if http2.restStart == rest.count { http2.rest = nil }
+      case .wouldBlock:
+        awaitRoom(connection, http2)
+        return false
+      case .broken:
+        close(connection, .clientReset)
+        return false
       }
     }
+    switch flush(connection) {
+    case .sent: return true
+    case .wouldBlock: awaitRoom(connection, http2)
+    case .broken: close(connection, .clientReset)
+    }
+    return false
   }
 
   private func keepRest(of http2: HTTP2Connection, from sent: Int) {
@@ -209,7 +232,13 @@ extension EventLoop {
 
   private func awaitRoom(_ connection: Connection, _ http2: HTTP2Connection) {
     setInterest(connection, .writable)
-    setDeadline(connection, http2.progressAt + policies[connection.site].timeoutMilliseconds)
+    setDeadline(connection, http2.progressAt + streamTimeout(connection))
+  }
+
+  /// `H2StreamTimeout`: how long streams may be open while nothing moves.
+  private func streamTimeout(_ connection: Connection) -> Int64 {
+    model.sites[connection.site].http2.streamTimeoutMilliseconds
+      ?? policies[connection.site].timeoutMilliseconds
   }
 
   /// Its turn comes at the end of this batch of events.
@@ -240,7 +269,7 @@ extension EventLoop {
           + (connection.requestCount == 0
             ? policy.headFirstMilliseconds : policy.keepAliveTimeoutMilliseconds))
     } else {
-      setDeadline(connection, http2.progressAt + policies[connection.site].timeoutMilliseconds)
+      setDeadline(connection, http2.progressAt + streamTimeout(connection))
     }
   }
 

@@ -96,7 +96,7 @@ extension EventLoop {
         of: security.site, handshakeSite: security.site, hasServerName: security.hasServerName,
         isHTTP2: false) == .allowed
     security.admittedSite = isOwn ? security.site : -1
-    if security.session.applicationProtocol == "h2" { beginHTTP2(connection) }
+    if security.session.isHTTP2 { beginHTTP2(connection) }
     beginIdle(connection)
     setInterest(connection, .readable)
     // The first request may have come with the end of the handshake.
@@ -146,6 +146,14 @@ final class ConnectionSecurity {
   var admittedSite = -1
 
   init(_ session: TLSSession) { self.session = session }
+
+  /// Whether HTTP/2 may go over it: with ephemeral keys and authenticated encryption, which TLS 1.3
+  /// always has (RFC 9113 §9.2.2 and its appendix A).
+  var isModern: Bool {
+    let name = session.cipherName
+    return name.hasPrefix("TLS_")
+      || name.hasPrefix("ECDHE-") && ["GCM", "CHACHA20", "CCM"].contains { name.contains($0) }
+  }
 }
 
 /// The handshakes that are going on, in the order of their begin.

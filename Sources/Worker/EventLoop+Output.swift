@@ -164,6 +164,7 @@ extension EventLoop {
       return File.send(file.descriptor, at: offset, count: count, to: connection.descriptor)
     }
     frames.removeAll()
+    defer { frames.removeAll() }
     switch File.read(file.descriptor, at: offset, count: count, into: frames, mayWait: true) {
     case .read(let read) where read > 0: break
     case .failed(let error): return .failed(error)

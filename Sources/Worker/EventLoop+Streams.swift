@@ -28,6 +28,9 @@ extension EventLoop {
     let region = cache.region
     let range = cache.headRange(chosen.hit)
     head.append(region.span(at: range.offset, count: range.count))
+    if let stream = stream as? MultiplexedStream, sendHeld(chosen, on: stream, bytes) {
+      return false
+    }
     var record = makeRecord(
       stream, site: chosen.site, status: chosen.facts.status, self.head, bytes)
     record.outcome = chosen.outcome
@@ -40,6 +43,71 @@ extension EventLoop {
     stream.state.responseBegun()
     submit(output, on: stream)
     return false
+  }
+
+  /// The common case: the entry is held until its body is in frames, straight from shared memory.
+  /// False: nothing was done, because the body is long or there is no room for it now.
+  private func sendHeld(
+    _ chosen: ChosenEntry, on stream: MultiplexedStream, _ bytes: RawSpan
+  ) -> Bool {
+    let headByteCount = workspace.responseHead.count
+    guard let cache, let http2 = stream.connection.http2, http2.isTakingEvents, http2.rest == nil,
+      cache.extentCount(chosen.hit) <= 1
+    else { return false }
+    var body = RegionRange(offset: 0, count: 0)
+    if head.method != .head && cache.extentCount(chosen.hit) == 1 {
+      body = cache.extent(chosen.hit, 0)
+    }
+    guard body.count <= Limits.heldBodyBytesMax,
+      frames.free > body.count + headByteCount + Limits.frameSlackBytes
+    else { return false }
+    stream.state.responseBegun()
+    guard http2.session.respond(to: stream.handle, bodyFollows: body.count > 0) else {
+      cache.release()
+      abort(stream, .internal)
+      return true
+    }
+    stream.held = body
+    http2.isHolding = true
+    _ = http2.session.produce(into: frames, bodies: http2.bodies)
+    http2.isHolding = false
+    let rest = stream.held
+    stream.held.count = 0
+    let sent = headByteCount + body.count - rest.count
+    var record = makeRecord(stream, site: chosen.site, status: chosen.facts.status, head, bytes)
+    record.outcome = chosen.outcome
+    record.headByteCount = headByteCount
+    record.byteCount = sent
+    scoreboard.add(sent, to: .bytesSent, slot: slot)
+    if rest.count == 0 {
+      stream.isAnswered = true
+      finishRecord(record, reason: .completed)
+    } else {
+      // The peer's window is small, or others go first.
+      let output = PendingOutput(record: record)
+      appendCached(chosen.hit, offset: body.count - rest.count, count: rest.count, to: output)
+      stream.output = output
+    }
+    cache.release()
+    if !http2.postponed.isEmpty { takeUpPostponed(http2) }
+    return true
+  }
+
+  private func takeUpPostponed(_ http2: HTTP2Connection) {
+    for stream in http2.postponed { _ = http2.session.resume(stream.handle) }
+    http2.postponed = []
+  }
+
+  /// The next bytes of a held body.
+  func appendHeld(
+    of stream: MultiplexedStream, to output: ByteBuffer, upTo byteCountMax: Int
+  ) -> HTTP2BodyStep {
+    guard let region = cache?.region else { preconditionFailure("cached bytes, no cache") }
+    let count = min(stream.held.count, byteCountMax)
+    output.append(region.span(at: stream.held.offset, count: count))
+    stream.held = RegionRange(
+      offset: stream.held.offset + count, count: stream.held.count - count)
+    return stream.held.count == 0 ? .end : .more
   }
 
   /// Begins a response whose head is the first `headByteCount` bytes of its output; false, because
@@ -94,7 +162,7 @@ extension EventLoop {
     upTo byteCountMax: Int
   ) -> HTTP2BodyStep {
     var room = byteCountMax
-    while room > 0, let piece = output.next {
+    pieces: while room > 0, let piece = output.next {
       let taken: Int
       switch piece {
       case .bytes(let buffer, let from, let count):
@@ -105,6 +173,11 @@ extension EventLoop {
         taken = min(count, room)
         frames.append(region.span(at: offset, count: taken))
       case .unpinned(let offset, let count):
+        if let http2 = stream.connection.http2, http2.isHolding {
+          guard room == byteCountMax else { break pieces }
+          http2.postponed.append(stream)
+          return .deferred
+        }
         taken = min(count, room)
         guard copyUnpinned(output, offset: offset, count: taken, into: frames) else {
           return bodyFailed(output, .connectionDropped, room == byteCountMax)
@@ -112,7 +185,10 @@ extension EventLoop {
       case .file(let offset, let count):
         guard let read = read(stream, output, at: offset, upTo: min(Int64(room), count), frames)
         else { return bodyFailed(output, .fileChanged, room == byteCountMax) }
-        guard read > 0 else { return room == byteCountMax ? .deferred : .more }
+        guard read > 0 else {
+          guard room == byteCountMax else { break pieces }
+          return .deferred
+        }
         taken = read
       }
       output.sent(taken)
@@ -167,7 +243,7 @@ extension EventLoop {
       let own = output.record.reason
       endOutput(stream, output)
       finishRecord(output.record, reason: own == .completed ? reason : own)
-    } else {
+    } else if !stream.isAnswered {
       scoreboard.ended(reason, slot: slot)
     }
     stream.exchange = nil

@@ -10,6 +10,10 @@ final class MultiplexedStream: RequestStream {
   let handle: HTTP2Stream
   /// It keeps its streams, and ends them before it ends itself.
   unowned let connection: Connection
+  /// A cached body that is held while its first frames are made.
+  var held = RegionRange(offset: 0, count: 0)
+  /// The response has left whole, and is counted.
+  var isAnswered = false
 
   init(_ handle: HTTP2Stream, on connection: Connection, token: UInt64) {
     self.handle = handle
@@ -32,6 +36,10 @@ final class HTTP2Connection {
   var restStart = 0
   /// Its events are being taken: what is answered meanwhile is sent at their end.
   var isTakingEvents = false
+  /// An entry is held while frames are made: the one hazard slot of this process is taken.
+  var isHolding = false
+  /// Their bodies have to be looked up, and were put off because of that.
+  var postponed: [MultiplexedStream] = []
   /// It waits for its turn to send.
   var isQueued = false
   /// The first step of leaving was taken, and when (monotonic milliseconds).
@@ -65,18 +73,23 @@ final class HTTP2Connection {
 final class StreamBodies: HTTP2BodySource {
   unowned let loop: EventLoop
   unowned let connection: Connection
+  /// `H2MaxDataFrameLen`
+  let frameBytesMax: Int
 
-  init(_ loop: EventLoop, _ connection: Connection) {
+  init(_ loop: EventLoop, _ connection: Connection, frameBytesMax: Int) {
     self.loop = loop
     self.connection = connection
+    self.frameBytesMax = frameBytesMax
   }
 
   func appendBody(
     of handle: HTTP2Stream, to output: ByteBuffer, upTo byteCountMax: Int
   ) -> HTTP2BodyStep {
-    guard let stream = connection.http2?.stream(handle), let pending = stream.output else {
-      return .failed
+    guard let stream = connection.http2?.stream(handle) else { return .failed }
+    if stream.held.count > 0 {
+      return loop.appendHeld(of: stream, to: output, upTo: min(byteCountMax, frameBytesMax))
     }
-    return loop.appendBody(of: stream, pending, to: output, upTo: byteCountMax)
+    guard let pending = stream.output else { return .failed }
+    return loop.appendBody(of: stream, pending, to: output, upTo: min(byteCountMax, frameBytesMax))
   }
 }

@@ -43,6 +43,10 @@ enum Limits {
   static let copiedBytesMax = 64 << 20
   /// Frames of HTTP/2 that leave together.
   static let framesBytes = 65_536
+  /// A cached body up to this size is put into frames at once, while it is held.
+  static let heldBodyBytesMax = 16_384
+  /// Room for what belongs to a response's frames beside head and body.
+  static let frameSlackBytes = 4096
   /// How long a request may be on its way to a server that has said it is leaving.
   static let leavingMilliseconds: Int64 = 1000
   /// Brought into memory ahead of a send.

@@ -1,0 +1,138 @@
+// A libFuzzer target for HTTP/2: bytes in pieces, every request answered, the text of each parsed.
+
+import HTTP
+import HTTP2
+import Platform
+
+/// A body for each slot; how it behaves is told by the input.
+private final class Bodies: HTTP2BodySource {
+  var left: [Int: Int] = [:]
+  var mood = 0
+
+  func appendBody(
+    of stream: HTTP2Stream, to output: ByteBuffer, upTo byteCountMax: Int
+  ) -> HTTP2BodyStep {
+    precondition(byteCountMax > 0 && byteCountMax <= 16_384 && output.free >= byteCountMax)
+    let slot = Int(stream.slot)
+    mood += 1
+    if mood % 7 == 0 { return .deferred }
+    if mood % 41 == 0 { return .failed }
+    let rest = left[slot] ?? 0
+    let count = min(rest, byteCountMax, 1 + mood * 997 % 20_000)
+    for _ in 0..<count { output.append(0x61) }
+    left[slot] = rest - count
+    return rest == count ? .end : .more
+  }
+}
+
+/// What must hold whatever arrives; a broken invariant traps, which libFuzzer reports.
+private final class Invariants {
+  /// libFuzzer calls from one thread.
+  nonisolated(unsafe) static let workspace = HTTP2Workspace(headerListBytesMax: 4096)
+  let session: HTTP2Session
+  let bodies = Bodies()
+  let output = ByteBuffer(capacity: 8192)
+  let parser = RequestParser(limits: RequestLimits(headerBytesMax: 16_384))
+  var open: [Int32: HTTP2Stream] = [:]
+
+  init() {
+    var settings = HTTP2Settings()
+    settings.headerListBytesMax = 4096
+    settings.concurrentStreamsMax = 10
+    settings.limits.memoryBytesMax = 512 << 10
+    session = HTTP2Session(settings: settings, workspace: Invariants.workspace)
+  }
+
+  /// The first byte of the input says how the rest is cut.
+  func run(_ data: [UInt8], hasPreface: Bool) {
+    let step = Int(data.first ?? 0) + 1
+    bodies.mood = step
+    var input: [UInt8] = hasPreface ? Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) : []
+    input += data.dropFirst()
+    var start = 0
+    while start < input.count && !session.isDone {
+      let end = min(input.count, start + step)
+      let piece = Array(input[start..<end])
+      let taken = session.receive(piece.rawSpan)
+      precondition(taken >= 0 && taken <= piece.count)
+      precondition(taken > 0 || session.nextEvent() != nil, "no progress")
+      start += taken
+      takeEvents()
+      if end % 3 != 0 { produce() }
+    }
+    session.beginShutdown()
+    produce()
+    session.finishShutdown()
+    produce()
+    session.terminate(.cancel)
+    produce()
+    precondition(session.isDone)
+    precondition(session.libraryMemoryBytes.most <= (512 << 10) + 65_536)
+  }
+
+  private func produce() {
+    for _ in 0..<50 where session.hasOutput {
+      for stream in open.values { session.resume(stream) }
+      let count = session.produce(into: output, bodies: bodies)
+      precondition(count >= 0 && output.count == count)
+      output.removeAll()
+      takeEvents()
+    }
+    output.removeAll()
+  }
+
+  private func takeEvents() {
+    while let event = session.nextEvent() {
+      switch event {
+      case .request(let request):
+        precondition(open.updateValue(request.stream, forKey: request.stream.slot) == nil)
+        check(request)
+        answer(request.stream)
+      case .headTooLarge(let stream, _):
+        precondition(open.updateValue(stream, forKey: stream.slot) == nil)
+        answer(stream)
+      case .body(let stream, let count):
+        precondition(count >= 0 && open[stream.slot] == stream)
+      case .bodyEnded(let stream): precondition(open[stream.slot] == stream)
+      case .closed(let stream, _, _, _):
+        precondition(open.removeValue(forKey: stream.slot) == stream)
+      }
+    }
+    precondition(open.count == session.openStreamCount && open.count <= 10)
+  }
+
+  /// The text is one head, of just these lines, or one that the parser refuses.
+  private func check(_ request: HTTP2Request) {
+    let heads = Invariants.workspace.heads
+    let text = heads.bytes.extracting(request.head)
+    var head = RequestHead(fieldCapacity: 1)
+    switch parser.parse(text, into: &head) {
+    case .complete:
+      precondition(head.headByteCount == text.byteCount)
+      precondition(head.fieldCount == request.fieldCount)
+    case .needMore: preconditionFailure("a head without an end")
+    case .rejected: break
+    }
+  }
+
+  private func answer(_ stream: HTTP2Stream) {
+    let kind = Int(stream.id / 2 % 8)
+    if kind == 7 {
+      session.reset(stream, .refusedStream)
+      return
+    }
+    let head = Invariants.workspace.responseHead
+    head.append(Array("HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\nA:b\r\n\r\n".utf8))
+    bodies.left[Int(stream.slot)] = kind * kind * 4000
+    session.respond(to: stream, bodyFollows: kind > 0)
+  }
+}
+
+/// Called by libFuzzer with each input.
+@_cdecl("LLVMFuzzerTestOneInput")
+package func fuzzHTTP2(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  let data = unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
+  Invariants().run(data, hasPreface: true)
+  if data.count > 30 && data[1] == 0x50 { Invariants().run(data, hasPreface: false) }
+  return 0
+}
