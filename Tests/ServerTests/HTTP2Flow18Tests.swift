@@ -90,7 +90,7 @@ extension ServerTests {
     @Test func `a reader that takes little gets everything, and others are served`() throws {
       let server = try makeServer()
       let socket = try ClientSocket(port: server.port)
-      socket.limitReceiveBuffer(byteCount: 4096)
+      socket.limitReceiveBuffer(byteCount: 32_768)
       let engine = HTTP2Engine(initialWindow: 1_000_000, opensWindows: false)
       engine.openWindow(stream: 0, 10_000_000)
       let client = try HTTP2Client(socket, engine: engine)

@@ -5,7 +5,7 @@ package final class HTTP2Client {
   package let engine: HTTP2Engine
   package private(set) var isAtEnd = false
   private var buffer = [UInt8](repeating: 0, count: 65_536)
-  private let scheme: String
+  package let scheme: String
 
   package init(
     _ channel: any ByteChannel, scheme: String = "http", engine: HTTP2Engine = HTTP2Engine()
@@ -44,6 +44,8 @@ package final class HTTP2Client {
   /// Takes what has come, waiting for something; false at the end of the connection.
   @discardableResult
   package func read() throws -> Bool {
+    // Whoever has gone may still have said something.
+    if !engine.output.isEmpty { try? flush() }
     while !isAtEnd {
       guard let count = try received() else {
         try channel.socket.waitForInput()

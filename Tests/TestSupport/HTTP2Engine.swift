@@ -220,7 +220,9 @@ package final class HTTP2Engine {
       let status = Int(first.value)
     else { throw ProtocolViolation.http2("no :status first") }
     let rest = fields.dropFirst().map { (name: $0.name, value: $0.value) }
-    let forbidden = ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"]
+    let forbidden = [
+      "connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection",
+    ]
     for (name, value) in rest {
       guard name == name.lowercased(), !name.hasPrefix(":"), !forbidden.contains(name),
         !value.utf8.contains(where: { $0 == 10 || $0 == 13 || $0 == 0 })

@@ -78,18 +78,21 @@ package struct TLSOffer: Sendable {
   }
 
   private func prepare(_ offer: TLSOffer) throws(SocketFailure) {
-    var isGood = unsafe SSL_ctrl(
-      ssl, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(offer.versionMin.rawValue), nil) == 1
-    isGood = unsafe SSL_ctrl(
-      ssl, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(offer.versionMax.rawValue), nil) == 1 && isGood
+    var isGood =
+      unsafe SSL_ctrl(
+        ssl, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(offer.versionMin.rawValue), nil) == 1
+    isGood =
+      unsafe SSL_ctrl(
+        ssl, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(offer.versionMax.rawValue), nil) == 1 && isGood
     if let ciphers = offer.ciphers12 {
       isGood = unsafe SSL_set_cipher_list(ssl, ciphers) == 1 && isGood
     }
     if let name = offer.serverName {
       unsafe name.withCString { bytes in
-        isGood = unsafe SSL_ctrl(
-          ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name),
-          UnsafeMutableRawPointer(mutating: bytes)) == 1 && isGood
+        isGood =
+          unsafe SSL_ctrl(
+            ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name),
+            UnsafeMutableRawPointer(mutating: bytes)) == 1 && isGood
       }
     }
     if !offer.protocols.isEmpty {
