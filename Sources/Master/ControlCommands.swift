@@ -53,6 +53,10 @@ struct ControlCommand: Sendable {
         verb: "explain", usage: "URL [--address A] [--json]", arity: 1...1,
         flags: ["address", "json"], help: "why a URL leads where it leads",
         run: { master, request, _ in .now(master.explainCommand(request)) }),
+      ControlCommand(
+        verb: "certificates", usage: "[--json]", arity: 0...0, flags: ["json"],
+        help: "certificates, whose they are and how long they are valid",
+        run: { master, request, _ in .now(master.certificatesCommand(request)) }),
     ] + cacheTable + [
       ControlCommand(
         verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
@@ -168,7 +172,7 @@ extension Master {
       self.request(reloadFor: .client(client))
       return .later
     }
-    let result = rooms.load(arguments)
+    let result = PreparedConfiguration(rooms.load(arguments))
     let diagnostics = result.diagnostics.map { $0.rendered }
     guard let model = result.model else { return .now(refused(diagnostics, request)) }
     let difference = currentModel.map { ModelDifference(from: $0, to: model) }
@@ -250,7 +254,7 @@ extension Master {
   }
 
   fileprivate func checkCommand(_ request: ControlRequest) -> ControlAnswer {
-    let result = rooms.load(arguments)
+    let result = PreparedConfiguration(rooms.load(arguments))
     let diagnostics = result.diagnostics.map { $0.rendered }
     if request.wantsJSON {
       let text = JSON.object([

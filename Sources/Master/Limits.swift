@@ -64,6 +64,12 @@ package enum Limits {
   package static let shownEntries = 1_000
   package static let shownEntriesMax = 10_000
 
+  /// How often certificate files are compared with what was read, and how many of them at a time.
+  package static let certificateLookMilliseconds: Int64 = 1_000
+  package static let certificateFilesPerLook = 2_000
+  /// How long new files may be unusable before that is told: they are replaced one by one.
+  package static let certificatePatienceMilliseconds: Int64 = 3_000
+
   /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
   package static let logsPerMessage = 253
 }

@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import Platform
+import TLS
 import Worker
 
 /// What the master knows of one worker process; the supervisor decides, this is what it acts on.
@@ -29,6 +30,8 @@ struct GenerationRecord {
   let difference: ModelDifference?
   var epoch: UInt32
   let warnings: [String]
+  /// nil: no site is encrypted.
+  var certificates: CertificateSet?
   let startedAt: Int64
   var openedAt: Int64?
 
@@ -67,6 +70,10 @@ final class Master {
   var openedCache: (opening: CacheOpening, wish: HugePagesWish)?
   /// `CachePersist` of the generation that served last.
   var persistsCache = true
+  /// See CertificateWatch.
+  var ticketKeys: TLSTicketKeys?
+  var ticketRegion: SharedRegion?
+  var certificatesLookedAt: Int64 = 0
   var pidFile: LockedFile?
   var supervisor = Supervisor()
   var reload = ReloadMachine()
@@ -186,6 +193,7 @@ final class Master {
       if let due = helpers.blocks[place].respawnAt, due <= now { startHelpers(place) }
     }
     tendWatcher()
+    tendCertificates(now)
     if let due = retryOrdersAt, due <= now {
       retryOrdersAt = nil
       for name in workers.keys { flushOrders(name) }
@@ -249,6 +257,7 @@ final class Master {
     let outcome = startFailure.map { ControlAnswer.failure($0) } ?? .success("stopped\n")
     for client in stopWaiters { control?.answer(client, outcome) }
     closeCache()
+    wipeTicketKeys()
     control?.removeSocketFile()
     pidFile?.remove()
     if hasServed { log.write(.notice, "stopped") }

@@ -74,7 +74,8 @@ extension Master {
         listeners: listeners.heritage(generationRecord.addresses),
         served: listeners.identifiers(generationRecord.addresses, slots: served), cache: cache,
         scoreboard: scoreboard, control: theirs.descriptor,
-        fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model), tls: nil,
+        fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
+        tls: generationRecord.certificates?.heritage(generationRecord.model),
         errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs)
       switch try ChildProcess.fork() {
       case .child: becomeWorker(heritage)
@@ -230,9 +231,10 @@ extension Master {
       guard let record = workers[name] else { return }
       switch try? record.control.receive() {
       case .message(let bytes, _):
-        if let report = WorkerReport(bytes: bytes) {
-          dispatch(.reported(name, report))
-        } else {
+        switch WorkerReport(bytes: bytes) {
+        case .certificateWanted(let question): answer(question, from: name)
+        case let report?: dispatch(.reported(name, report))
+        case nil:
           log.write(.warn, "worker \(record.index) sent a report that is none")
         }
       case .closed:

@@ -29,7 +29,7 @@ package enum MasterProcess {
       complain("cannot take over from that version of ring3d: stop it and start this one")
       return 1
     }
-    guard let model = loaded(arguments, rooms) else { return 1 }
+    guard let model = loaded(arguments, rooms, withCertificates: true) else { return 1 }
     if let note = Master.identityNote(model) { Console.error("ring3d: warning: \(note.text)") }
     print(summary(model))
     return 0
@@ -79,11 +79,11 @@ package enum MasterProcess {
   }
 
   private static func loaded(
-    _ arguments: MasterArguments, _ rooms: MasterRooms
+    _ arguments: MasterArguments, _ rooms: MasterRooms, withCertificates: Bool = false
   ) -> Model? {
-    let result = rooms.load(arguments)
-    let shown = result.diagnostics
-    for diagnostic in shown { Console.error(diagnostic.rendered) }
+    let loaded = rooms.load(arguments)
+    let result = withCertificates ? PreparedConfiguration(loaded) : .init(unread: loaded)
+    for diagnostic in result.diagnostics { Console.error(diagnostic.rendered) }
     return result.model
   }
 
@@ -150,18 +150,20 @@ package enum MasterProcess {
     _ arguments: MasterArguments, _ rooms: MasterRooms, _ daemonPipe: Descriptor?
   ) throws(Refusal) -> Master {
     let startedAt = Clock.monotonicMilliseconds()
-    let result = rooms.load(arguments)
+    // Before the files are read: what may be read now may be read at a reload too.
+    let master = try make(arguments, rooms)
+    let result = master.prepare()
     let diagnostics = result.diagnostics.map { $0.rendered }
     for line in diagnostics { Console.error(line) }
     guard let model = result.model else { throw Refusal("the configuration has errors") }
-    let master = try make(arguments, rooms)
     master.daemonPipe = daemonPipe
     master.pidFile = try lock(path(model.server.pidFile, model.server))
     try master.listeners.give(ServiceManager.takeSockets())
     master.control = try listen(model.server, master.poller)
     master.reload.began()
     if let problem = master.openCache(model) { complain(problem) }
-    try master.launch(model, startedAt: startedAt, warnings: diagnostics)
+    try master.launch(
+      model, certificates: result.certificates, startedAt: startedAt, warnings: diagnostics)
     return master
   }
 

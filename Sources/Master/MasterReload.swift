@@ -36,7 +36,7 @@ extension Master {
   func loadAndLaunch() {
     ServiceManager.reloading()
     let startedAt = Clock.monotonicMilliseconds()
-    let result = rooms.load(arguments)
+    let result = prepare()
     guard let model = result.model else {
       refuse(result.diagnostics.map { $0.rendered }.joined(separator: "\n"))
       return
@@ -44,7 +44,7 @@ extension Master {
     if let problem = openCache(model) { log.write(.error, problem) }
     do {
       try launch(
-        model, startedAt: startedAt,
+        model, certificates: result.certificates, startedAt: startedAt,
         warnings: result.diagnostics.map { $0.rendered } + changesThatWait(model))
     } catch {
       refuse(error.description)
@@ -83,7 +83,9 @@ extension Master {
   }
 
   /// Prepares all that a generation needs and starts it. Throws before anything has changed.
-  func launch(_ model: Model, startedAt: Int64, warnings: [String]) throws(Refusal) {
+  func launch(
+    _ model: Model, certificates: CertificateSet?, startedAt: Int64, warnings: [String]
+  ) throws(Refusal) {
     let workers = workerCount(model)
     let logs = try LogFiles(model)
     let newIdentity = try Master.identity(model)
@@ -95,6 +97,7 @@ extension Master {
     // From the first fork on nobody but the configured log holds standard error.
     if !hasServed { log = ErrorLog(descriptor: logs.errorLog, level: mainLogLevel(model)) }
     noteCacheOpening()
+    for warning in certificates?.warnings ?? [] { log.write(.warn, warning) }
     if isIdentityNew, let note = Master.identityNote(model) { log.write(note.level, note.text) }
     // Raised before the fork: the new workers start with it, the old ones stop publishing.
     keepListeners(of: model.listens.map { $0.address })
@@ -103,7 +106,7 @@ extension Master {
     generations[supervisor.lastNumber + 1] = GenerationRecord(
       model: model, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
-      warnings: warnings, startedAt: startedAt)
+      warnings: warnings, certificates: certificates, startedAt: startedAt)
     tendWatcher()
     dispatch(.launch(workers: workers))
   }
@@ -273,7 +276,9 @@ extension Master {
     else { return }
     reload.began()
     do {
-      try launch(record.model, startedAt: Clock.monotonicMilliseconds(), warnings: [])
+      try launch(
+        record.model, certificates: record.certificates,
+        startedAt: Clock.monotonicMilliseconds(), warnings: [])
     } catch {
       log.write(.error, "cannot listen on removed addresses again: \(error)")
       follow(reload.finished(.refused(error.description)))

@@ -221,7 +221,8 @@ extension Supervisor {
     guard let (place, seat) = find(name) else { return }
     switch report {
     case .ready: ready(place, seat)
-    case .serving: break
+    // The master answers questions itself.
+    case .serving, .certificateWanted: break
     case .drained:
       // Unasked it means nothing: the end of the process will count as a death.
       if generations[place].members[seat].state == .draining {

@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import Platform
+import TLS
 import Worker
 
 /// The new binary's `--check`, running.
@@ -35,7 +36,7 @@ struct Inheritance: Equatable {
 
   static let variable = "RING3_INHERIT"
   /// Raised with every change of `text`.
-  static let format = 2
+  static let format = 3
   /// The kernel's limit for one variable is 128 KiB.
   static let bytesMax = 100_000
 
@@ -48,18 +49,21 @@ struct Inheritance: Equatable {
   var cache: CInt
   /// -1: none.
   var log: CInt
+  /// The memory of session ticket keys; -1: none.
+  var tickets: CInt
   /// Where the files are that the last image made; the configuration may name others by now.
   var pidFilePath = ""
   var controlPath = ""
   var listeners: [Listener] = []
   var workers: [Worker] = []
 
-  /// "2;G,S,P,C,M,L;p,PIDFILE;c,SOCKET;l,ID,SLOT,FD,GIVEN;
+  /// "2;G,S,P,C,M,L,T;p,PIDFILE;c,SOCKET;l,ID,SLOT,FD,GIVEN;
   /// w,SERIAL,GENERATION,INDEX,SLOT,PID,FD;…"
   var text: String {
     var parts = [
       "\(Inheritance.format)",
-      "\(lastGeneration),\(slotCount),\(pidFile),\(controlListener),\(cache),\(log)",
+      "\(lastGeneration),\(slotCount),\(pidFile),\(controlListener),\(cache),\(log),"
+        + "\(tickets)",
       "p,\(Inheritance.hexadecimal(pidFilePath))", "c,\(Inheritance.hexadecimal(controlPath))",
     ]
     parts += listeners.map {
@@ -76,13 +80,14 @@ struct Inheritance: Equatable {
     let parts = text.split(separator: ";", omittingEmptySubsequences: false)
     guard parts.count >= 2, parts[0] == "\(Inheritance.format)" else { return nil }
     let head = parts[1].split(separator: ",").compactMap { Int32($0) }
-    guard head.count == 6, head[0] >= 0, head[1] >= 0, head[2] >= 0 else { return nil }
+    guard head.count == 7, head[0] >= 0, head[1] >= 0, head[2] >= 0 else { return nil }
     lastGeneration = UInt32(head[0])
     slotCount = Int(head[1])
     pidFile = head[2]
     controlListener = head[3]
     cache = head[4]
     log = head[5]
+    tickets = head[6]
     for part in parts.dropFirst(2) {
       let fields = part.split(separator: ",", omittingEmptySubsequences: false)
       if fields.count == 2, fields[0] == "p" || fields[0] == "c" {
@@ -112,7 +117,7 @@ struct Inheritance: Equatable {
 
   init(
     lastGeneration: UInt32, slotCount: Int, pidFile: CInt, controlListener: CInt, cache: CInt,
-    log: CInt
+    log: CInt, tickets: CInt
   ) {
     self.lastGeneration = lastGeneration
     self.slotCount = slotCount
@@ -120,6 +125,7 @@ struct Inheritance: Equatable {
     self.controlListener = controlListener
     self.cache = cache
     self.log = log
+    self.tickets = tickets
   }
 
   private static func hexadecimal(_ path: String) -> String {
@@ -203,12 +209,14 @@ extension Master {
     var inheritance = Inheritance(
       lastGeneration: supervisor.lastNumber, slotCount: supervisor.slotCount,
       pidFile: pidFile.descriptor.number, controlListener: control?.listener.number ?? -1,
-      cache: (cache?.descriptor ?? inheritedCache)?.number ?? -1, log: log.descriptor.number)
+      cache: (cache?.descriptor ?? inheritedCache)?.number ?? -1, log: log.descriptor.number,
+      tickets: ticketRegion?.descriptor?.number ?? -1)
     inheritance.pidFilePath = pidFile.path
     inheritance.controlPath = control?.path ?? ""
     var kept = [pidFile.descriptor, log.descriptor]
     if let descriptor = cache?.descriptor ?? inheritedCache { kept.append(descriptor) }
     if let control { kept.append(control.listener) }
+    if let keys = ticketRegion?.descriptor { kept.append(keys) }
     for entry in listeners.inheritable {
       inheritance.listeners.append(
         Inheritance.Listener(
@@ -243,6 +251,11 @@ extension Master {
       log = ErrorLog(descriptor: try Master.owned(inheritance.log), level: .notice)
     }
     if inheritance.cache >= 0 { inheritedCache = try Master.owned(inheritance.cache) }
+    if inheritance.tickets >= 0 {
+      ticketRegion = try SharedRegion(
+        inheritedSecret: try Master.owned(inheritance.tickets),
+        byteCount: TLSTicketKeys.regionBytes)
+    }
     for listener in inheritance.listeners {
       let descriptor = try Master.owned(listener.descriptor)
       guard let address = Stream.localAddress(descriptor.number) else { continue }

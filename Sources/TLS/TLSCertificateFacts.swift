@@ -65,7 +65,14 @@ package struct TLSCertificateFacts: Equatable, Sendable {
   @unsafe static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
     var parts = unsafe tm()
     guard let time = unsafe time, unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
-    return unsafe Int64(timegm(&parts))
+    // Not timegm(3): it opens /etc/localtime, which a sandboxed worker may not. Days of the
+    // proleptic Gregorian calendar since 1970-01-01, years counted from March.
+    let month = Int64(unsafe parts.tm_mon)
+    let year = Int64(unsafe parts.tm_year) + 1_900 - (month < 2 ? 1 : 0)
+    let dayOfYear = (153 * ((month + 10) % 12) + 2) / 5 + Int64(unsafe parts.tm_mday) - 1
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+    let (hours, minutes) = unsafe (Int64(parts.tm_hour), Int64(parts.tm_min))
+    return unsafe days * 86_400 + hours * 3_600 + minutes * 60 + Int64(parts.tm_sec)
   }
 
   @unsafe private static func text(of name: OpaquePointer) -> String {

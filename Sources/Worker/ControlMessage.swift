@@ -23,6 +23,11 @@ package enum WorkerOrder: Equatable, Sendable {
   case quit(milliseconds: UInt32)
   /// Exit now.
   case stop
+  /// Certificates have changed: new handshakes of some sites use what is in the sealed file
+  /// (`CertificateUpdate`; one descriptor attached).
+  case certificates
+  /// The answer to `certificateWanted`; a file that the worker does not have is attached.
+  case certificate(CertificateAnswer)
 }
 
 /// Worker to master.
@@ -38,6 +43,8 @@ package enum WorkerReport: Equatable, Sendable {
   case retiring
   /// It could not start; the text is for the error log and for who asked for the reload.
   case failed(String)
+  /// A client wants a name that may have a certificate of its own; handshakes wait for the answer.
+  case certificateWanted(CertificateQuestion)
 }
 
 extension WorkerOrder {
@@ -52,6 +59,8 @@ extension WorkerOrder {
     case .reopenLogs: return [7]
     case .quit(let milliseconds): return [8] + encode([milliseconds])
     case .stop: return [9]
+    case .certificates: return [10]
+    case .certificate(let answer): return [11] + answer.bytes
     }
   }
 
@@ -73,6 +82,10 @@ extension WorkerOrder {
       guard let milliseconds = words.first else { return nil }
       self = .quit(milliseconds: milliseconds)
     case 9: self = .stop
+    case 10: self = .certificates
+    case 11:
+      guard let answer = CertificateAnswer(bytes: Array(bytes.dropFirst())) else { return nil }
+      self = .certificate(answer)
     default: return nil
     }
   }
@@ -86,6 +99,7 @@ extension WorkerReport {
     case .drained: return [3]
     case .retiring: return [4]
     case .failed(let text): return [5] + Array(text.utf8.prefix(4096))
+    case .certificateWanted(let question): return [6] + question.bytes
     }
   }
 
@@ -98,6 +112,11 @@ extension WorkerReport {
     case 3: self = .drained
     case 4: self = .retiring
     case 5: self = .failed(String(decoding: bytes.dropFirst(), as: UTF8.self))
+    case 6:
+      guard let question = CertificateQuestion(bytes: Array(bytes.dropFirst())) else {
+        return nil
+      }
+      self = .certificateWanted(question)
     default: return nil
     }
   }

@@ -64,7 +64,7 @@ extension EventLoop {
     _ connection: Connection, _ security: ConnectionSecurity
   ) -> Bool {
     let name = security.session.serverName
-    guard let certificates,
+    guard certificates != nil,
       let match = model.handshakeSite(local: localAddress(of: connection), serverName: name)
     else {
       security.session.refuse(.unrecognizedName)
@@ -73,7 +73,7 @@ extension EventLoop {
     connection.site = match.site
     security.site = match.site
     security.hasServerName = name != nil
-    switch certificates.choose(site: match.site, serverName: name) {
+    switch choose(site: match.site, serverName: name, for: connection) {
     case .context(let context):
       security.session.choose(context)
       return true

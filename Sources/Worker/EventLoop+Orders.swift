@@ -59,6 +59,10 @@ extension EventLoop {
       beginDrain()
     case .stop:
       exitCode = 0
+    case .certificates:
+      takeCertificates(descriptors)
+    case .certificate(let answer):
+      takeCertificate(answer, descriptors)
     }
   }
 

@@ -72,6 +72,8 @@ extension EventLoop {
       return .received(count)
     case .wouldBlock: return .wouldBlock
     case .closed: return .closed
+    // Many clients leave without a word (RFC 9110 has lengths of its own against truncation).
+    case .failed(let failure) where failure.reason == .unexpectedEnd: return .closed
     case .failed(let failure):
       log(of: connection).write(.info, "TLS: \(failure)", client: connection.client)
       scoreboard.ended(EndReason(failure), slot: slot)

@@ -144,7 +144,7 @@ final class EventLoop {
         isEncrypted: model.isEncrypted(local: listener.address))
     }
     needsLocalAddress = model.tellsLocalAddressesApart
-    certificates = heritage.tls.map(CertificateStore.init)
+    certificates = heritage.tls.map { CertificateStore($0, heritage.model) }
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
     revalidateTicks = UInt64(
       max(

@@ -90,7 +90,8 @@ func `garbage is answered at once`(bytes: [UInt8]) {
 
 @Test func `what one image leaves is read by the next`() {
   var inheritance = Inheritance(
-    lastGeneration: 7, slotCount: 2, pidFile: 5, controlListener: -1, cache: 9, log: 3)
+    lastGeneration: 7, slotCount: 2, pidFile: 5, controlListener: -1, cache: 9, log: 3,
+    tickets: 6)
   inheritance.pidFilePath = "/run/ä;,"
   inheritance.controlPath = "@ring3"
   inheritance.listeners = [
@@ -120,10 +121,10 @@ func `garbage is answered at once`(bytes: [UInt8]) {
 }
 
 @Test(arguments: [
-  "", "2", "1;1,1,1,1,1,1", "2;1,1,1,1,1", "2;a,1,1,1,1,1", "2;-1,1,1,1,1,1",
-  "2;1,1,1,1,1,1;q,1", "2;1,1,1,1,1,1;l,1,2,3", "2;1,1,1,1,1,1;w,1,2,3,4,5",
-  "2;1,1,1,1,1,1;l,1,2,-3,0", "2;1,1,1,1,1,1;l,1,2,4294967295,0", "2;1,1,1,1,1,1;p,2f2",
-  "2;1,1,1,1,1,1;c,zz",
+  "", "3", "2;1,1,1,1,1,1,1", "3;1,1,1,1,1,1", "3;a,1,1,1,1,1,1", "3;-1,1,1,1,1,1,1",
+  "3;1,1,1,1,1,1,1;q,1", "3;1,1,1,1,1,1,1;l,1,2,3", "3;1,1,1,1,1,1,1;w,1,2,3,4,5",
+  "3;1,1,1,1,1,1,1;l,1,2,-3,0", "3;1,1,1,1,1,1,1;l,1,2,4294967295,0",
+  "3;1,1,1,1,1,1,1;p,2f2", "3;1,1,1,1,1,1,1;c,zz",
 ])
 func `an inheritance that no image wrote is not taken`(text: String) {
   #expect(Inheritance(text: text) == nil)

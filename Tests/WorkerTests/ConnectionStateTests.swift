@@ -82,6 +82,35 @@ import Testing
     #expect(waiting.deadlinePassed() == .none)
   }
 
+  @Test func `an encrypted connection stays in its process, and its next answer is its last`() {
+    var state = ConnectionState()
+    state.handshakeBegun()
+    #expect(state.drain() == .none)
+    state.handshakeEnded()
+    #expect(state.isIdle && !state.isMovable)
+    #expect(state.drain() == .none)
+    state.requestBegun(keepAlive: false, hasBody: false)
+    #expect(state.responseEnded(bufferedCount: 0, reason: .completed) == .linger)
+  }
+
+  @Test func `a handshake that takes too long has a reason of its own`() {
+    var state = ConnectionState()
+    state.handshakeBegun()
+    #expect(state.deadlinePassed() == .close(.timerHandshake))
+    state = ConnectionState()
+    state.handshakeBegun()
+    #expect(state.peerClosed() == .close(.clientReset))
+  }
+
+  @Test func `streams of HTTP/2 have deadlines of their own, and a lost connection is one`() {
+    var state = ConnectionState()
+    state.multiplexed()
+    #expect(!state.isIdle && !state.isMovable)
+    #expect(state.deadlinePassed() == .none)
+    #expect(state.drain() == .none)
+    #expect(state.peerClosed() == .close(.clientClosed))
+  }
+
   @Test func `nothing happens to a closed connection`() {
     var state = ConnectionState()
     _ = state.broken()
