@@ -78,7 +78,10 @@ let package = Package(
     .executableTarget(
       name: "torture", dependencies: ["Cache", "Platform", argumentParser],
       path: "tools/torture.d"),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+    // Tries forbidden things from inside the sandbox; not shipped.
+    .executableTarget(
+      name: "sandboxprobe", dependencies: ["Platform"], path: "tools/sandboxprobe"),
+    .testTarget(name: "PlatformTests", dependencies: ["CLinux", "Platform"]),
     .testTarget(
       name: "TLSTests", dependencies: ["COpenSSL", "TLS", "Platform"], exclude: ["Data"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),

@@ -78,11 +78,15 @@ struct FrameHead {
 
   static let endStream: UInt8 = 0x1
   static let acknowledgement: UInt8 = 0x1
+  static let padded: UInt8 = 0x8
   static let endHeaders: UInt8 = 0x4
 }
 
 /// Follows the frames in a stream of bytes that may be cut anywhere.
 struct FrameMeter {
+  /// The length octet and as much padding as it can tell of (RFC 9113 §6.1).
+  static let paddingBytesMax = 256
+
   /// Bytes of the current payload (at first: of the client's preface) still to come.
   private var payloadLeft = 24
   private var headBytes: UInt8 = 0
@@ -147,8 +151,11 @@ struct FrameMeter {
     _ frame: FrameHead, _ purses: inout Purses, _ settings: HTTP2Settings
   ) -> HTTP2Failure? {
     switch frame.type {
-    case 0x0:  // DATA; what is padded to nothing is seen later
-      guard frame.payloadBytes > 0 || frame.flags & FrameHead.endStream != 0 else {
+    case 0x0:  // DATA
+      let mayBePadding =
+        frame.flags & FrameHead.padded != 0 && frame.payloadBytes <= FrameMeter.paddingBytesMax
+      // Content that comes with padding gives this back; on a stream that is over, nothing does.
+      if mayBePadding || frame.payloadBytes == 0 && frame.flags & FrameHead.endStream == 0 {
         return purses.emptyFrames.take() ? nil : .emptyFrameFlood
       }
     case 0x1:  // HEADERS; a request or its end gives this back

@@ -164,11 +164,10 @@ extension HTTP2Session {
   }
 
   func dataFrameCame(_ id: Int32, contentBytes: Int, isPadded: Bool, endsStream: Bool) {
-    if endsStream {
-      if let slot = slot(of: id) { bodyEnded(slot) }
-    } else if contentBytes == 0, isPadded, !purses.emptyFrames.take() {
-      fail(.emptyFrameFlood)
+    if isPadded, contentBytes > 0 || endsStream, contentBytes < FrameMeter.paddingBytesMax {
+      purses.emptyFrames.give(1, settings.limits.emptyFrames)
     }
+    if endsStream, let slot = slot(of: id) { bodyEnded(slot) }
   }
 
   private func bodyEnded(_ slot: Int) {

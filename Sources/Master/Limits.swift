@@ -41,6 +41,8 @@ package enum Limits {
 
   /// When to send orders again that were held up.
   package static let orderRetryMilliseconds: Int64 = 20
+  /// Between two starts of helpers that leave because they may read too little.
+  package static let helperRenewalMilliseconds: Int64 = 20
   /// Reports read from one worker before others have their turn.
   package static let reportsPerTurn = 64
 

@@ -23,6 +23,8 @@ struct WorkerRecord {
 /// What the master keeps of a generation until its last process is gone.
 struct GenerationRecord {
   let model: Model
+  /// What its processes may read.
+  let readablePaths: [[UInt8]]
   var logs: LogFiles
   /// Listeners that start to listen when it serves.
   var fresh: [UInt32]
@@ -83,6 +85,7 @@ final class Master {
   var helpers = HelperPool()
   /// nil until a generation wants it.
   var watcher: WatcherSeat?
+  var sandbox: SandboxSeat
   /// The routing epoch of workers from before an exec in place, if they have to serve again.
   var inheritedEpoch: UInt32 = 0
   var generations: [UInt32: GenerationRecord] = [:]
@@ -115,6 +118,7 @@ final class Master {
     poller = try Poller()
     signals = try SignalSource()
     scoreboard = try Scoreboard()
+    sandbox = try SandboxSeat()
     log = ErrorLog(descriptor: try Descriptor.duplicate(of: 2), level: .notice)
     try poller.add(signals.descriptor.number, token: Token.signals, interest: .readable)
   }
@@ -194,6 +198,7 @@ final class Master {
     }
     tendWatcher()
     tendCertificates(now)
+    tellReportedCalls()
     if let due = retryOrdersAt, due <= now {
       retryOrdersAt = nil
       for name in workers.keys { flushOrders(name) }

@@ -23,7 +23,9 @@ extension Master {
       if let record = workers[name] { ChildProcess.signal(record.process, SignalSource.kill) }
     case .opened(let generation): opened(generation)
     case .failed(let generation, let reason): failed(generation, reason)
-    case .gone(let generation): generations[generation] = nil
+    case .gone(let generation):
+      generations[generation] = nil
+      renewHelperPaths()
     case .note(let level, let text): log.write(level, text)
     case .finished: allProcessesEnded()
     }
@@ -76,7 +78,8 @@ extension Master {
         scoreboard: scoreboard, control: theirs.descriptor,
         fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
         tls: generationRecord.certificates?.heritage(generationRecord.model),
-        errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs)
+        errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs,
+        sandbox: workerPlan(generationRecord.model, generationRecord.readablePaths))
       switch try ChildProcess.fork() {
       case .child: becomeWorker(heritage)
       case .parent(let process):
@@ -170,12 +173,14 @@ extension Master {
     }
   }
 
-  private func becomeHelper(_ place: Int, _ main: ([Descriptor]) -> Int32) -> Never {
+  private func becomeHelper(
+    _ place: Int, _ main: ([Descriptor], SandboxPlan) -> Int32
+  ) -> Never {
     let channels = helpers.blocks[place].helperEnds
     // A mapping holds the segment's lock: one that hangs at a disk would hold it for as long.
     cache = nil
     becomeHelperProcess(keeping: channels)
-    ChildProcess.exit(main(channels))
+    ChildProcess.exit(main(channels, helperPlan))
   }
 
   /// In a fresh child that is to hold nothing but these channels, unprivileged.
@@ -269,7 +274,8 @@ extension Master {
         slotsInUse.remove(record.processSlot)
         cache?.clearProcessSlot(record.processSlot)
         scoreboard.clear(slot: record.processSlot)
-        dispatch(.ended(record.name, end.description))
+        let pid = end.isRefusedCall ? "(pid \(process)) " : ""
+        dispatch(.ended(record.name, pid + words(for: process, end)))
       } else if let place = helpers.ended(process) {
         helperEnded(place, process, end)
       } else if watcher?.process == process {
@@ -282,9 +288,16 @@ extension Master {
 
   private func helperEnded(_ place: Int, _ process: Int32, _ end: ProcessEnd) {
     if supervisor.isStopping { return }
-    log.write(.error, "I/O helper (pid \(process)) \(end)")
     let now = Clock.monotonicMilliseconds()
     let lived = now - helpers.blocks[place].lastStartAt
+    if end == .exited(IOHelper.renewalCode) {
+      // Its successor may read what it could not; but no forks again and again within an instant.
+      let isSoon = lived < Limits.helperRenewalMilliseconds
+      helpers.blocks[place].respawnAt = isSoon ? now + Limits.helperRenewalMilliseconds : nil
+      if !isSoon { startHelpers(place) }
+      return
+    }
+    log.write(.error, "I/O helper (pid \(process)) \(words(for: process, end))")
     let delay = helpers.blocks[place].backOff.delay(afterLiving: lived)
     helpers.blocks[place].respawnAt = now + delay
   }

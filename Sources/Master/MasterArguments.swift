@@ -35,7 +35,7 @@ package struct MasterRooms {
   /// Runs in each worker process.
   package var workerMain: (Heritage) -> Int32
   /// Runs in each I/O helper process, with the helpers' ends; nil: no helpers.
-  package var helperMain: (([Descriptor]) -> Int32)?
+  package var helperMain: (([Descriptor], SandboxPlan) -> Int32)?
   /// The file watcher's main function; nil: files are compared with their paths only.
   package var watcherMain: ((WatcherHeritage) -> Int32)?
   /// Opens the shared cache; an error is reported and the server runs without.
@@ -45,7 +45,8 @@ package struct MasterRooms {
 
   package init(
     load: @escaping (MasterArguments) -> LoadResult, workerMain: @escaping (Heritage) -> Int32,
-    helperMain: (([Descriptor]) -> Int32)?, watcherMain: ((WatcherHeritage) -> Int32)? = nil,
+    helperMain: (([Descriptor], SandboxPlan) -> Int32)?,
+    watcherMain: ((WatcherHeritage) -> Int32)? = nil,
     openCache: ((Model) throws(SystemError) -> CacheStore)?,
     adoptCache: ((Model, Descriptor) throws(SystemError) -> CacheStore)?
   ) {
@@ -62,7 +63,7 @@ package struct MasterRooms {
     MasterRooms(
       load: { ConfigurationLoader.load(file: $0.configurationFile, defines: $0.defines) },
       workerMain: { WorkerProcess.run($0) },
-      helperMain: { IOHelper.run(channels: $0) },
+      helperMain: { IOHelper.run(channels: $0, sandbox: $1) },
       watcherMain: { FileWatcherProcess.run($0) },
       openCache: { (model) throws(SystemError) in
         try CacheStore.open(

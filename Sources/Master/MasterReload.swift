@@ -104,9 +104,10 @@ extension Master {
     supervisor.gracefulMilliseconds = model.server.gracefulShutdownTimeoutMilliseconds
     let epoch = cache?.raiseEpoch() ?? 0
     generations[supervisor.lastNumber + 1] = GenerationRecord(
-      model: model, logs: logs, fresh: fresh,
+      model: model, readablePaths: model.readablePaths, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
       warnings: warnings, certificates: certificates, startedAt: startedAt)
+    renewHelperPaths()
     tendWatcher()
     dispatch(.launch(workers: workers))
   }
@@ -169,6 +170,7 @@ extension Master {
       .notice,
       "generation \(number) serves with \(workerCount(record.model)) workers after "
         + "\(now - record.startedAt) ms")
+    tellSandboxLevel()
     if !hasServed {
       hasServed = true
       if let daemonPipe {

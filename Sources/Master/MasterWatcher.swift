@@ -14,6 +14,8 @@ struct WatcherSeat {
   var process: Int32?
   /// Who it runs as.
   var identity: Identity?
+  /// How it is locked in.
+  var mode = SandboxMode.off
   var backOff = BackOff()
   var lastStartAt: Int64 = 0
   /// When one that died is started again.
@@ -63,7 +65,9 @@ extension Master {
     tellTrouble(seat)
     if let process = seat.process {
       // What it may not read it cannot watch: it has to be who the workers are.
-      if seat.identity != identity { ChildProcess.signal(process, SignalSource.kill) }
+      if seat.identity != identity || seat.mode != sandbox.mode {
+        ChildProcess.signal(process, SignalSource.kill)
+      }
     } else if seat.respawnAt ?? 0 <= Clock.monotonicMilliseconds() {
       startWatcher(seat)
     }
@@ -71,9 +75,11 @@ extension Master {
 
   private func startWatcher(_ seat: WatcherSeat) {
     guard let main = rooms.watcherMain, let cache else { return }
-    let heritage = WatcherHeritage(channel: seat.watcherEnd, board: seat.board, cache: cache)
+    let heritage = WatcherHeritage(
+      channel: seat.watcherEnd, board: seat.board, cache: cache, sandbox: watcherPlan)
     let now = Clock.monotonicMilliseconds()
     watcher?.identity = identity
+    watcher?.mode = sandbox.mode
     watcher?.lastStartAt = now
     watcher?.respawnAt = nil
     do {
@@ -100,11 +106,11 @@ extension Master {
     guard let seat = watcher else { return }
     watcher?.process = nil
     if supervisor.isStopping { return }
-    if !wantsWatcher || seat.identity != identity {
+    if !wantsWatcher || seat.identity != identity || seat.mode != sandbox.mode {
       watcher?.respawnAt = nil
       return
     }
-    log.write(.error, "file watcher (pid \(process)) \(end)")
+    log.write(.error, "file watcher (pid \(process)) \(words(for: process, end))")
     let now = Clock.monotonicMilliseconds()
     let delay = watcher?.backOff.delay(afterLiving: now - seat.lastStartAt) ?? 0
     watcher?.respawnAt = now + delay

@@ -37,6 +37,7 @@ extension Master {
     let helperCount = helpers.blocks.reduce(0) { $0 + $1.processes.count }
     lines.append("I/O helpers \(helperCount)")
     lines.append(watcherLine)
+    lines += sandboxLines
     lines.append(
       "counters "
         + Counter.allCases.map { "\($0.name)=\(scoreboard.total($0))" }
@@ -94,7 +95,8 @@ extension Master {
         "helpers",
         .array(helpers.blocks.flatMap { $0.processes.sorted() }.map { .number(Int64($0)) })
       ),
-      ("watcher", watcherJSON), ("counters", .object(counters)), ("ends", .object(ends)),
+      ("watcher", watcherJSON), ("sandbox", sandboxJSON), ("counters", .object(counters)),
+      ("ends", .object(ends)),
       ("cache", cacheValue),
     ])
   }

@@ -137,7 +137,8 @@ package enum File {
 
   /// Opens `path`, relative to `directory` or (nil) to the process. Without limits openat(2) is
   /// used, else openat2(2): ENOSYS where it is missing. Paths are bytes without a zero (ENOENT).
-  /// RESOLVE_CACHED is newer than openat2: its EINVAL is reported as EAGAIN.
+  /// RESOLVE_CACHED is newer than openat2: its EINVAL is reported as EAGAIN. `sandboxed`: nothing
+  /// but the sandbox forbids it.
   package static func open(
     _ path: [UInt8], in directory: Descriptor? = nil, for purpose: OpenPurpose,
     limits: ResolveLimits = []
@@ -146,20 +147,19 @@ package enum File {
     let terminated = path + [0]
     let start = directory?.number ?? AT_FDCWD
     defer { withExtendedLifetime(directory) {} }
-    if limits.isEmpty {
-      return Descriptor(
-        adopting: try systemCall("openat") {
-          unsafe ring3_open_plain(start, terminated, purpose.rawValue)
-        })
-    }
     do {
       return Descriptor(
-        adopting: try systemCall("openat2") {
-          unsafe ring3_open_limited(start, terminated, purpose.rawValue, limits.rawValue)
+        adopting: try systemCall("open") {
+          limits.isEmpty
+            ? unsafe ring3_open_plain(start, terminated, purpose.rawValue)
+            : unsafe ring3_open_limited(start, terminated, purpose.rawValue, limits.rawValue)
         })
     } catch {
+      if error.code == EACCES && isRefusedBySandbox(terminated, in: start, for: purpose) {
+        throw SystemError(code: SystemError.sandboxed, operation: "open")
+      }
       if error.code == EINVAL && limits.contains(.cachedOnly) {
-        throw SystemError(code: EAGAIN, operation: "openat2")
+        throw SystemError(code: EAGAIN, operation: "open")
       }
       throw error
     }

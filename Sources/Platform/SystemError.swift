@@ -27,6 +27,7 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
   /// strerror(3) of an errno value.
   package static func text(of code: CInt) -> String {
+    if code == sandboxed { return "Refused by the sandbox" }
     guard let text = unsafe strerror(code) else { return "error \(code)" }
     return unsafe String(cString: text)
   }

@@ -1,4 +1,4 @@
-// OCSP (RFC 6960) for stapling: requests made and answers checked, for the helper that fetches them.
+// OCSP (RFC 6960) for stapling: requests made, answers checked, for the helper that fetches them.
 
 import COpenSSL
 import Platform

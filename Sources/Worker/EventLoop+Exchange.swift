@@ -186,7 +186,10 @@ extension EventLoop {
         return resolve(exchange, stream)
       }
       return fail(exchange, stream, 404, .completed)
-    case .forbidden:
+    case .forbidden(let reason):
+      if reason == .sandbox, let request = exchange.file {
+        log(of: stream).write(.error, request.sandboxRefusal, client: stream.client)
+      }
       return fail(exchange, stream, 403, .forbidden)
     case .failed(let error):
       log(of: stream).write(.error, "\(error)", client: stream.client)
@@ -237,6 +240,16 @@ extension EventLoop {
     return false
   }
 
+  /// The next helper knows better.
+  private func askAgain(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    exchange.changeCount += 1
+    guard let request = exchange.file, exchange.changeCount <= Limits.fileChangesMax else {
+      return fail(exchange, stream, 503, .fileChanged)
+    }
+    exchange.waiting = .resolution
+    return ask(.resolve(request), exchange, stream)
+  }
+
   func receiveHelperReplies() {
     guard let files else { return }
     files.flush()
@@ -275,6 +288,7 @@ extension EventLoop {
       continueOutput(stream)
       return
     case (.resolution, .answer(let answer)): isDone = take(answer, exchange, stream)
+    case (.resolution, .outdated): isDone = askAgain(exchange, stream)
     case (.copy, .warmed):
       exchange.copy?.copy.warmed()
       isDone = copyOn(exchange, stream)

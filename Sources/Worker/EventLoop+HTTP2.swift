@@ -157,6 +157,8 @@ extension EventLoop {
   private func noteBody(_ count: Int, _ stream: MultiplexedStream) {
     guard case .framed(let before)? = stream.body else { return }
     stream.body = .framed(before &+ UInt64(count))
+    // What is answered already may send what it likes: its session lets it go.
+    guard let exchange = stream.exchange, case .body = exchange.waiting else { return }
     _ = isTooLarge(before &+ UInt64(count), stream)
   }
 

@@ -60,12 +60,14 @@ package struct Heritage {
   package let tls: TLSHeritage?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
+  /// What it locks itself in with before it serves; nil in tests.
+  package let sandbox: SandboxPlan?
 
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
     control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
-    errorLog: Descriptor, logs: [InheritedLog]
+    errorLog: Descriptor, logs: [InheritedLog], sandbox: SandboxPlan? = nil
   ) {
     self.model = model
     self.generation = generation
@@ -82,5 +84,6 @@ package struct Heritage {
     self.tls = tls
     self.errorLog = errorLog
     self.logs = logs
+    self.sandbox = sandbox
   }
 }

@@ -17,6 +17,8 @@ package enum WorkerProcess {
         loop.watch(MessageSocket(files), Token.special(.fileHelper, 0))
       }
       loop.serve(heritage.served)
+      // Last: everything is open, and nothing has been read from a client.
+      if let sandbox = heritage.sandbox { Sandbox.enter(sandbox) }
       loop.report(.ready)
       return loop.run()
     } catch {

@@ -56,6 +56,10 @@ extension ServerTests {
           Options FollowSymLinks
           SymlinkConfine on
         </Directory>
+        # Named, so that the sandbox lets links lead there.
+        <Directory "@root@">
+          Require all granted
+        </Directory>
         """, files: ["in": "INSIDE"], starts: false)
       server.directory.write("OUTSIDE", to: "outside")
       for name in ["follow", "never", "owner", "confined"] {

@@ -112,6 +112,8 @@ package enum ForbiddenReason: UInt8, Sendable {
   case listingNotAllowed = 4
   /// Not beneath its root, or with "..": a mapping went wrong.
   case outsideRoot = 5
+  /// The user may read it, but the sandbox does not let this process.
+  case sandbox = 6
 }
 
 /// What the file system has to say about a request.

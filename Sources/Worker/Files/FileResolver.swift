@@ -13,6 +13,11 @@ package enum FileResolver {
       do {
         return .done(try Resolution(request, mode: mode).answer())
       } catch {
+        if error.code == SystemError.sandboxed {
+          // A helper may have been started later, when the path led elsewhere.
+          return mode.cachedOnly
+            ? .needsHelper(.resolve(request)) : .done(.forbidden(.sandbox))
+        }
         guard error.code == SystemError.wouldBlock else { return .done(.failed(error)) }
         if mode.cachedOnly { return .needsHelper(.resolve(request)) }
         // Names were exchanged between two steps: look again.

@@ -16,6 +16,8 @@ package enum HelperReply: Sendable {
   case answer(FileAnswer)
   /// As far as possible: whoever reads next sees errors.
   case warmed
+  /// What this helper may read is outdated; one that knows better takes its place: ask again.
+  case outdated
 }
 
 /// Packets begin with the request's number and a kind; integers are little-endian, byte strings
@@ -76,6 +78,9 @@ enum HelperMessage {
     case .warmed:
       writer.append(UInt8(1))
       return (writer.bytes, [])
+    case .outdated:
+      writer.append(UInt8(3))
+      return (writer.bytes, [])
     case .answer(let answer):
       writer.append(UInt8(2))
       let descriptors = writer.append(answer)
@@ -95,6 +100,7 @@ enum HelperMessage {
     case 2:
       guard let answer = reader.fileAnswer(descriptors), reader.isAtEnd else { return nil }
       return (identifier, .answer(answer))
+    case 3: return reader.isAtEnd ? (identifier, .outdated) : nil
     default: return nil
     }
   }

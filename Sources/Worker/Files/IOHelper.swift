@@ -7,8 +7,9 @@ import Platform
 package enum IOHelper {
   /// Serves until every channel has ended, or its parent is dead and nothing was asked for a while;
   /// returns the exit code. `channels`: the helpers' ends of SOCK_SEQPACKET pairs, one per worker.
-  /// The caller must not hold the workers' ends, or no channel ever ends.
-  package static func run(channels: [Descriptor]) -> Int32 {
+  /// The caller must not hold the workers' ends, or no channel ever ends. With `sandbox` it locks
+  /// itself in, and returns `renewalCode` when one that does so anew could read other files.
+  package static func run(channels: [Descriptor], sandbox: SandboxPlan? = nil) -> Int32 {
     guard let poller = try? Poller(batchMax: 16) else { return 1 }
     var open = channels.map { Optional(MessageSocket($0)) }
     for (index, channel) in channels.enumerated() {
@@ -17,17 +18,24 @@ package enum IOHelper {
       guard isAdded != nil else { return 1 }
     }
     let parent = ProcessNumber.parent
+    let sandboxed = sandbox.map { SandboxedFiles(entering: $0) }
     var quietSince = Clock.monotonicMilliseconds()
     while open.contains(where: { $0 != nil }) {
       let count = poller.wait(timeoutMilliseconds: 1_000)
       for index in 0..<count {
         let place = Int(poller.event(index).token)
+        // Before a packet is taken: whoever comes after us finds it.
+        if let sandboxed, sandboxed.isOutdated { return renewalCode }
         guard let socket = open[place] else { continue }
-        if !serveOne(socket) {
+        switch serveOne(socket, sandboxed) {
+        case .done: break
+        case .ended:
           poller.remove(socket.descriptor.number)
           open[place] = nil
+        case .outdated: return renewalCode
         }
       }
+      if let sandboxed, sandboxed.isOutdated { return renewalCode }
       let now = Clock.monotonicMilliseconds()
       if count > 0 { quietSince = now }
       // Workers outlive their master while they drain, and need us for it.
@@ -37,6 +45,18 @@ package enum IOHelper {
   }
 
   private static let orphanMilliseconds: Int64 = 5_000
+
+  /// Its exit code when another helper is to take its place at once.
+  package static let renewalCode: Int32 = 3
+
+  /// What became of a channel's turn.
+  enum Turn: Equatable {
+    case done
+    /// The channel has ended.
+    case ended
+    /// Whoever asked has been told to ask again; this process is to be replaced.
+    case outdated
+  }
 
   /// Does the work; waits for disks.
   package static func handle(_ request: HelperRequest) -> HelperReply {
@@ -53,21 +73,27 @@ package enum IOHelper {
     }
   }
 
-  /// One packet, so that siblings get the next one. False: the channel has ended.
-  static func serveOne(_ socket: MessageSocket) -> Bool {
+  /// One packet, so that siblings get the next one.
+  static func serveOne(_ socket: MessageSocket, _ sandboxed: SandboxedFiles? = nil) -> Turn {
     do {
       switch try socket.receive(byteCountMax: HelperMessage.byteCountMax) {
-      case .wouldBlock: return true
-      case .closed: return false
+      case .wouldBlock: return .done
+      case .closed: return .ended
       case .message(let bytes, let descriptors):
         guard let (identifier, request) = HelperMessage.decodeRequest(bytes, descriptors) else {
-          return true
+          return .done
         }
-        return reply(handle(request), identifier, socket)
+        let answer = handle(request)
+        if case .resolve(let file) = request, case .answer(.forbidden(.sandbox)) = answer,
+          let sandboxed, sandboxed.mayHaveChanged(for: file)
+        {
+          return reply(.outdated, identifier, socket) ? .outdated : .ended
+        }
+        return reply(answer, identifier, socket) ? .done : .ended
       }
     } catch {
       // A packet that was too long or lost its descriptors; its sender's deadline ends it.
-      return true
+      return .done
     }
   }
 

@@ -9,11 +9,16 @@ package struct WatcherHeritage {
   package let channel: Descriptor
   package let board: WatchBoard
   package let cache: CacheStore
+  /// What it locks itself in with; nil in tests.
+  package let sandbox: SandboxPlan?
 
-  package init(channel: Descriptor, board: WatchBoard, cache: CacheStore) {
+  package init(
+    channel: Descriptor, board: WatchBoard, cache: CacheStore, sandbox: SandboxPlan? = nil
+  ) {
     self.channel = channel
     self.board = board
     self.cache = cache
+    self.sandbox = sandbox
   }
 }
 
@@ -37,7 +42,9 @@ package final class FileWatcherProcess {
   /// told for a while; returns the exit code.
   package static func run(_ heritage: WatcherHeritage) -> Int32 {
     do throws(SystemError) {
-      return try FileWatcherProcess(heritage).run()
+      let process = try FileWatcherProcess(heritage)
+      if let sandbox = heritage.sandbox { Sandbox.enter(sandbox) }
+      return try process.run()
     } catch {
       return 1
     }
