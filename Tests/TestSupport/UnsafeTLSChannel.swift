@@ -26,11 +26,30 @@ package struct TLSOffer: Sendable {
   package var session: TLSClientSession?
   /// Bytes of the handshake go in pieces of this many, a moment apart.
   package var pieceBytes: Int?
+  /// To be shared by many connections; nil: each makes its own.
+  package var context: TLSClientContext?
 
   package init(serverName: String? = nil, protocols: [String] = []) {
     self.serverName = serverName
     self.protocols = protocols
   }
+}
+
+/// What connections have in common: the authorities they trust.
+@safe package final class TLSClientContext: @unchecked Sendable {
+  let handle: OpaquePointer
+
+  /// nil: none are trusted.
+  package init(authorityPath: String? = nil) throws(SocketFailure) {
+    unsafe handle = SSL_CTX_new(TLS_client_method())
+    _ = unsafe SSL_CTX_ctrl(handle, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS), nil)
+    guard let path = authorityPath else { return }
+    guard unsafe SSL_CTX_load_verify_locations(handle, path, nil) == 1 else {
+      throw .secure("cannot read \(path)")
+    }
+  }
+
+  deinit { unsafe SSL_CTX_free(handle) }
 }
 
 /// A session that a later connection may offer.
@@ -47,7 +66,7 @@ package struct TLSOffer: Sendable {
 
 @safe package final class TLSChannel: ByteChannel {
   package let socket: ClientSocket
-  private let context: OpaquePointer
+  private let context: TLSClientContext
   private let ssl: OpaquePointer
   private let input: OpaquePointer
   private let output: OpaquePointer
@@ -62,8 +81,12 @@ package struct TLSOffer: Sendable {
   ) throws(SocketFailure) {
     socket = try ClientSocket(
       to: address, port: port, timeoutMilliseconds: timeoutMilliseconds)
-    unsafe context = SSL_CTX_new(TLS_client_method())
-    unsafe ssl = SSL_new(context)
+    if let shared = offer.context {
+      context = shared
+    } else {
+      context = try TLSClientContext(authorityPath: offer.authorityPath)
+    }
+    unsafe ssl = SSL_new(context.handle)
     unsafe input = BIO_new(BIO_s_mem())
     unsafe output = BIO_new(BIO_s_mem())
     unsafe SSL_set_bio(ssl, input, output)
@@ -72,10 +95,7 @@ package struct TLSOffer: Sendable {
     try shakeHands(pieceBytes: offer.pieceBytes)
   }
 
-  deinit {
-    unsafe SSL_free(ssl)
-    unsafe SSL_CTX_free(context)
-  }
+  deinit { unsafe SSL_free(ssl) }
 
   private func prepare(_ offer: TLSOffer) throws(SocketFailure) {
     var isGood =
@@ -99,8 +119,7 @@ package struct TLSOffer: Sendable {
       let list = offer.protocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
       isGood = unsafe SSL_set_alpn_protos(ssl, list, CUnsignedInt(list.count)) == 0 && isGood
     }
-    if let path = offer.authorityPath {
-      isGood = unsafe SSL_CTX_load_verify_locations(context, path, nil) == 1 && isGood
+    if offer.authorityPath != nil {
       unsafe SSL_set_verify(ssl, SSL_VERIFY_PEER, nil)
       if let name = offer.serverName {
         isGood = unsafe SSL_set1_host(ssl, name) == 1 && isGood
