@@ -93,7 +93,7 @@ let package = Package(
     .testTarget(
       name: "WorkerTests", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
     .testTarget(
-      name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform"]),
+      name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform", "TLS"]),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),
     .testTarget(name: "TidyTests"),
   ],

@@ -135,9 +135,9 @@ static void refused(int number, siginfo_t *information, void *context) {
   put_result(context, ring3_passage(information->si_syscall, arguments));
 }
 
-int ring3_sandbox_harden(void) {
+int ring3_sandbox_harden(int hide) {
   int reached = 0;
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) reached |= 1;
+  if (hide && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) reached |= 1;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) reached |= 2;
   return reached;
 }

@@ -68,7 +68,7 @@ extension Model {
     package let message: String
   }
 
-  /// Explains a URL ("https://host[:port]/path?query"; without a scheme it is http), seen by a client
+  /// Explains a URL ("https://host[:port]/path?query"; without a scheme, http), seen by a client
   /// that connects to `address` (by default the first one that the port listens on).
   package func explain(
     url: String, address: IPAddress? = nil, client: IPAddress? = nil

@@ -75,6 +75,7 @@ struct FrameHead {
   var payloadBytes: Int
   var type: UInt8
   var flags: UInt8
+  var isForConnection = true
 
   static let endStream: UInt8 = 0x1
   static let acknowledgement: UInt8 = 0x1
@@ -141,7 +142,8 @@ struct FrameMeter {
     case 2: head.payloadBytes |= Int(byte)
     case 3: head.type = byte
     case 4: head.flags = byte
-    default: break
+    case 5: head.isForConnection = byte & 0x7f == 0
+    default: if byte != 0 { head.isForConnection = false }
     }
     headBytes &+= 1
   }
@@ -163,6 +165,7 @@ struct FrameMeter {
       blockBytes = 0
       if let failure = block(frame, settings) { return failure }
       return purses.emptyFrames.take() ? nil : .emptyFrameFlood
+    case 0x2 where frame.isForConnection: return .protocolError  // RFC 9113 §6.3
     case 0x2, 0x10:  // PRIORITY, PRIORITY_UPDATE
       return purses.priorities.take() ? nil : .priorityFlood
     case 0x3:  // RST_STREAM

@@ -160,6 +160,7 @@ extension HTTP2Session {
   func dataCame(_ id: Int32, byteCount: Int) {
     counters.bodyBytes += byteCount
     guard let slot = slot(of: id), streams[slot].isKnown else { return }
+    if streams[slot].isCompleted { noteLateBytes(byteCount, slot) }
     workspace.add(bodyBytes: byteCount, handle(slot), of: self)
   }
 

@@ -13,6 +13,8 @@ struct StreamRecord {
   var isResponding = false
   /// A whole response was put into the output.
   var isCompleted = false
+  /// Bytes of the request's body that came after the whole response was put into the output.
+  var lateBytes = 0
   /// The body said "deferred".
   var isDeferred = false
   /// Reset by the owner's will, or by ours after a whole response.

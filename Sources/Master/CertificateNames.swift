@@ -11,7 +11,10 @@ extension Master {
     guard let record = workers[name] else { return }
     var answer = CertificateAnswer(site: question.site, name: question.name, finding: .absent)
     var content: [Descriptor] = []
-    if let model = generations[record.generation]?.model,
+    // What a worker from before an exec in place was made from is not known; nearly always it is
+    // what is loaded now, and a file of the wanted name is the right one in any case.
+    let youngest = record.isInherited ? generations.keys.max() : nil
+    if let model = generations[youngest ?? record.generation]?.model,
       model.sites.indices.contains(question.site), CertificateName.isValid(question.name),
       let directory = model.sites[question.site].tls?.certificateDirectory
     {

@@ -112,6 +112,24 @@ final class CertificateReader {
     return reading
   }
 
+  /// The certificates of a PEM file without whatever else is in it: keys go nowhere.
+  static func certificatesOnly(_ bytes: [UInt8]) -> [UInt8] {
+    var kept = ""
+    var isInside = false
+    let text = String(decoding: bytes, as: UTF8.self)
+    for line in text.split(omittingEmptySubsequences: true, whereSeparator: \.isNewline) {
+      if line.hasPrefix("-----BEGIN ") {
+        isInside =
+          line.hasPrefix("-----BEGIN CERTIFICATE-----")
+          || line.hasPrefix("-----BEGIN X509 CERTIFICATE-----")
+          || line.hasPrefix("-----BEGIN TRUSTED CERTIFICATE-----")
+      }
+      if isInside { kept += line + "\n" }
+      if line.hasPrefix("-----END ") { isInside = false }
+    }
+    return Array(kept.utf8)
+  }
+
   private static func isHashed(_ name: String, _ mark: String) -> Bool {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, parts[0].utf8.count == 8, parts[1].hasPrefix(mark) else {

@@ -13,6 +13,8 @@ struct CertificateLine {
   let keyPath: String
   let facts: TLSCertificateFacts
   let problem: String?
+  /// What is known of its OCSP response; nil: it is not asked for.
+  let staple: Staple?
 
   /// Whole days until it ends; negative when it has ended.
   func daysLeft(_ nowSeconds: Int64) -> Int64 {
@@ -33,7 +35,7 @@ extension Master {
       lines += group.certificates.map {
         CertificateLine(
           sites: sites, path: $0.path, keyPath: $0.keyPath, facts: $0.facts,
-          problem: group.problem)
+          problem: group.problem, staple: staples[$0.facts.fingerprint])
       }
     }
     return lines.sorted {
@@ -68,6 +70,7 @@ extension Master {
       text += "  until   \(CertificateReport.date(line.facts.notAfterSeconds)), \(left)\n"
       text += "  key     \(line.facts.keyType) \(line.facts.keyBits) in \(line.keyPath)\n"
       text += "  issuer  \(line.facts.issuer)\n"
+      if let staple = line.staple { text += "  ocsp    \(CertificateReport.state(of: staple))\n" }
       if let problem = line.problem { text += "  PROBLEM changed files are not used: \(problem)\n" }
     }
     for path in certificateDirectories { text += "\(path)/NAME.pem by server name\n" }
@@ -91,6 +94,7 @@ extension Master {
               ("daysLeft", .number(line.daysLeft(now))),
               ("keyType", .string(line.facts.keyType)),
               ("keyBits", .number(Int64(line.facts.keyBits))),
+              ("ocsp", line.staple.map { .string(CertificateReport.state(of: $0)) } ?? .null),
               ("problem", line.problem.map { .string($0) } ?? .null),
             ])
           })
@@ -104,6 +108,14 @@ enum CertificateReport {
   static func some(_ names: [String]) -> String {
     let shown = names.prefix(8).joined(separator: " ")
     return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
+  }
+
+  /// "shown until DATE; …"
+  static func state(of staple: Staple) -> String {
+    let shown =
+      staple.response.isEmpty
+      ? "no response" : "response shown until \(date(staple.validUntilSeconds))"
+    return shown + (staple.problem.map { "; \($0)" } ?? "")
   }
 
   /// "Mon, 23 Nov 2026 18:05:00 GMT" of seconds since 1970.

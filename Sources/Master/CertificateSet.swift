@@ -77,15 +77,21 @@ struct CertificateLoader {
   /// Paths that have been spoken of.
   private var told: Set<String> = []
 
-  private init(_ model: Model) { self.model = model }
+  /// OCSP responses at hand, by the fingerprints of their certificates.
+  private let staples: [[UInt8]: [UInt8]]
+
+  private init(_ model: Model, _ staples: [[UInt8]: [UInt8]]) {
+    self.model = model
+    self.staples = staples
+  }
 
   /// nil and no error when no site is encrypted; nil and errors when anything cannot be used.
   /// `tickets`: the keys that the server makes; those of files are read here.
   static func load(
-    _ model: Model, tickets: TLSTicketKeys?
+    _ model: Model, tickets: TLSTicketKeys?, staples: [[UInt8]: [UInt8]] = [:]
   ) -> (set: CertificateSet?, diagnostics: [Diagnostic]) {
     guard model.usesTLS else { return (nil, []) }
-    var loader = CertificateLoader(model)
+    var loader = CertificateLoader(model, staples)
     var set = loader.load(tickets)
     set?.warnings = loader.diagnostics.map { diagnostic in
       (diagnostic.place.map { "\($0): " } ?? "") + diagnostic.message
@@ -170,8 +176,13 @@ struct CertificateLoader {
     guard isWhole else { return nil }
     do throws(TLSError) {
       // Made even when it is not used: the rules of the policy have to be right.
-      let context = try TLSContext(TLSPolicy(site, material), tickets: tickets)
       group.certificates = try CertificateGroup.certificates(tls, material)
+      if tls.stapling != nil, let first = group.certificates.first {
+        group.staple = staples[first.facts.fingerprint] ?? []
+      }
+      let staple = group.staple.isEmpty ? nil : group.staple
+      let context = try TLSContext(TLSPolicy(site, material, staple: staple), tickets: tickets)
+      warnOfStaples(group.certificates, tls)
       group.authorities = material.authorities(of: tls)
       if !tls.certificates.isEmpty { group.context = context }
       for warning in context.warnings { tell(place(of: warning, tls), warning, .warning) }
@@ -180,6 +191,23 @@ struct CertificateLoader {
       return nil
     }
     return group
+  }
+
+  private mutating func warnOfStaples(_ certificates: [CertificateFacts], _ tls: SiteTLS) {
+    guard let first = certificates.first else { return }
+    let word = tls.certificates.first?.file
+    if first.facts.mustStaple && tls.stapling == nil {
+      tell(
+        word,
+        "the certificate in '\(first.path)' promises a stapled OCSP response; write "
+          + "'SSLUseStapling on', or clients refuse it", .warning)
+    }
+    if tls.stapling != nil && first.facts.ocspURL == nil {
+      tell(
+        word,
+        "'SSLUseStapling on' without effect: the certificate in '\(first.path)' names no OCSP "
+          + "responder", .warning)
+    }
   }
 
   private mutating func checkDirectory(_ directory: ConfiguredText) {
@@ -208,9 +236,18 @@ struct CertificateLoader {
     var words = tls.inputs.map(\.word)
     words += [tls.cipherSuites, tls.cipherList].compactMap { $0 }
     words += tls.commands.map { ConfiguredText($0.name, $0.word) }
-    // The longest, because one path may begin like another.
-    return words.filter { sentence.contains($0.text) }
-      .max { $0.text.utf8.count < $1.text.utf8.count } ?? words.first ?? tls.certificateDirectory
+    // What it speaks of first; the longest, because one path may begin like another.
+    var first: (word: ConfiguredText, start: String.Index)?
+    for word in words {
+      guard let start = sentence.firstRange(of: word.text)?.lowerBound else { continue }
+      guard let known = first else {
+        first = (word, start)
+        continue
+      }
+      let isLonger = word.text.utf8.count > known.word.text.utf8.count
+      if start < known.start || start == known.start && isLonger { first = (word, start) }
+    }
+    return first?.word ?? words.first ?? tls.certificateDirectory
   }
 
   /// Once for each place and sentence, however many sites inherit it.

@@ -58,6 +58,7 @@ extension Master {
     certificatesLookedAt = now
     rotateTicketKeys()
     if supervisor.isStopping { return }
+    tendStaples(now)
     for number in generations.keys.sorted() {
       guard shakesHands(number), var set = generations[number]?.certificates, !set.groups.isEmpty
       else { continue }
@@ -74,7 +75,7 @@ extension Master {
   }
 
   /// Starting, serving, or the one that may take over again.
-  private func shakesHands(_ number: UInt32) -> Bool {
+  func shakesHands(_ number: UInt32) -> Bool {
     number == supervisor.previous
       || supervisor.generations.contains { generation in
         guard generation.number == number else { return false }
@@ -107,7 +108,7 @@ extension Master {
   }
 
   /// New handshakes of a generation's workers use it; those that are forked later inherit it.
-  private func announce(_ update: CertificateUpdate, to number: UInt32) {
+  func announce(_ update: CertificateUpdate, to number: UInt32) {
     do throws(SystemError) {
       let file = try File.sealed(update.bytes)
       for record in workers.values where record.generation == number {
@@ -128,12 +129,16 @@ struct PreparedConfiguration {
   let diagnostics: [Diagnostic]
 
   /// Reads the certificates too. `tickets`: the server's own keys; nil to check only.
-  init(_ loaded: LoadResult, tickets: (Model) -> TLSTicketKeys? = { _ in nil }) {
+  /// `staples`: OCSP responses at hand, by the fingerprints of their certificates.
+  init(
+    _ loaded: LoadResult, tickets: (Model) -> TLSTicketKeys? = { _ in nil },
+    staples: [[UInt8]: [UInt8]] = [:]
+  ) {
     guard let model = loaded.model else {
       (self.model, certificates, diagnostics) = (nil, nil, loaded.diagnostics)
       return
     }
-    let read = CertificateLoader.load(model, tickets: tickets(model))
+    let read = CertificateLoader.load(model, tickets: tickets(model), staples: staples)
     let hasErrors = read.diagnostics.contains { $0.severity == .error }
     self.model = hasErrors ? nil : model
     certificates = hasErrors ? nil : read.set
@@ -150,9 +155,11 @@ struct PreparedConfiguration {
 extension Master {
   /// Loads the configuration and its certificates, for a generation.
   func prepare() -> PreparedConfiguration {
-    PreparedConfiguration(rooms.load(arguments)) { model in
-      model.usesTLS && model.server.ticketKeyFiles.isEmpty ? ownTicketKeys() : nil
-    }
+    PreparedConfiguration(
+      rooms.load(arguments),
+      tickets: { model in
+        model.usesTLS && model.server.ticketKeyFiles.isEmpty ? ownTicketKeys() : nil
+      }, staples: staples.mapValues(\.response))
   }
 }
 

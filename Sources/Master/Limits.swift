@@ -72,6 +72,11 @@ package enum Limits {
   /// How long new files may be unusable before that is told: they are replaced one by one.
   package static let certificatePatienceMilliseconds: Int64 = 3_000
 
+  /// Questions to the OCSP fetcher at a time, and what a responder's name may take to be
+  /// resolved, beside `SSLStaplingResponderTimeout`.
+  package static let stapleQuestionsMax = 4
+  package static let stapleGraceMilliseconds: Int64 = 60_000
+
   /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
   package static let logsPerMessage = 253
 }

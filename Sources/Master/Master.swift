@@ -45,6 +45,7 @@ enum Token {
   static let signals: UInt64 = 1
   static let controlListener: UInt64 = 2
   static let upgradeCheck: UInt64 = 3
+  static let stapleFetcher: UInt64 = 4
   private static let kindShift: UInt64 = 56
   static func worker(_ name: WorkerName) -> UInt64 { 1 << kindShift | UInt64(name.serial) }
   static func client(_ serial: UInt64) -> UInt64 { 2 << kindShift | serial }
@@ -76,6 +77,10 @@ final class Master {
   var ticketKeys: TLSTicketKeys?
   var ticketRegion: SharedRegion?
   var certificatesLookedAt: Int64 = 0
+  /// By the fingerprint of the certificate; see Staples.
+  var staples: [[UInt8]: Staple] = [:]
+  /// nil until a generation wants it.
+  var stapleSeat: StapleSeat?
   var pidFile: LockedFile?
   var supervisor = Supervisor()
   var reload = ReloadMachine()
@@ -162,6 +167,7 @@ final class Master {
     case (Token.signals, _): readSignals()
     case (Token.controlListener, _): acceptClients()
     case (Token.upgradeCheck, _): readUpgradeCheck()
+    case (Token.stapleFetcher, _): readStaples()
     case (_, 1):
       let name = WorkerName(serial: UInt32(Token.serial(token)))
       if readiness.contains(.writable) { flushOrders(name) }
@@ -255,7 +261,8 @@ final class Master {
 
   private func finish() {
     // Not waited for: one that waits for a disk would keep us, and the pid file, for as long.
-    for process in helpers.blocks.flatMap({ $0.processes }) + [watcher?.process].compactMap({ $0 })
+    for process in helpers.blocks.flatMap({ $0.processes })
+      + [watcher?.process, stapleSeat?.process].compactMap({ $0 })
     {
       ChildProcess.signal(process, SignalSource.kill)
     }

@@ -129,6 +129,7 @@ extension Master {
     for end in watcher?.ends ?? [] where !kept.contains(end.number) {
       Descriptor.close(end.number)
     }
+    for end in stapleSeat?.ends ?? [] { Descriptor.close(end.number) }
     if let pidFile { Descriptor.close(pidFile.descriptor.number) }
     Descriptor.close(signals.descriptor.number)
     for number in control?.numbers ?? [] { Descriptor.close(number) }
@@ -280,6 +281,8 @@ extension Master {
         helperEnded(place, process, end)
       } else if watcher?.process == process {
         watcherEnded(process, end)
+      } else if stapleSeat?.process == process {
+        fetcherEnded(process, end)
       } else if upgrade?.process == process {
         upgradeCheckEnded(end)
       }

@@ -17,7 +17,8 @@ package enum Sandbox {
     // Log lines carry local time: its rules are in a file that cannot be opened later.
     tzset()
     level.hasNoCapabilities = ring3_keep_capabilities(0) == 0
-    let hardened = ring3_sandbox_harden()
+    // Whoever has a report made wants to look.
+    let hardened = ring3_sandbox_harden(plan.mode == .on ? 1 : 0)
     level.isHidden = hardened & 1 != 0
     level.hasNoNewPrivileges = hardened & 2 != 0
     // Landlock has no way to tell without refusing.

@@ -57,6 +57,7 @@ package struct AllowedCall: Sendable {
   private static let network = [
     AllowedCall("accept4", .worker, for: "takes a client from a listener of the master's"),
     AllowedCall("recvfrom", .worker, for: "receives from a client"),
+    AllowedCall("sendto", .worker, for: "encrypted records to a client"),
     AllowedCall("sendfile", .worker, for: "sends a large file"),
     AllowedCall("shutdown", .worker, for: "ends sending before a connection is closed"),
     AllowedCall("setsockopt", .worker, for: "TCP_NODELAY and TCP_CORK of a connection"),
@@ -93,7 +94,7 @@ package struct AllowedCall: Sendable {
     AllowedCall("readlink", .all, for: "the same"),
     AllowedCall("preadv2", .worker, for: "reads content that is in memory, without waiting"),
     AllowedCall("pread64", [.worker, .helper], for: "reads content"),
-    AllowedCall("read", [.worker, .watcher], for: "what OpenSSL receives; events of inotify"),
+    AllowedCall("read", .watcher, for: "events of inotify"),
     AllowedCall("write", .all, for: "log lines; what the run time says before it aborts"),
     AllowedCall("writev", .all, for: "the same in pieces"),
     AllowedCall("readahead", .helper, for: "brings a file into memory"),

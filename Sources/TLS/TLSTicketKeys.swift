@@ -68,8 +68,8 @@ package final class TLSTicketKeys: Sendable {
   }
 
   /// Keys from files, as in `SSLSessionTicketKeyFile`: 48 bytes (name, HMAC key and AES key of 16
-  /// each, as httpd has them) or 80 (name of 16, HMAC key and AES key of 32 each). The first encrypts,
-  /// the others only decrypt; they never rotate by themselves.
+  /// each, as httpd has them) or 80 (name of 16, HMAC key and AES key of 32 each). The first
+  /// encrypts, the others only decrypt; they never rotate by themselves.
   package init(files: [TLSNamedBytes]) throws(TLSError) {
     precondition(!files.isEmpty)
     region = nil

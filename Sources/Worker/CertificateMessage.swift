@@ -158,8 +158,8 @@ package struct CertificateAnswer: Equatable, Sendable {
 
 /// Names of files in a `SSLCertificateDirectory`.
 package enum CertificateName {
-  /// Lower case labels of letters, digits, `-` and `_`, 1 … 63 bytes each, 253 together: safe as a
-  /// file's name.
+  /// Lower case labels of letters, digits, `-` and `_`, 1 … 63 bytes each, 253 together: safe as
+  /// a file's name.
   package static func isValid(_ name: [UInt8]) -> Bool {
     guard name.count <= 253 else { return false }
     return name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy {

@@ -96,8 +96,10 @@ final class CertificateStore {
     if let verdict = verdicts[key] {
       let isCurrent = now < verdict.expiresAt
       let file = verdict.place == .wildcard ? wildcard(key) : key
-      if verdict.place != .absent, let context = use(file, now) {
-        // What is at hand is shown while the master looks whether it has changed.
+      let isFresh = now < verdict.expiresAt + Limits.certificateStaleMilliseconds
+      if verdict.place != .absent, isFresh, let context = use(file, now) {
+        // What is at hand is shown while the master looks whether it has changed; not what nobody
+        // has wanted for long, which may have ended meanwhile.
         if !isCurrent { _ = question(key, now, ask) }
         return .context(context)
       }
@@ -250,5 +252,6 @@ extension Limits {
   static let certificateAnswerMilliseconds: Int64 = 5_000
   /// How long a file is taken for unchanged, and for absent.
   static let certificateCurrentMilliseconds: Int64 = 5_000
+  static let certificateStaleMilliseconds: Int64 = 30_000
   static let certificateAbsentMilliseconds: Int64 = 2_000
 }

@@ -29,11 +29,18 @@ extension EventLoop {
     scoreboard.add(to: .http2Connections, slot: slot)
   }
 
-  /// Whether a connection in clear text begins with HTTP/2: it is then one, its bytes are taken.
-  /// False: they are HTTP/1.1, or too few to tell, and the parser is to look at them.
+  /// Whether a connection in clear text begins with HTTP/2: it is then one, its bytes are taken, or
+  /// waited for. False: they are HTTP/1.1, and the parser is to look at them.
   func beginsClearTextHTTP2(_ connection: Connection, _ buffer: ByteBuffer) -> Bool {
-    guard connection.requestCount == 0, case .yes = HTTP2Session.isPrefaceBeginning(buffer.bytes)
-    else { return false }
+    guard connection.requestCount == 0 else { return false }
+    switch HTTP2Session.isPrefaceBeginning(buffer.bytes) {
+    case .no: return false
+    case .needMore:
+      keep(connection, buffer, from: 0)
+      awaitRestOfHead(connection)
+      return true
+    case .yes: break
+    }
     connection.input = nil
     beginHTTP2(connection)
     receiveFrames(connection, buffer.bytes)

@@ -120,7 +120,7 @@ extension EventLoop {
     perform(.awaitRequest, on: connection)
   }
 
-  private func awaitRestOfHead(_ connection: Connection) {
+  func awaitRestOfHead(_ connection: Connection) {
     if connection.state.phase == .idle {
       connection.phaseStart = now
       connection.phaseByteCount = connection.input?.count ?? 0

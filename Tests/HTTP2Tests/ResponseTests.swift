@@ -119,11 +119,16 @@ import Testing
     let peer = Peer()
     peer.send(requestFrame(1, ends: false))
     peer.respond(peer.requests[0], bytes: 3)
-    let frames = peer.produce()
-    #expect(frames.last?.type == Frame.reset && frames.last?.code == 0)
+    // Not at once: a client may forget an answer that comes together with a reset.
+    #expect(peer.produce().last?.type == Frame.data)
+    var frames: [Frame] = []
+    for _ in 0..<70 {
+      peer.send(dataFrame(1, String(repeating: "x", count: 16_000)))
+      frames += peer.produce()
+    }
+    #expect(frames.filter { $0.type == Frame.reset }.map(\.code) == [0])
     #expect(peer.closed.map(\.completed) == [true])
-    peer.send(dataFrame(1, "late"))
-    #expect(peer.session.failure == nil && peer.bodyBytes.isEmpty)
+    #expect(peer.session.failure == nil)
   }
 
   @Test func `the bytes of a body that nobody wants open the windows again`() {

@@ -42,9 +42,10 @@ struct ring3_refusal {
   uint64_t arguments[3];
 };
 
-/// Clears the two bits by which a process could get more rights or be looked into: PR_SET_DUMPABLE
-/// 0, PR_SET_NO_NEW_PRIVS 1. Returns 1 (not dumpable) | 2 (no new privileges), as far as it went.
-int ring3_sandbox_harden(void);
+/// This process can get no more rights (PR_SET_NO_NEW_PRIVS) and, with `hide`, others of its user
+/// cannot look into it (PR_SET_DUMPABLE 0). Returns 1 (hidden) | 2 (no new privileges), as far as it
+/// went.
+int ring3_sandbox_harden(int hide);
 
 /// From now on a call that the filter traps is noted on the board, for `kind`, and ends the process
 /// by SIGSYS (`ends`) or is done all the same. -1 with errno.
