@@ -8,7 +8,6 @@ extension ServerTests {
   @Suite struct `19 TLS shakes hands` {
     /// Sites by name, by wildcard, by pattern, each with a certificate of its own.
     private static let sites = """
-      Sandbox Off
       SSLEngine On
       <VirtualHost *:@port@>
         ServerName first.test
@@ -177,7 +176,6 @@ extension ServerTests {
     @Test func `a host whose site has another policy is misdirected`() throws {
       let server = try TestServer.encrypted(
         """
-        Sandbox Off
         SSLEngine On
         SSLCertificateFile tls/ecdsa.chain.pem
         SSLCertificateKeyFile tls/ecdsa.key
@@ -264,7 +262,6 @@ extension ServerTests {
     @Test func `a certificate that changes is used without a reload, a bad one is not`() throws {
       let server = try TestServer.encrypted(
         """
-        Sandbox Off
         SSLEngine On
         SSLCertificateFile tls/now.pem
         """
@@ -287,7 +284,6 @@ extension ServerTests {
     @Test func `a directory of certificates serves names as they come`() throws {
       let server = try TestServer.encrypted(
         """
-        Sandbox Off
         SSLEngine On
         SSLCertificateFile tls/ecdsa.chain.pem
         SSLCertificateKeyFile tls/ecdsa.key

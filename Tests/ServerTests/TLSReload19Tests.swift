@@ -85,7 +85,6 @@ extension ServerTests {
 
     @Test func `a certificate swapped under load fails no request`() throws {
       let configuration = """
-        Sandbox Off
         SSLEngine On
         SSLCertificateFile tls/now.pem
         KeepAliveTimeout 60

@@ -21,7 +21,6 @@ extension TestServer {
 
   /// The main server with certificates of both kinds for example.org and *.example.org.
   static let encryption = """
-    Sandbox Off
     SSLEngine On
     SSLCertificateFile tls/ecdsa.chain.pem
     SSLCertificateKeyFile tls/ecdsa.key

@@ -29,7 +29,7 @@ make_certificates() {
 
 # secure_port SERVER KIND is in secure_port[SERVER.KIND]; KIND is ecdsa, rsa or plain (h2c).
 # The processes (or threads: PID/task/TID) to be measured are in secure_pids[SERVER].
-declare -A secure_port secure_pids
+declare -A secure_port=() secure_pids=()
 
 start_secure_ring3() {
   local kind directory=$work/secure.ring3
@@ -60,7 +60,6 @@ start_secure_nginx() {
 $( ((EUID)) || echo "user root;")
 daemon off;
 worker_processes 1;
-worker_rlimit_nofile 30000;
 pid $directory/pid;
 error_log $directory/error.log;
 events { worker_connections 20000; }
@@ -107,12 +106,12 @@ error-log: $directory/error.log
 ssl-session-resumption:
   mode: ticket
 listen:
-  - host: 127.0.0.1
-    port: ${secure_port[h2o.plain]}
+  host: 127.0.0.1
+  port: ${secure_port[h2o.plain]}
 $(for kind in ecdsa rsa; do
-    printf '  - host: 127.0.0.1\n    port: %s\n' "${secure_port[h2o.$kind]}"
-    printf '    ssl:\n      certificate-file: %s\n' "$work/tls/$kind.pem"
-    printf '      key-file: %s\n      ocsp-update-interval: 0\n' "$work/tls/$kind.key"
+    printf 'listen:\n  host: 127.0.0.1\n  port: %s\n' "${secure_port[h2o.$kind]}"
+    printf '  ssl:\n    certificate-file: %s\n' "$work/tls/$kind.pem"
+    printf '    key-file: %s\n    ocsp-update-interval: 0\n' "$work/tls/$kind.key"
   done)
 hosts:
   default:
@@ -141,6 +140,7 @@ await_port() {
 start_secure_servers() {
   local server kind
   ((${#secure_pids[@]})) && return
+  ulimit -n "$(ulimit -Hn)"
   write_client_policy
   make_certificates
   for server in ring3 nginx h2o; do
@@ -272,7 +272,6 @@ bench_h2() {
 bench_idle-tls() {
   local server count=10000 worker before after
   start_secure_servers
-  ulimit -n "$(ulimit -Hn)"
   printf '\nMemory of %d idle TLS connections, after one request of 1 KiB each\n' "$count"
   for server in nginx ring3; do
     read -r worker _ <<< "${secure_pids[$server]}"
