@@ -99,6 +99,8 @@ start_secure_h2o() {
   cat > "$directory/h2o.conf" << END
 $( ((EUID)) || echo "user: root")
 num-threads: 1
+# Else a process of its own makes signatures, and its time would not be counted.
+neverbleed: OFF
 http2-max-concurrent-requests-per-connection: 100
 http1-request-timeout: 600
 http2-idle-timeout: 600
