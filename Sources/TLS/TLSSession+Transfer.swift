@@ -21,6 +21,10 @@ extension TLSSession {
     precondition(buffer.free > 0)
     if let failure { return .failed(failure) }
     guard phase == .established else { return .wouldBlock }
+    if isEndUntold {
+      isEndUntold = false
+      return .closed
+    }
     // A client that asks (key updates) and does not read our answers waits.
     if hasUnsent && unsent.count - unsentStart > TLSSession.unreadBytesMax {
       if case .broken = flush() { return .failed(fail(.broken, "the connection is broken")) }
@@ -55,6 +59,7 @@ extension TLSSession {
       ERR_clear_error()
       drain()
       if total == 0 { return .closed }
+      isEndUntold = true
     default:
       isInputExhausted = true
       let failure = fail(code)
@@ -66,7 +71,8 @@ extension TLSSession {
   /// There is more than `receive` returned, already read from the socket: call it again, whatever
   /// the poller says.
   package var hasBufferedInput: Bool {
-    unsafe phase == .established && !isInputExhausted && SSL_has_pending(ssl) == 1
+    unsafe phase == .established
+      && (isEndUntold || !isInputExhausted && SSL_has_pending(ssl) == 1)
   }
 
   /// Encrypts and sends as much of the gathered bytes as fits into one send(2); returns how many

@@ -49,6 +49,8 @@ package enum TLSHandshakeStep: Equatable {
   var sizes = RecordSizes()
   /// The socket and OpenSSL's buffer gave all they had when last asked.
   var isInputExhausted = false
+  /// The peer's end came behind data: the next `receive` tells it.
+  var isEndUntold = false
 
   /// `descriptor`: a connected, non-blocking stream socket, which stays the caller's and must stay
   /// open as long as the session lives. `context`: the listener's; another one may be chosen once

@@ -4,6 +4,7 @@ import Cache
 import Configuration
 import HTTP
 import Platform
+import TLS
 
 extension EventLoop {
   /// Starts accepting on listeners by identifier.
@@ -172,7 +173,11 @@ extension EventLoop {
     }
     if let exchange = connection.exchange { abandon(exchange) }
     connection.exchange = nil
-    connection.security.map(endHandshake)
+    if let security = connection.security {
+      endHandshake(security)
+      // Nothing after this is missing, and the client is told so (RFC 8446 §6.1).
+      if reason.isOrderly || reason == .timerConnectionIdle { security.session.shutdown() }
+    }
     endStreams(of: connection, reason)
     connections[index] = nil
     deadlines[index] = .max
