@@ -6,14 +6,19 @@ import Testing
 /// Frames without end.
 struct Flood: Sendable, CustomTestStringConvertible {
   let testDescription: String
-  /// The word in the error log.
-  let word: String
+  /// One of these words is in the error log.
+  let words: [String]
   /// The next frames of the flood.
   let next: @Sendable (HTTP2Engine) -> Void
 
-  init(_ description: String, _ word: String, _ next: @escaping @Sendable (HTTP2Engine) -> Void) {
+  /// What GOAWAY may say. A flood that runs ahead of our resets opens too many streams as well.
+  var codes: [HTTP2Code] {
+    words.contains("H2_Protocol") ? [.enhanceYourCalm, .protocolError] : [.enhanceYourCalm]
+  }
+
+  init(_ description: String, _ words: String..., next: @escaping @Sendable (HTTP2Engine) -> Void) {
     testDescription = description
-    self.word = word
+    self.words = words
     self.next = next
   }
 
@@ -22,11 +27,11 @@ struct Flood: Sendable, CustomTestStringConvertible {
       let stream = engine.request(HTTP2Engine.requestFields("/large"))
       engine.send(.reset(stream: stream))
     },
-    Flood("resets that the client makes us send", "H2_Rapid_Reset") { engine in
+    Flood("resets that the client makes us send", "H2_Rapid_Reset", "H2_Protocol") { engine in
       let stream = engine.request(HTTP2Engine.requestFields("/large"))
       engine.send(.windowUpdate(stream: stream, 0x7fff_ffff))  // FLOW_CONTROL_ERROR of the stream
     },
-    Flood("malformed requests", "H2_EmptyFrame_Flood") { engine in
+    Flood("malformed requests", "H2_EmptyFrame_Flood", "H2_Rapid_Reset") { engine in
       engine.request(HTTP2Engine.requestFields("/a") + [HTTP2Field("connection", "close")])
     },
     Flood("SETTINGS", "H2_Settings_Flood") { $0.send(.settings([(3, 100)])) },
@@ -60,7 +65,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
       }
       engine.send(HTTP2Frame(HTTP2Frame.Kind.continuation, stream: 1))
     },
-    Flood("a header list without end", "H2_HeaderList_Flood") { engine in
+    Flood("a header list without end", "H2_HeaderList_Flood", "H2_Continuation_Flood") { engine in
       if engine.nextStream == 1 {
         engine.send(
           HTTP2Frame(
@@ -87,16 +92,16 @@ extension ServerTests {
 
     @Test(arguments: Flood.all)
     func `a flood is ended while others are served`(flood: Flood) throws {
-      let server = try makeServer()
+      let server = try makeServer("H2MaxStreamErrors 0")
       let worker = server.workers
       let other = try server.openHTTP2()
       #expect(try other.get("/a").text == "A")
       let client = try server.openHTTP2()
       var sent = 0
-      // 100,000 in bursts: whoever is cut off cannot send them all.
+      // In bursts: whoever is cut off cannot send them all.
       flooding: while sent < 100_000 {
-        for _ in 0..<50 { flood.next(client.engine) }
-        sent += 50
+        for _ in 0..<20 { flood.next(client.engine) }
+        sent += 20
         do { try client.flush() } catch { break flooding }
         if sent % 1000 == 0 { #expect(try other.get("/a").text == "A") }
         while !ready([Interest(client.channel.socket)], milliseconds: 0).isEmpty {
@@ -106,15 +111,17 @@ extension ServerTests {
       }
       #expect(sent < 100_000, "it was borne for ever")
       #expect(try other.get("/a").text == "A")
-      let isNoted = eventually { server.said.contains(flood.word) }
-      #expect(isNoted, "\(flood.word) is not in the log: \(server.said)")
+      let isNoted = eventually { flood.words.contains { server.said.contains($0) } }
+      #expect(isNoted, "\(flood.words) are not in the log: \(server.said)")
       #expect(server.workers == worker)
       // A reset may overtake the GOAWAY when the flood goes on; where it came, it says why.
-      if let goodbye = try client.goodbye() { #expect(goodbye.code == .enhanceYourCalm) }
+      if let goodbye = try client.goodbye() {
+        #expect(goodbye.code.map { flood.codes.contains($0) } == true, "\(goodbye)")
+      }
     }
 
     @Test func `GOAWAY says why when the client listens`() throws {
-      let server = try makeServer()
+      let server = try makeServer("H2MaxStreamErrors 0")
       for flood in Flood.all {
         let client = try server.openHTTP2()
         #expect(try client.roundTrip())
@@ -128,7 +135,9 @@ extension ServerTests {
           if client.isAtEnd { break }
         }
         let goodbye = try client.goodbye()
-        #expect(goodbye?.code == .enhanceYourCalm, "\(flood.testDescription)")
+        #expect(
+          goodbye?.code.map { flood.codes.contains($0) } == true,
+          "\(flood.testDescription): \(goodbye as Any)")
       }
     }
 
@@ -146,16 +155,28 @@ extension ServerTests {
       #expect(client.engine.goAway == nil)
     }
 
+    @Test func `a client whose requests are malformed again and again is let go`() throws {
+      let server = try makeServer("H2MaxStreamErrors 8")
+      let client = try server.openHTTP2()
+      for _ in 0..<9 where client.engine.goAway == nil {
+        client.engine.request(HTTP2Engine.requestFields("/a") + [HTTP2Field("upgrade", "h2c")])
+        _ = try client.roundTrip()
+      }
+      #expect(try client.goodbye()?.code == .enhanceYourCalm)
+      #expect(client.engine.answers.count >= 8)
+    }
+
     @Test func `no more streams than announced`() throws {
       let server = try makeServer("H2MaxSessionStreams 5")
       let client = try server.openHTTP2(HTTP2Engine(initialWindow: 10, opensWindows: false))
-      #expect(try client.roundTrip())
-      #expect(client.engine.settings[3] == 5)
-      let streams = try (0..<8).map { _ in try client.request("/large") }
+      // Before the limit is known: refused, so that the client may ask again (RFC 9113 §5.1.2).
+      for _ in 0..<8 { client.engine.request(HTTP2Engine.requestFields("/large")) }
+      let streams = [1, 3, 5, 7, 9, 11, 13, 15]
       let areRefused = try client.read {
         streams.suffix(3).allSatisfy { client.engine.answers[$0]?.isOver ?? false }
       }
       #expect(areRefused)
+      #expect(client.engine.settings[3] == 5)
       for stream in streams.suffix(3) {
         #expect(client.engine.answers[stream]?.resetCode == .refusedStream)
       }
@@ -165,6 +186,12 @@ extension ServerTests {
       }
       client.engine.openWindow(stream: 0, 100)
       #expect(try client.get("/a").text == "A")
+      // Whoever knows it and goes on may lose the connection, but not harm others.
+      for _ in 0..<8 { client.engine.request(HTTP2Engine.requestFields("/large")) }
+      _ = try client.roundTrip()
+      let last = client.engine.answers[client.engine.nextStream - 2]?.resetCode
+      #expect(last == .refusedStream || client.engine.goAway?.code == .protocolError)
+      #expect(try server.openHTTP2().get("/a").text == "A")
     }
 
     @Test func `a connection that does nothing is ended in peace`() throws {

@@ -217,10 +217,32 @@ extension ServerTests {
 
     @Test func `sslyze finds nothing to complain about`() throws {
       guard Program.areInstalled("sslyze") else { return }
-      let server = try makeServer("SSLProtocol TLSv1.3")
+      // Mozilla's profile wants a certificate that lasts 90 days: one of those is made here.
+      let server = try TestServer.encrypted(
+        """
+        SSLEngine On
+        SSLProtocol TLSv1.3
+        SSLCertificateFile fresh.pem
+        SSLCertificateKeyFile fresh.key
+        """
+      ) { server in
+        _ = server.runProgram(
+          "openssl",
+          [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-days", "80", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+            "-keyout", server.directory.path("fresh.key"), "-out",
+            server.directory.path("fresh.pem"),
+          ])
+      }
       let outcome = server.runProgram(
         "sslyze", ["--mozilla_config=modern", "127.0.0.1:\(server.port)"], milliseconds: 60_000)
-      #expect(outcome.output.contains("COMPLIANT") || outcome.output.contains("OK - "))
+      // Nobody trusts a certificate of our own; nothing else may be wrong.
+      let complaints = outcome.output.split(separator: "\n").filter { $0.hasPrefix("        * ") }
+      #expect(outcome.output.contains("configuration"), "\(outcome.output)")
+      #expect(
+        complaints.count <= 1 && complaints.allSatisfy { $0.contains("path_validation") },
+        "\(complaints)")
     }
   }
 }

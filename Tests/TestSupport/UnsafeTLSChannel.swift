@@ -222,7 +222,8 @@ package struct TLSOffer: Sendable {
     var total = 0
     while total < buffer.count {
       let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-        unsafe SSL_read(ssl, bytes.baseAddress! + total, CInt(bytes.count - total))
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[total...])
+        return unsafe SSL_read(ssl, rest.baseAddress, CInt(rest.count))
       }
       if count > 0 {
         total += Int(count)
