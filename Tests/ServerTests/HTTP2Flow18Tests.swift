@@ -1,4 +1,4 @@
-// 18: HTTP/2's flow control. Windows are never overrun, and who does not open them holds nothing up.
+// 18: HTTP/2 obeys windows, and whoever does not open them holds up nobody else.
 
 import Foundation
 import TestSupport

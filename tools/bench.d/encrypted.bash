@@ -99,8 +99,6 @@ start_secure_h2o() {
   cat > "$directory/h2o.conf" << END
 $( ((EUID)) || echo "user: root")
 num-threads: 1
-# Else a process of its own makes signatures, and its time would not be counted.
-neverbleed: OFF
 http2-max-concurrent-requests-per-connection: 100
 http1-request-timeout: 600
 http2-idle-timeout: 600
@@ -113,7 +111,8 @@ listen:
 $(for kind in ecdsa rsa; do
     printf 'listen:\n  host: 127.0.0.1\n  port: %s\n' "${secure_port[h2o.$kind]}"
     printf '  ssl:\n    certificate-file: %s\n' "$work/tls/$kind.pem"
-    printf '    key-file: %s\n    ocsp-update-interval: 0\n' "$work/tls/$kind.key"
+    # Without neverbleed: its process makes the signatures, and would not be counted.
+    printf '    key-file: %s\n    ocsp-update-interval: 0\n    neverbleed: OFF\n' "$work/tls/$kind.key"
   done)
 hosts:
   default:
