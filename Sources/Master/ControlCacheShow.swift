@@ -21,6 +21,7 @@ final class ShowEntries: ControlJob {
   }
 
   private let prefix: [UInt8]
+  private let hasScheme: Bool
   private let limit: Int
   private let freshMilliseconds: Int64
   private let isJSON: Bool
@@ -34,18 +35,25 @@ final class ShowEntries: ControlJob {
 
   init(prefix: String, limit: Int, freshMilliseconds: Int64, isJSON: Bool) {
     self.prefix = Array(prefix.utf8)
+    hasScheme = prefix.firstRange(of: "://") != nil
     self.limit = limit
     self.freshMilliseconds = freshMilliseconds
     self.isJSON = isJSON
   }
 
-  /// What URLs are compared with: the scheme may be left out, and hosts are lower case.
+  /// What URLs are compared with, from their host on if the scheme is left out; hosts are lower
+  /// case.
   static func prefix(_ text: String) -> String {
-    if text.isEmpty { return "" }
-    let url = text.firstRange(of: "://") == nil ? "http://" + text : text
-    let start = url.firstRange(of: "://")?.upperBound ?? url.startIndex
-    let host = url[start...].prefix { $0 != "/" }
-    return url[..<start].lowercased() + host.lowercased() + url[host.endIndex...]
+    let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
+    let host = text[start...].prefix { $0 != "/" }
+    return text[..<start].lowercased() + host.lowercased() + text[host.endIndex...]
+  }
+
+  /// Whether a URL is one of those that are asked for.
+  private func isWanted(_ url: [UInt8]) -> Bool {
+    // "http://" or "https://"
+    let schemeCount = url.count > 8 && url[4] == UInt8(ascii: ":") ? 7 : 8
+    return (hasScheme ? url[...] : url.dropFirst(schemeCount)).starts(with: prefix)
   }
 
   func work(_ master: Master, _ client: UInt64, until: Int64) -> Bool {
@@ -67,7 +75,7 @@ final class ShowEntries: ControlJob {
 
   private func note(_ hit: CacheHit, _ cache: CacheStore, _ pins: CachePinTable) {
     let url = CacheInspection.urlBytes(ofKey: CacheInspection.key(cache, hit))
-    guard url.starts(with: prefix) else { return }
+    guard isWanted(url) else { return }
     matched += 1
     // Not worth more of a look when it comes behind all that will be shown.
     if listed.count == limit, let last = listed.last, last.isBefore(url) { return }

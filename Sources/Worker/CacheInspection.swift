@@ -158,10 +158,11 @@ package enum CacheInspection {
     else { return Array("key:".utf8) + key.flatMap { Array(hexadecimal($0).utf8) } }
     var url: [UInt8] = []
     url.reserveCapacity(key.count + 16)
-    url += (key[1] == CacheKeys.schemeHTTP ? "http://" : "scheme-\(key[1])://").utf8
+    let isSecure = key[1] == CacheKeys.schemeHTTPS
+    url += (isSecure ? "https://" : "http://").utf8
     append(printable: key[KeyShape.hostOffset..<end], to: &url)
     let port = Int(key[2]) << 8 | Int(key[3])
-    if port != 80 { url += ":\(port)".utf8 }
+    if port != (isSecure ? 443 : 80) { url += ":\(port)".utf8 }
     append(printable: key[(end + 1)...], to: &url)
     return url
   }

@@ -12,7 +12,8 @@ package struct CacheURLError: Error, Equatable, CustomStringConvertible {
 
 /// An absolute URL, read by the same functions as a request for it.
 package struct CacheURL: Equatable, Sendable {
-  /// The port on which the server listens; 80 unless the URL names one.
+  package let isSecure: Bool
+  /// The port on which the server listens; the scheme's own unless the URL names one.
   package let port: UInt16
   /// As written.
   package let rawHost: [UInt8]
@@ -23,12 +24,13 @@ package struct CacheURL: Equatable, Sendable {
   package let paths: [[UInt8]]
   package let query: [UInt8]?
 
-  /// - Parameter text: "http://host[:port]/path?query"; the scheme and the path may be left out, a
-  ///   fragment is dropped.
+  /// - Parameter text: "https://host[:port]/path?query"; without a scheme it is what the port speaks,
+  ///   the path may be left out, a fragment is dropped.
   package init(_ text: String, _ model: Model?) throws(CacheURLError) {
-    let refused = "'\(text)' is no URL of this server; write http://HOST[:PORT]/PATH"
+    let refused = "'\(text)' is no URL of this server; write http[s]://HOST[:PORT]/PATH"
     var bytes = Array(text.utf8.prefix { $0 != UInt8(ascii: "#") })
-    if text.firstRange(of: "://") == nil { bytes = Array("http://".utf8) + bytes }
+    let hasScheme = text.firstRange(of: "://") != nil
+    if !hasScheme { bytes = Array("http://".utf8) + bytes }
     let authority = CacheURL.authority(bytes)
     let request =
       Array("GET ".utf8) + bytes + Array(" HTTP/1.1\r\nHost: ".utf8) + authority
@@ -45,10 +47,14 @@ package struct CacheURL: Equatable, Sendable {
     guard head.targetForm == .absolute, head.headByteCount == request.count,
       !authority.isEmpty
     else { throw CacheURLError(description: refused) }
-    guard !head.targetSchemeIsSecure else {
-      throw CacheURLError(description: "'\(text)': this server speaks http; write http://…")
+    let named = head.hostPort
+    let isEncrypted = model.map { model in
+      model.listens.contains {
+        $0.address.port == named && model.isEncrypted(local: $0.address)
+      }
     }
-    port = head.hostPort ?? 80
+    isSecure = hasScheme ? head.targetSchemeIsSecure : isEncrypted ?? false
+    port = named ?? (isSecure ? 443 : 80)
     rawHost = head.host.copy(from: request.rawSpan)
     let path = head.path.copy(from: request.rawSpan)
     query = head.query?.copy(from: request.rawSpan)
@@ -86,7 +92,10 @@ package struct CacheURL: Equatable, Sendable {
   }
 
   private var authority: [UInt8] {
-    [CacheKeys.schemeHTTP, UInt8(truncatingIfNeeded: port >> 8), UInt8(truncatingIfNeeded: port)]
+    [
+      isSecure ? CacheKeys.schemeHTTPS : CacheKeys.schemeHTTP,
+      UInt8(truncatingIfNeeded: port >> 8), UInt8(truncatingIfNeeded: port),
+    ]
   }
 
   private func canonical(_ path: [UInt8]) -> [UInt8] {

@@ -143,7 +143,7 @@ extension EventLoop {
   /// out.
   func evictOldestIdle() -> Int {
     let idle = connections.compactMap { $0 }
-      .filter { $0.state.isIdle && !$0.isLeaving }
+      .filter { ($0.state.isIdle || $0.http2?.isIdle == true) && !$0.isLeaving }
       .sorted { $0.idleSince < $1.idleSince }
     let evicted = idle.prefix(max(1, min(Limits.evictionBatchCount, idle.count / 8)))
     for connection in evicted { close(connection, .evictedIdle) }

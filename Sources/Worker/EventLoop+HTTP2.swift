@@ -313,17 +313,23 @@ extension EventLoop {
 
   /// Its deadline has passed.
   func expireHTTP2(_ connection: Connection, _ http2: HTTP2Connection) {
-    if http2.session.openStreamCount == 0 && http2.rest == nil {
-      guard http2.leavingSince == nil else { return close(connection, .timerConnectionIdle) }
-      // Nothing is under way: one GOAWAY says all.
-      http2.session.finishShutdown()
-      http2.leavingSince = now
-      sendFrames(connection, http2)
-      if connection.state.phase != .closed { close(connection, .timerConnectionIdle) }
-      return
+    if http2.isIdle {
+      sayGoodbye(connection, http2)
+      return close(connection, .timerConnectionIdle)
     }
     let isStalled = http2.session.isBlockedByPeer && http2.rest == nil
     close(connection, isStalled ? .http2Stalled : .timerSend)
+  }
+
+  /// Nothing is under way: one GOAWAY says all. The connection is closed behind it.
+  private func sayGoodbye(_ connection: Connection, _ http2: HTTP2Connection) {
+    http2.session.finishShutdown()
+    frames.removeAll()
+    _ = http2.session.produce(into: frames, bodies: http2.bodies)
+    gathered.removeAll()
+    gathered.append(frames)
+    _ = transmit(gathered, on: connection, more: false)
+    frames.removeAll()
   }
 
   /// A second has passed: budgets grow, and who was told to leave a while ago has no request on the

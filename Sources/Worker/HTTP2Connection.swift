@@ -52,6 +52,9 @@ final class HTTP2Connection {
     self.bodies = bodies
   }
 
+  /// No request is under way.
+  var isIdle: Bool { session.openStreamCount == 0 && rest == nil }
+
   func stream(_ handle: HTTP2Stream) -> MultiplexedStream? {
     let slot = Int(handle.slot)
     guard slot < streams.count, let stream = streams[slot], stream.handle == handle else {

@@ -29,10 +29,15 @@ private func targets(_ words: String) -> Result<[CacheTarget], Refusal> {
   }
 }
 
-private func authority(_ port: Int) -> [UInt8] { [1, UInt8(port >> 8), UInt8(port & 255)] }
+private func authority(_ port: Int, _ scheme: UInt8 = 1) -> [UInt8] {
+  [scheme, UInt8(port >> 8), UInt8(port & 255)]
+}
 
-private func resource(_ target: String, host: String = "h.test", port: Int = 80) -> CacheTarget {
-  .resource(authority: authority(port), host: Array(host.utf8), target: Array(target.utf8))
+private func resource(
+  _ target: String, host: String = "h.test", port: Int = 80, scheme: UInt8 = 1
+) -> CacheTarget {
+  .resource(
+    authority: authority(port, scheme), host: Array(host.utf8), target: Array(target.utf8))
 }
 
 private func subtree(_ path: String, host: String = "h.test", port: Int = 80) -> CacheTarget {
@@ -48,6 +53,8 @@ private func subtree(_ path: String, host: String = "h.test", port: Int = 80) ->
   ("http://h.test:80/a/./b/../c//d", [resource("/a/c/d")]),
   ("http://h.test/%61%20%7e", [resource("/a%20~")]),
   ("http://h.test/a?x=1", [resource("/a"), resource("/a?x=1")]),
+  ("https://h.test/a", [resource("/a", port: 443, scheme: 2)]),
+  ("https://h.test:8443/a", [resource("/a", port: 8443, scheme: 2)]),
   ("http://[::1]:8080/", [resource("/", host: "[::1]", port: 8080)]),
   ("http://127.0.0.1/", [resource("/", host: "127.0.0.1")]),
   ("--prefix http://h.test/a", [resource("/a"), subtree("/a/")]),
@@ -68,12 +75,12 @@ func `a purge means exactly what it says`(words: String, expected: [CacheTarget]
   ("", "say what to purge"), ("--hard", "say what to purge"),
   ("http://h/ --all", "one thing to purge at a time"),
   ("--host h --tag t", "one thing to purge at a time"),
-  ("https://h.test/", "this server speaks http"), ("ftp://h.test/", "write http://"),
-  ("http:///a", "write http://"), ("http://h.test:port/", "write http://"),
-  ("http://h.test:99999/", "write http://"), ("http://user@h.test/", "write http://"),
+  ("ftp://h.test/", "write http[s]://"),
+  ("http:///a", "write http[s]://"), ("http://h.test:port/", "write http[s]://"),
+  ("http://h.test:99999/", "write http[s]://"), ("http://user@h.test/", "write http[s]://"),
   ("http://h.test/%zz", "a bad escape"), ("http://h.test/../a", "leaves the root"),
-  ("http://h.test/%00", "%00"), ("http://h.test/a b", "usage"), ("/a", "write http://"),
-  ("http://h.test/ä", "write http://"),
+  ("http://h.test/%00", "%00"), ("http://h.test/a b", "usage"), ("/a", "write http[s]://"),
+  ("http://h.test/ä", "write http[s]://"),
   ("--prefix http://h.test/a?b", "leave out '?"), ("--prefix", "wants a value"),
   ("--host", "wants a value"), ("--host --hard", "wants a value"),
   ("--host http://h.test", "write the name alone"), ("--host h.test:80", "write the name alone"),
@@ -127,7 +134,7 @@ extension Result {
 }
 
 @Test(arguments: [
-  ("", ""), ("h", "http://h"), ("H.Test/A", "http://h.test/A"),
+  ("", ""), ("h", "h"), ("H.Test/A", "h.test/A"), ("HTTPS://H/", "https://h/"),
   ("HTTP://H.test:8080/%41", "http://h.test:8080/%41"), ("http://", "http://"),
 ])
 func `a prefix to show is completed and its host made lower case`(text: String, url: String) {
