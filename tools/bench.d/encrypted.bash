@@ -270,16 +270,23 @@ bench_h2() {
     'BEGIN { printf "  ring3 is %.2f × h2o over TLS (wanted: at most 1.0)\n", own / other }'
 }
 
+# pss_kib PID…: together. The status of Ring3 names helpers beside the worker.
+pss_kib() {
+  local pid total=0
+  for pid in "$@"; do total=$((total + $(memory_kib "$pid" Pss))); done
+  printf '%s' "$total"
+}
+
 bench_idle-tls() {
-  local server count=10000 worker before after
+  local server count=10000 pids before after
   start_secure_servers
   printf '\nMemory of %d idle TLS connections, after one request of 1 KiB each\n' "$count"
   for server in nginx ring3; do
-    read -r worker _ <<< "${secure_pids[$server]}"
+    read -ra pids <<< "${secure_pids[$server]}"
     encrypted_client "$top/.build/release/loadclient" hold --tls \
       --port "${secure_port[$server.ecdsa]}" --connections 100 --seconds 0 --target /1 > /dev/null
     sleep 0.5
-    before=$(memory_kib "$worker" Pss)
+    before=$(pss_kib "${pids[@]}")
     encrypted_client "$top/.build/release/loadclient" hold --tls \
       --port "${secure_port[$server.ecdsa]}" --connections "$count" --seconds 6 --target /1 \
       > "$work/hold" 2>&1 < /dev/null &
@@ -287,7 +294,7 @@ bench_idle-tls() {
     for _ in {1..1200}; do grep -q holding "$work/hold" && break; sleep 0.1; done
     grep -q holding "$work/hold" || { cat "$work/hold" >&2; fail "the connections were not opened"; }
     sleep 1
-    after=$(memory_kib "$worker" Pss)
+    after=$(pss_kib "${pids[@]}")
     awk -v server="$server" -v grown=$((after - before)) -v count="$count" \
       'BEGIN { printf "  %-6s %8d KiB more (Pss), %6.0f bytes a connection\n", server, grown, grown * 1024 / count }'
     wait "$!" || fail "connections were ended"
