@@ -66,7 +66,7 @@ let package = Package(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
     // What the tests and tools that talk to the real binaries share; no server code is in it.
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "TestSupport", dependencies: ["COpenSSL"], path: "Tests/TestSupport"),
     .executableTarget(
       name: "loadclient", dependencies: ["TestSupport", argumentParser], path: "tools/loadclient"),
     .executableTarget(

@@ -33,6 +33,14 @@ package struct ResponseHead: Sendable {
     self.fields = fields
   }
 
+  /// A head that did not come as text.
+  init(version: String, status: Int, fields: [(name: String, value: String)]) {
+    self.version = version
+    self.status = status
+    self.fields = fields
+    reason = ""
+  }
+
   /// The first field of that name, without case.
   package subscript(_ name: String) -> String? {
     fields.first { $0.name.lowercased() == name.lowercased() }?.value
@@ -63,20 +71,24 @@ package enum ProtocolViolation: Error, Equatable {
   case endedEarly(received: String)
   case badHead(String)
   case badChunk(String)
+  /// HTTP/2: what the client's side of RFC 9113 forbids.
+  case http2(String)
 }
 
 /// One connection: sends requests, reads responses in order.
 package final class Conversation {
-  package let socket: ClientSocket
+  package let channel: any ByteChannel
   private var buffer: [UInt8] = []
 
-  package init(_ socket: ClientSocket) { self.socket = socket }
+  package init(_ channel: any ByteChannel) { self.channel = channel }
+
+  package var socket: ClientSocket { channel.socket }
 
   package convenience init(to address: String = "127.0.0.1", port: UInt16) throws {
     self.init(try ClientSocket(to: address, port: port))
   }
 
-  package func send(_ text: String) throws { try socket.send(text) }
+  package func send(_ text: String) throws { try channel.send(text) }
 
   /// Sends a GET (or another method) with Host and the given fields; does not read.
   package func request(
@@ -101,7 +113,7 @@ package final class Conversation {
       return Response(head: head, body: try take(count))
     }
     if head.isChunked { return Response(head: head, body: try chunks()) }
-    buffer += try socket.receiveToEnd()
+    buffer += try channel.receiveToEnd()
     return Response(head: head, body: try take(buffer.count))
   }
 
@@ -126,14 +138,14 @@ package final class Conversation {
   package func isClosedByServer() throws -> Bool {
     guard buffer.isEmpty else { return false }
     do {
-      return try socket.receive().isEmpty
+      return try channel.receive().isEmpty
     } catch SocketFailure.reset {
       return true
     }
   }
 
   private func more() throws {
-    let bytes = try socket.receive()
+    let bytes = try channel.receive()
     guard !bytes.isEmpty else {
       throw ProtocolViolation.endedEarly(
         received: String(decoding: buffer.prefix(400), as: UTF8.self))

@@ -7,6 +7,10 @@ package enum SocketFailure: Error, Equatable, CustomStringConvertible {
   case refused
   case reset
   case timedOut
+  /// TLS: the stream ended without a close_notify.
+  case truncated
+  /// TLS: an alert, or whatever else OpenSSL says.
+  case secure(String)
   case failed(operation: String, errno: Int32)
 
   package var description: String {
@@ -14,6 +18,8 @@ package enum SocketFailure: Error, Equatable, CustomStringConvertible {
     case .refused: return "connection refused"
     case .reset: return "connection reset"
     case .timedOut: return "timed out"
+    case .truncated: return "truncated"
+    case .secure(let text): return text
     case .failed(let operation, let errno): return "\(operation): errno \(errno)"
     }
   }
@@ -40,7 +46,7 @@ package func pause(milliseconds: Int) {
 }
 
 /// A connected, non-blocking stream socket. Operations that wait give up at `timeoutMilliseconds`.
-package final class ClientSocket {
+package final class ClientSocket: ByteChannel {
   package let number: Int32
   package var timeoutMilliseconds: Int
   private var isOpen = true
@@ -51,7 +57,7 @@ package final class ClientSocket {
   ) throws(SocketFailure) {
     self.timeoutMilliseconds = timeoutMilliseconds
     let family = address.utf8.contains(UInt8(ascii: ":")) ? AF_INET6 : AF_INET
-    number = socket(family, streamType, 0)
+    number = Glibc.socket(family, streamType, 0)
     guard number >= 0 else { throw .last("socket") }
     var on: Int32 = 1
     unsafe setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
@@ -61,7 +67,7 @@ package final class ClientSocket {
   /// Connects to a Unix-domain socket.
   package init(unixPath: String, timeoutMilliseconds: Int = 15_000) throws(SocketFailure) {
     self.timeoutMilliseconds = timeoutMilliseconds
-    number = socket(AF_UNIX, streamType, 0)
+    number = Glibc.socket(AF_UNIX, streamType, 0)
     guard number >= 0 else { throw .last("socket") }
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
@@ -74,6 +80,9 @@ package final class ClientSocket {
   }
 
   deinit { close() }
+
+  package var socket: ClientSocket { self }
+  package var hasPending: Bool { false }
 
   private func connect(to address: String, port: UInt16, family: Int32) throws(SocketFailure) {
     if family == AF_INET {
@@ -132,6 +141,9 @@ package final class ClientSocket {
     guard unsafe poll(&entry, 1, Int32(timeoutMilliseconds)) > 0 else { throw .timedOut }
   }
 
+  package func waitForInput() throws(SocketFailure) { try wait(for: Int16(POLLIN)) }
+  package func waitForRoom() throws(SocketFailure) { try wait(for: Int16(POLLOUT)) }
+
   /// Sends what the kernel takes now; nil when it takes nothing.
   package func sendSome(_ bytes: ArraySlice<UInt8>) throws(SocketFailure) -> Int? {
     let sent = unsafe bytes.withUnsafeBytes {
@@ -151,43 +163,6 @@ package final class ClientSocket {
     if received >= 0 { return received }
     if errno == EAGAIN || errno == EINTR { return nil }
     throw .last("recv")
-  }
-
-  /// Sends everything.
-  package func send(_ bytes: [UInt8]) throws(SocketFailure) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      if let sent = try sendSome(rest) {
-        rest = rest.dropFirst(sent)
-      } else {
-        try wait(for: Int16(POLLOUT))
-      }
-    }
-  }
-
-  package func send(_ text: String) throws(SocketFailure) { try send(Array(text.utf8)) }
-
-  /// Receives at least one byte; empty at the end of the stream.
-  package func receive(atMost count: Int = 65_536) throws(SocketFailure) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: count)
-    while true {
-      if let received = try receiveSome(into: &buffer) { return Array(buffer.prefix(received)) }
-      try wait(for: Int16(POLLIN))
-    }
-  }
-
-  /// Everything up to the end of the stream; a reset counts as an end.
-  package func receiveToEnd() throws(SocketFailure) -> [UInt8] {
-    var all: [UInt8] = []
-    while true {
-      do {
-        let bytes = try receive()
-        if bytes.isEmpty { return all }
-        all += bytes
-      } catch SocketFailure.reset {
-        return all
-      }
-    }
   }
 
   /// shutdown(2) of our direction.

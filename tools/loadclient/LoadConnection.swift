@@ -1,4 +1,4 @@
-// One keep-alive connection of the load test: sends requests, compares every byte that comes back.
+// One keep-alive connection of HTTP/1.1: sends requests, compares every byte that comes back.
 
 import TestSupport
 
@@ -10,16 +10,38 @@ enum LoadFault: Error {
   case wrong(String)
 }
 
-final class LoadConnection {
-  let socket: ClientSocket
-  let localPort: UInt16
+/// One connection of the load test, whatever it speaks.
+protocol LoadConnection: AnyObject {
+  var channel: any ByteChannel { get }
   /// Requests sent or being sent whose responses are not complete, oldest first.
-  private(set) var outstanding: [Expectation] = []
+  var outstanding: [Expectation] { get }
   /// Whether a worker that held this connection was killed: its end is then no fault.
-  var isDoomed = false
+  var isDoomed: Bool { get set }
+  /// The server has said that it takes no more requests here: the end is then no fault either.
+  var isLeaving: Bool { get }
   /// When the next request is due, milliseconds; clients think for different times.
-  var nextRequestAt: Int64 = 0
+  var nextRequestAt: Int64 { get set }
   /// When the oldest outstanding request was sent.
+  var waitingSince: Int64 { get }
+  var wantsOutput: Bool { get }
+
+  /// Queues requests (several are pipelined) and sends what the kernel takes.
+  func ask(_ expectations: [Expectation], now: Int64) throws
+  func flush() throws
+  /// Takes what has arrived; returns how many responses became complete.
+  func receive(now: Int64) throws -> Int
+}
+
+extension LoadConnection {
+  var localPort: UInt16 { channel.socket.localPort }
+}
+
+final class LoadConnection1: LoadConnection {
+  let channel: any ByteChannel
+  private(set) var outstanding: [Expectation] = []
+  var isDoomed = false
+  private(set) var isLeaving = false
+  var nextRequestAt: Int64 = 0
   private(set) var waitingSince: Int64 = 0
 
   private var output: ArraySlice<UInt8> = []
@@ -28,14 +50,10 @@ final class LoadConnection {
   /// Bytes of the body that were compared; nil while the head is not complete.
   private var bodyOffset: Int?
 
-  init(port: UInt16) throws {
-    socket = try ClientSocket(port: port, timeoutMilliseconds: 5000)
-    localPort = socket.localPort
-  }
+  init(_ channel: any ByteChannel) { self.channel = channel }
 
   var wantsOutput: Bool { !output.isEmpty }
 
-  /// Queues requests (several are pipelined) and sends what the kernel takes.
   func ask(_ expectations: [Expectation], now: Int64) throws {
     outstanding += expectations
     output += expectations.flatMap(\.request)
@@ -46,7 +64,7 @@ final class LoadConnection {
   func flush() throws {
     while !output.isEmpty {
       do {
-        guard let sent = try socket.sendSome(output) else { return }
+        guard let sent = try channel.sendSome(output) else { return }
         output = output.dropFirst(sent)
       } catch {
         throw LoadFault.ended
@@ -54,13 +72,14 @@ final class LoadConnection {
     }
   }
 
-  /// Takes what has arrived; returns how many responses became complete.
   func receive(now: Int64) throws -> Int {
     var completed = 0
-    for _ in 0..<4 {
+    var rounds = 0
+    while rounds < 4 || channel.hasPending {
+      rounds += 1
       let count: Int
       do {
-        guard let received = try socket.receiveSome(into: &input) else { break }
+        guard let received = try channel.receiveSome(into: &input) else { break }
         count = received
       } catch {
         throw LoadFault.ended
@@ -113,6 +132,7 @@ final class LoadConnection {
         throw LoadFault.wrong(
           "Content-Length \(parsed["Content-Length"] ?? "missing") for \(expected.description)")
       }
+      if parsed.closes { isLeaving = true }
       head.removeAll(keepingCapacity: true)
       bodyOffset = 0
       return

@@ -52,10 +52,15 @@ struct LoadSite: Sendable {
 
 /// One request and the bytes that must answer it.
 struct Expectation {
-  let request: [UInt8]
+  let target: String
+  let host: String
   let body: [UInt8]
   let description: String
   let isHead: Bool
+
+  var method: String { isHead ? "HEAD" : "GET" }
+  /// As HTTP/1.1 writes it.
+  var request: [UInt8] { Array("\(method) \(target) HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8) }
 }
 
 /// Draws requests; small files come far more often than large ones.
@@ -72,10 +77,9 @@ struct RequestSource {
     let isHead = generator.below(16) == 0
     // A query makes another target of the same file: the cache must not mix them up.
     let query = generator.below(4) == 0 ? "?\(generator.below(1000))" : ""
-    let line = "\(isHead ? "HEAD" : "GET") /\(file.name)\(query) HTTP/1.1"
     return Expectation(
-      request: Array("\(line)\r\nHost: \(host)\r\n\r\n".utf8), body: file.bytes,
-      description: "\(line) on \(host)", isHead: isHead)
+      target: "/\(file.name)\(query)", host: host, body: file.bytes,
+      description: "\(isHead ? "HEAD" : "GET") /\(file.name)\(query) on \(host)", isHead: isHead)
   }
 }
 

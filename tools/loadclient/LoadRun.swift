@@ -9,8 +9,11 @@ struct LoadAccount {
   var failed = 0
   var wrong = 0
   var connectionsOpened = 0
-  /// Connections that the server ended although no worker was killed under them.
+  /// Connections that the server ended although no worker was killed under them, and without
+  /// having said so.
   var closedByServer = 0
+  /// Connections that the server ended when it had said so and answered everything.
+  var left = 0
   var refused = 0
   /// Connections whose connect or request took longer than a second.
   var slow = 0
@@ -28,8 +31,18 @@ struct LoadAccount {
   var isClean: Bool { failed == 0 && wrong == 0 && closedByServer == 0 && refused == 0 }
 }
 
+/// What the clients speak.
+enum LoadProtocol: String, CaseIterable {
+  case http1 = "http/1.1"
+  case h2c
+  case tls = "https"
+  case h2
+}
+
 final class LoadRun {
   let port: UInt16
+  let spoken: LoadProtocol
+  private let context: TLSClientContext?
   let clients: Int
   let seconds: Int
   var requests: RequestSource
@@ -37,10 +50,15 @@ final class LoadRun {
   var killer: WorkerKiller?
 
   private(set) var account = LoadAccount()
-  private var connections: [LoadConnection?] = []
+  private var connections: [(any LoadConnection)?] = []
 
-  init(port: UInt16, clients: Int, seconds: Int, seed: UInt64, killer: WorkerKiller?) {
+  init(
+    port: UInt16, spoken: LoadProtocol, authorityPath: String?, clients: Int, seconds: Int,
+    seed: UInt64, killer: WorkerKiller?
+  ) throws {
     self.port = port
+    self.spoken = spoken
+    context = try authorityPath.map { try TLSClientContext(authorityPath: $0) }
     self.clients = clients
     self.seconds = seconds
     self.killer = killer
@@ -77,8 +95,14 @@ final class LoadRun {
       open(place)
       return
     }
-    guard connection.outstanding.isEmpty, now >= connection.nextRequestAt else { return }
-    let count = requests.generator.below(8) == 0 ? 3 : 1  // Now and then three at once.
+    guard connection.outstanding.isEmpty else { return }
+    if connection.isLeaving {
+      account.left += 1
+      return open(place)
+    }
+    guard now >= connection.nextRequestAt else { return }
+    // Now and then three at once; not where a response may say that it is the last.
+    let count = spoken != .tls && requests.generator.below(8) == 0 ? 3 : 1
     let batch = (0..<count).map { _ in requests.next() }
     perform(place) { try connection.ask(batch, now: now) }
   }
@@ -86,7 +110,7 @@ final class LoadRun {
   private func open(_ place: Int) {
     let started = monotonicMilliseconds()
     do {
-      connections[place] = try LoadConnection(port: port)
+      connections[place] = try connect()
       account.connectionsOpened += 1
     } catch {
       account.refused += 1
@@ -96,10 +120,22 @@ final class LoadRun {
     if monotonicMilliseconds() - started > 1000 { account.slow += 1 }
   }
 
+  private func connect() throws -> any LoadConnection {
+    guard spoken == .tls || spoken == .h2 else {
+      let socket = try ClientSocket(port: port, timeoutMilliseconds: 5000)
+      return spoken == .h2c ? LoadConnection2(socket, scheme: "http") : LoadConnection1(socket)
+    }
+    var offer = TLSOffer(
+      serverName: "www.load.test", protocols: spoken == .h2 ? ["h2"] : ["http/1.1"])
+    offer.context = context
+    let channel = try TLSChannel(port: port, offer: offer, timeoutMilliseconds: 5000)
+    return spoken == .h2 ? LoadConnection2(channel, scheme: "https") : LoadConnection1(channel)
+  }
+
   private func serveReady() {
     let places = connections.indices.filter { connections[$0] != nil }
     let interests = places.compactMap { place in
-      connections[place].map { Interest($0.socket, wantsOutput: $0.wantsOutput) }
+      connections[place].map { Interest($0.channel.socket, wantsOutput: $0.wantsOutput) }
     }
     guard !interests.isEmpty else { return }
     for index in ready(interests, milliseconds: 2) {
@@ -138,6 +174,10 @@ final class LoadRun {
     } catch {
       guard let connection = connections[place] else { return }
       connections[place] = nil
+      if connection.isLeaving, connection.outstanding.isEmpty {
+        account.left += 1
+        return
+      }
       if connection.isDoomed {
         account.cutInFlight += connection.outstanding.count
         if connection.outstanding.isEmpty { account.cutIdle += 1 }
@@ -146,7 +186,7 @@ final class LoadRun {
       account.closedByServer += 1
       account.failed += connection.outstanding.count
       let what = connection.outstanding.first.map { "during \($0.description)" } ?? "while idle"
-      account.remark("the server closed a connection \(what)")
+      account.remark("the server closed a connection \(what): \(error)")
     }
   }
 }

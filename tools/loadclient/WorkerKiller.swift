@@ -21,7 +21,7 @@ struct WorkerKiller {
   /// Stops a worker, marks the connections whose sockets it holds, and kills it. While it is
   /// stopped it can accept nothing, so a connection without the mark was not in its hands.
   mutating func killIfDue(
-    now: Int64, connections: [LoadConnection], _ account: inout LoadAccount
+    now: Int64, connections: [any LoadConnection], _ account: inout LoadAccount
   ) {
     guard now >= nextKillAt else { return }
     let isFirst = nextKillAt == 0

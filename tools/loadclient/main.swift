@@ -8,7 +8,7 @@ struct LoadClient: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "loadclient",
     abstract: "The client of tools/loadtest and tools/bench.",
-    subcommands: [Write.self, Check.self, Hold.self])
+    subcommands: [Write.self, Check.self, Hold.self, Handshakes.self])
 }
 
 struct Write: ParsableCommand {
@@ -40,8 +40,13 @@ struct Check: ParsableCommand {
   @Option(help: "The command whose output names the workers, words separated by spaces.")
   var status = ""
   @Flag(help: "Require that each client needed only one connection.") var lossless = false
+  @Option(help: "What to speak: http/1.1, h2c, https, h2.") var speak = "http/1.1"
+  @Option(help: "The authority to trust (PEM).") var authority: String?
 
   func run() throws {
+    guard let spoken = LoadProtocol(rawValue: speak) else {
+      throw ValidationError("nobody speaks '\(speak)'")
+    }
     var killer: WorkerKiller?
     if killEvery > 0 {
       killer = WorkerKiller(
@@ -49,7 +54,9 @@ struct Check: ParsableCommand {
         statusCommand: status.split(separator: " ").map(String.init),
         port: port, seed: seed)
     }
-    let load = LoadRun(port: port, clients: clients, seconds: seconds, seed: seed, killer: killer)
+    let load = try LoadRun(
+      port: port, spoken: spoken, authorityPath: authority, clients: clients, seconds: seconds,
+      seed: seed, killer: killer)
     let account = load.run()
     var rows: [(String, Int, String)] = [
       ("requests answered, every byte right", account.completed, ""),
@@ -58,6 +65,7 @@ struct Check: ParsableCommand {
       ("connects refused", account.refused, "0"),
       ("connections opened", account.connectionsOpened, lossless ? "\(clients)" : ""),
       ("connections closed by the server", account.closedByServer, "0"),
+      ("connections ended as announced", account.left, lossless ? "0" : ""),
       ("waits over one second", account.slow, ""),
     ]
     if killEvery > 0 {
@@ -89,12 +97,17 @@ struct Hold: ParsableCommand {
   @Option(help: "How long to hold them.") var seconds = 10
   @Option(help: "What to ask for.") var target = "/"
   @Option(help: "The Host to name.") var host = "localhost"
+  @Flag(help: "Encrypted.") var tls = false
 
   func run() throws {
     raiseOpenFileLimit()
+    var offer = TLSOffer(serverName: host)
+    offer.context = tls ? try TLSClientContext() : nil
     var conversations: [Conversation] = []
     for _ in 0..<connections {
-      let conversation = try Conversation(port: port)
+      let channel: any ByteChannel =
+        try tls ? TLSChannel(port: port, offer: offer) : ClientSocket(port: port)
+      let conversation = Conversation(channel)
       _ = try conversation.get(target, host: host)
       conversations.append(conversation)
     }
@@ -105,6 +118,35 @@ struct Hold: ParsableCommand {
     let ended = ready(interests, milliseconds: 0).count
     print("ended by the server: \(ended)")
     if ended > 0 { throw ExitCode.failure }
+  }
+}
+
+struct Handshakes: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shake hands again and again, one connection at a time; prints how often.")
+
+  @Option(help: "The port on 127.0.0.1.") var port: UInt16
+  @Option(help: "How long.") var seconds = 5
+  @Option(help: "The server to name.") var host = "localhost"
+  @Option(help: "What to ask for on each connection; nothing if left out.") var target: String?
+  @Flag(help: "Resume the session of the connection before; needs a target.") var resume = false
+
+  func run() throws {
+    var offer = TLSOffer(serverName: host)
+    offer.context = try TLSClientContext()
+    var made = 0
+    let end = monotonicMilliseconds() + Int64(seconds * 1000)
+    while monotonicMilliseconds() < end {
+      let channel = try TLSChannel(port: port, offer: offer)
+      guard channel.isResumed == (resume && made > 0) else {
+        throw ValidationError("handshake \(made) \(resume ? "did not resume" : "resumed")")
+      }
+      if let target { _ = try Conversation(channel).get(target, host: host) }
+      if resume { offer.session = channel.session }
+      try channel.finish()
+      made += 1
+    }
+    print(made)
   }
 }
 
