@@ -17,7 +17,10 @@ import Platform
   let workspace: HTTP2Workspace
   let settings: HTTP2Settings
   /// Nil if there was no memory; the session is then broken from the start.
-  var session: OpaquePointer?
+  var session: OpaquePointer? {
+    @inline(__always) get { unsafe sessionStored }
+  }
+  @exclusivity(unchecked) private var sessionStored: OpaquePointer?
   private let memory: UnsafeMutablePointer<MemoryMeter>
 
   /// Why this side ended the connection; nil as long as it has not.
@@ -123,7 +126,7 @@ import Platform
     var functions = unsafe SessionMemory.functions(memory)
     guard
       unsafe nghttp2_session_server_new3(
-        &session, workspace.callbacks, Unmanaged.passUnretained(self).toOpaque(), option,
+        &sessionStored, workspace.callbacks, Unmanaged.passUnretained(self).toOpaque(), option,
         &functions) == 0
     else { return breakDown() }
     announce()

@@ -41,14 +41,26 @@ package enum TLSHandshakeStep: Equatable {
   var isFirstRead = true
   var startsLikeHTTP = false
   var hasNoProgress = false
-  var idleBytes = 0
+  var idleBytes: Int {
+    @inline(__always) get { unsafe idleBytesStored }
+    @inline(__always) _modify { yield unsafe &idleBytesStored }
+  }
+  @exclusivity(unchecked) private var idleBytesStored: Int = 0
 
   /// Records that the socket did not take, from `unsentStart` on; no memory when there are none.
   var unsent: [UInt8] = []
-  var unsentStart = 0
+  var unsentStart: Int {
+    @inline(__always) get { unsafe unsentStartStored }
+    @inline(__always) _modify { yield unsafe &unsentStartStored }
+  }
+  @exclusivity(unchecked) private var unsentStartStored: Int = 0
   var sizes = RecordSizes()
   /// The socket and OpenSSL's buffer gave all they had when last asked.
-  var isInputExhausted = false
+  var isInputExhausted: Bool {
+    @inline(__always) get { unsafe isInputExhaustedStored }
+    @inline(__always) _modify { yield unsafe &isInputExhaustedStored }
+  }
+  @exclusivity(unchecked) private var isInputExhaustedStored: Bool = false
   /// The peer's end came behind data: the next `receive` tells it.
   var isEndUntold = false
 

@@ -14,7 +14,11 @@ import Glibc
 
   /// Records on their way to the socket.
   let batch: UnsafeMutableRawPointer
-  var batchCount = 0
+  var batchCount: Int {
+    @inline(__always) get { unsafe batchCountStored }
+    @inline(__always) _modify { yield unsafe &batchCountStored }
+  }
+  @exclusivity(unchecked) private var batchCountStored: Int = 0
   let gathered: UnsafeMutableRawPointer
 
   package init() {
