@@ -202,11 +202,11 @@ struct CertificateLoader {
         "the certificate in '\(first.path)' promises a stapled OCSP response; write "
           + "'SSLUseStapling on', or clients refuse it", .warning)
     }
-    if tls.stapling != nil && first.facts.ocspURL == nil {
+    if let stapling = tls.stapling, stapling.responderURL == nil, first.facts.ocspURL == nil {
       tell(
         word,
         "'SSLUseStapling on' without effect: the certificate in '\(first.path)' names no OCSP "
-          + "responder", .warning)
+          + "responder; name one with SSLStaplingForceURL", .warning)
     }
   }
 

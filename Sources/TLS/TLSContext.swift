@@ -11,6 +11,7 @@ import Platform
   let handle: OpaquePointer
   let groups: String
   let verification: TLSVerification
+  let toleratesMissingList: Bool
   let protocols: [[UInt8]]
   let honorsProtocolOrder: Bool
   let tickets: TLSTicketKeys?
@@ -34,6 +35,7 @@ import Platform
     let hasTickets = policy.sessionTickets && tickets != nil
     self.tickets = hasTickets ? tickets : nil
     verification = policy.client.verification
+    toleratesMissingList = policy.client.toleratesMissingList
     protocols = policy.applicationProtocols.map { Array($0.utf8) }
     honorsProtocolOrder = policy.honorsProtocolOrder
     staple = policy.staple ?? []
@@ -86,6 +88,7 @@ enum SessionContext {
     add(policy.sessionContext)
     add([
       client.verification.rawValue, client.revocationCheck.rawValue, UInt8(clamping: client.depth),
+      client.toleratesMissingList ? 1 : 0,
     ])
     if client.verification != .none {
       for file in client.authorities + client.revocationLists { add(file.bytes) }

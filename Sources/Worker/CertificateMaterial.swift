@@ -174,6 +174,7 @@ extension TLSClientPolicy {
     case .leaf: revocationCheck = .leaf
     case .chain: revocationCheck = .chain
     }
+    toleratesMissingList = clients.revocation.toleratesMissingList
   }
 }
 
