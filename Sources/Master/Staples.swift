@@ -119,16 +119,15 @@ extension Master {
     else { return }
     staple.askAt = now + wish.settings.retrySeconds * 1_000
     do {
-      var chain = try CertificateReader.file(file.text).pieces[0].bytes
-      if let more = tls.chainFile { chain += try CertificateReader.file(more.text).pieces[0].bytes }
+      // The file may hold the key too.
+      var chain = try CertificateReader.certificates(file.text)
+      if let more = tls.chainFile { chain += try CertificateReader.certificates(more.text) }
       let question = StapleQuestion(
         number: seat.lastNumber + 1,
         timeoutMilliseconds: wish.settings.responderTimeoutMilliseconds,
         skewSeconds: wish.settings.timeSkewSeconds,
         url: wish.settings.responderURL?.text ?? "")
-      // The first block of the chain file may be followed by the key.
-      let certificates = CertificateReader.certificatesOnly(chain)
-      let content = try File.sealed(certificates)
+      let content = try File.sealed(chain)
       if try seat.masterEnd.send(question.bytes, descriptors: [content]) {
         stapleSeat?.lastNumber = question.number
         staple.question = question.number

@@ -60,7 +60,7 @@ import Testing
     let allowed = ["socket-inet", "socket-netlink", "resolve"]
     let stopped = Self.stopped.keys.filter { !network.contains($0) }
     let others = ["socket-audit", "socket-packet"]
-    let ports = ["connect", "connect-allowed", "open-passwd"]
+    let ports = ["connect", "connect-allowed", "openat-passwd", "openat-hosts"]
     let found = try probe("fetcher", "on", stopped + others + allowed + ports)
     for act in stopped {
       let call = Self.stopped[act] ?? ""
@@ -69,7 +69,7 @@ import Testing
     for act in others { #expect(found[act]?.hasPrefix("stopped by socket (") == true, "\(act)") }
     for act in allowed { #expect(found[act] == "done", "\(act)") }
     guard Landlock.version > 0 else { return }
-    #expect(found["open-passwd"] == "refused by the sandbox")
+    #expect(found["openat-passwd"] == "Permission denied" && found["openat-hosts"] == "done")
     guard Landlock.version >= 4 else { return }
     #expect(found["connect"] == "Permission denied")
     #expect(found["connect-allowed"] == "Connection refused")

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A server with an address in TLS beside the one in clear text, and a client for it.
-private struct TLSServer {
+struct TLSServer {
   let server: TestServer
   let port: UInt16
 
@@ -25,13 +25,16 @@ private struct TLSServer {
   }
 
   /// Makes FILE.pem and FILE.key (or both in FILE.pem) for some host.
-  func make(_ file: String, host: String? = nil, together: Bool = false) throws {
+  func make(
+    _ file: String, host: String? = nil, together: Bool = false, days: Int = 30, kind: String = "ec"
+  ) throws {
     let path = server.directory.path(file)
     let host = host ?? "\(file).test"
     let key = together ? path + ".temporary" : path + ".key"
     #expect(
       try run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30"
+        "openssl req -x509 -newkey \(kind == "ec" ? "ec -pkeyopt ec_paramgen_curve:P-256" : kind)"
+          + " -nodes -days \(days)"
           + " -keyout '\(key)' -out '\(path).pem' -subj '/CN=\(host)'"
           + " -addext 'subjectAltName=DNS:\(host)'"
       ).succeeded)
@@ -40,6 +43,7 @@ private struct TLSServer {
     }
   }
 
+  @discardableResult
   func run(_ command: String) throws -> Outcome {
     let output = "output-\(UUID().uuidString)"
     defer { server.directory.remove(output) }

@@ -105,6 +105,8 @@ let acts: [String: (Ready) -> CInt] = [
   },
   "open-shadow": { _ in open("/etc/shadow") },
   "open-passwd": { _ in open("/etc/passwd") },
+  "openat-passwd": { $0.path("openat", "/etc/passwd", at: 1, Int(O_RDONLY)) },
+  "openat-hosts": { $0.path("openat", "/etc/hosts", at: 1, Int(O_RDONLY)) },
   "open-device": { _ in open("/dev/null") },
   "open-own-memory": { _ in open("/proc/self/mem") },
   "open-content": { open($0.directory + "/content") },
