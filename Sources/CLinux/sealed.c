@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+_Static_assert(RING3_ADD_SEALS == F_ADD_SEALS, "uapi");
+
 int ring3_open_memory(const char *name) {
   return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }

@@ -13,6 +13,29 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Memory that leaves nothing behind when it is freed.
+static inline void ring3_memory_wipe_and_free(void *memory) {
+  if (memory == NULL) return;
+  OPENSSL_cleanse(memory, malloc_usable_size(memory));
+  free(memory);
+}
+
+static inline void *ring3_memory_move(void *memory, size_t count) {
+  if (memory == NULL) return malloc(count);
+  void *fresh = count > 0 ? malloc(count) : NULL;
+  if (count > 0 && fresh == NULL) return NULL;
+  size_t former = malloc_usable_size(memory);
+  if (fresh != NULL) memcpy(fresh, memory, former < count ? former : count);
+  ring3_memory_wipe_and_free(memory);
+  return fresh;
+}
+
+/// What was freed goes back to the kernel.
+static inline void ring3_memory_trim(void) { malloc_trim(0); }
 
 // What every context has: no compression, no renegotiation, no early data, and a session never
 // continues without a fresh key exchange. ENABLE_PARTIAL_WRITE makes one SSL_write one record.

@@ -65,6 +65,7 @@ enum CertificateDirectory {
           return (.unchanged(isWildcard: candidate.isWildcard), [])
         }
         let bytes = try File.content(of: file, byteCountMax: CertificateReader.fileBytesMax)
+        defer { bytes.wipe() }
         return (
           .file(isWildcard: candidate.isWildcard, identity: identity), [try File.sealed(bytes)]
         )

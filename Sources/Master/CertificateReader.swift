@@ -57,7 +57,10 @@ final class CertificateReader {
           throw SystemError(code: SystemError.fileTooLarge, operation: "")
         }
         let bytes = try File.content(of: file, byteCountMax: fileBytesMax)
-        guard try File.facts(file).isUnchanged(since: facts) else { continue }
+        guard try File.facts(file).isUnchanged(since: facts) else {
+          bytes.wipe()
+          continue
+        }
         return CertificateReading(
           pieces: [TLSNamedBytes(name: path, bytes: bytes)], facts: [path: facts],
           mode: facts.mode)
@@ -112,22 +115,37 @@ final class CertificateReader {
     return reading
   }
 
-  /// The certificates of a PEM file without whatever else is in it: keys go nowhere.
-  static func certificatesOnly(_ bytes: [UInt8]) -> [UInt8] {
-    var kept = ""
-    var isInside = false
-    let text = String(decoding: bytes, as: UTF8.self)
-    for line in text.split(omittingEmptySubsequences: true, whereSeparator: \.isNewline) {
-      if line.hasPrefix("-----BEGIN ") {
-        isInside =
-          line.hasPrefix("-----BEGIN CERTIFICATE-----")
-          || line.hasPrefix("-----BEGIN X509 CERTIFICATE-----")
-          || line.hasPrefix("-----BEGIN TRUSTED CERTIFICATE-----")
+  /// The certificates of a PEM file, read for them alone.
+  static func certificates(_ path: String) throws(CertificateProblem) -> [UInt8] {
+    let bytes = try file(path).pieces[0].bytes
+    defer { bytes.wipe() }
+    return certificatesOnly(bytes)
+  }
+
+  /// Overwrites what has been read of these files, for all who share it.
+  func wipe(_ paths: Set<String>) {
+    for path in paths {
+      guard case .success(let reading)? = readings.removeValue(forKey: .file(path)) else {
+        continue
       }
-      if isInside { kept += line + "\n" }
-      if line.hasPrefix("-----END ") { isInside = false }
+      for piece in reading.pieces { piece.bytes.wipe() }
     }
-    return Array(kept.utf8)
+  }
+
+  /// The certificates of a PEM file without whatever else is in it: keys go nowhere, not even into
+  /// memory that is freed.
+  static func certificatesOnly(_ bytes: [UInt8]) -> [UInt8] {
+    let kinds = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"]
+    var kept: [UInt8] = []
+    var isInside = false
+    for line in bytes.split(whereSeparator: { $0 == 10 || $0 == 13 }) {
+      if line.starts(with: "-----BEGIN ".utf8) {
+        isInside = kinds.contains { line.starts(with: "-----BEGIN \($0)-----".utf8) }
+      }
+      if isInside { kept += line + [10] }
+      if line.starts(with: "-----END ".utf8) { isInside = false }
+    }
+    return kept
   }
 
   private static func isHashed(_ name: String, _ mark: String) -> Bool {

@@ -22,12 +22,23 @@ struct CertificateLine {
     return seconds < 0 ? -((-seconds + 86_399) / 86_400) : seconds / 86_400
   }
 
+  /// "expires in 3 days, on DATE" for an operator who should renew it; nil: there is time.
+  func expiry(_ nowSeconds: Int64) -> (level: LogLevel, text: String)? {
+    let left = facts.notAfterSeconds - nowSeconds
+    guard left < Limits.certificateExpirySeconds else { return nil }
+    let date = CertificateReport.date(facts.notAfterSeconds)
+    let subject = "the certificate in '\(path)' (\(CertificateReport.some(names)))"
+    if left < 0 { return (.error, "\(subject) has expired on \(date): clients refuse it") }
+    let days = left / 86_400
+    return (.warn, "\(subject) expires in \(days) \(days == 1 ? "day" : "days"), on \(date)")
+  }
+
   var names: [String] { facts.hostNames.isEmpty ? [facts.subject] : facts.hostNames }
 }
 
 extension Master {
   /// Of the serving generation, those that end first in front.
-  private var certificateLines: [CertificateLine] {
+  var certificateLines: [CertificateLine] {
     guard let record = currentRecord, let set = record.certificates else { return [] }
     var lines: [CertificateLine] = []
     for group in set.groups {

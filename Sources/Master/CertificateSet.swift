@@ -74,6 +74,9 @@ struct CertificateLoader {
   private let model: Model
   private let reader = CertificateReader()
   private(set) var diagnostics: [Diagnostic] = []
+  /// Files that are wiped when all contexts have been made.
+  private var keyPaths: Set<String> = []
+  private var otherPaths: Set<String> = []
   /// Paths that have been spoken of.
   private var told: Set<String> = []
 
@@ -93,6 +96,8 @@ struct CertificateLoader {
     guard model.usesTLS else { return (nil, []) }
     var loader = CertificateLoader(model, staples)
     var set = loader.load(tickets)
+    // The key of a client's issuer beside its certificate is the operator's mistake.
+    loader.reader.wipe(loader.keyPaths.subtracting(loader.otherPaths))
     set?.warnings = loader.diagnostics.map { diagnostic in
       (diagnostic.place.map { "\($0): " } ?? "") + diagnostic.message
     }
@@ -143,6 +148,7 @@ struct CertificateLoader {
       case .success(let reading):
         warnIfOpen(word, reading, what: "the keys of session tickets")
         files += reading.pieces
+        keyPaths.insert(word.text)
       }
     }
     guard !files.isEmpty else { return made }
@@ -169,6 +175,9 @@ struct CertificateLoader {
       case .success(let reading):
         material.pieces[named.input] = reading.pieces
         group.facts.merge(reading.facts) { $1 }
+        if case .file(let path) = named.input {
+          if named.holdsKey { keyPaths.insert(path) } else { otherPaths.insert(path) }
+        }
         if named.holdsKey { warnIfOpen(named.word, reading, what: "a private key") }
       }
     }
@@ -202,11 +211,11 @@ struct CertificateLoader {
         "the certificate in '\(first.path)' promises a stapled OCSP response; write "
           + "'SSLUseStapling on', or clients refuse it", .warning)
     }
-    if tls.stapling != nil && first.facts.ocspURL == nil {
+    if let stapling = tls.stapling, stapling.responderURL == nil, first.facts.ocspURL == nil {
       tell(
         word,
         "'SSLUseStapling on' without effect: the certificate in '\(first.path)' names no OCSP "
-          + "responder", .warning)
+          + "responder; name one with SSLStaplingForceURL", .warning)
     }
   }
 
@@ -293,6 +302,7 @@ extension CertificateGroup {
     for named in tls.inputs {
       switch reader.read(named.input) {
       case .failure(let problem):
+        material.wipeKeys(of: tls)
         throw CertificateProblem(text: "'\(named.word.text)' \(problem.text)")
       case .success(let reading):
         material.pieces[named.input] = reading.pieces
@@ -310,6 +320,7 @@ extension CertificateGroup {
       let update = CertificateUpdate(sites: sites, material: material, staple: self.staple)
       return (update, fresh.warnings)
     } catch {
+      material.wipeKeys(of: tls)
       throw CertificateProblem(text: "\(error)")
     }
   }

@@ -59,6 +59,10 @@ extension Master {
     rotateTicketKeys()
     if supervisor.isStopping { return }
     tendStaples(now)
+    if currentRecord != nil, now - (expiryLookedAt ?? .min / 2) >= Limits.expiryLookMilliseconds {
+      expiryLookedAt = now
+      tellExpiry(now)
+    }
     for number in generations.keys.sorted() {
       guard shakesHands(number), var set = generations[number]?.certificates, !set.groups.isEmpty
       else { continue }
@@ -110,7 +114,14 @@ extension Master {
   /// New handshakes of a generation's workers use it; those that are forked later inherit it.
   func announce(_ update: CertificateUpdate, to number: UInt32) {
     do throws(SystemError) {
-      let file = try File.sealed(update.bytes)
+      let bytes = update.bytes
+      defer {
+        bytes.wipe()
+        if let tls = update.sites.first.flatMap({ generations[number]?.model.sites[$0].tls }) {
+          update.material.wipeKeys(of: tls)
+        }
+      }
+      let file = try File.sealed(bytes)
       for record in workers.values where record.generation == number {
         send(.certificates, to: record.name, [file])
       }

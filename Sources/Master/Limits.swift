@@ -72,6 +72,11 @@ package enum Limits {
   /// How long new files may be unusable before that is told: they are replaced one by one.
   package static let certificatePatienceMilliseconds: Int64 = 3_000
 
+  /// Certificates that end within this time are told of.
+  package static let certificateExpirySeconds: Int64 = 14 * 86_400
+  /// Between two looks at that.
+  package static let expiryLookMilliseconds: Int64 = 60_000
+
   /// Questions to the OCSP fetcher at a time, and what a responder's name may take to be
   /// resolved, beside `SSLStaplingResponderTimeout`.
   package static let stapleQuestionsMax = 4

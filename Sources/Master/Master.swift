@@ -77,6 +77,9 @@ final class Master {
   var ticketKeys: TLSTicketKeys?
   var ticketRegion: SharedRegion?
   var certificatesLookedAt: Int64 = 0
+  /// When the log was told that a certificate ends soon, by its fingerprint, and when it was looked.
+  var expiryToldAt: [[UInt8]: Int64] = [:]
+  var expiryLookedAt: Int64?
   /// By the fingerprint of the certificate; see Staples.
   var staples: [[UInt8]: Staple] = [:]
   /// nil until a generation wants it.

@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import Platform
+import TLS
 import Worker
 
 extension Master {
@@ -187,11 +188,21 @@ extension Master {
   /// In a fresh child that is to hold nothing but these channels, unprivileged.
   func becomeHelperProcess(keeping channels: [Descriptor]) {
     leaveTerminal()
+    discardKeys()
     elderCaches = []
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     ChildProcess.closeDescriptors(except: channels.map { $0.number })
     if let identity, (try? Privileges.become(identity)) == nil { ChildProcess.exit(1) }
+  }
+
+  /// Nothing that could pretend to be this server, or open what it has said, is left in a process
+  /// that needs none of it.
+  private func discardKeys() {
+    TLSContext.discardAll()
+    for record in generations.values { record.certificates?.tickets?.discard() }
+    ticketKeys?.discard()
+    ticketRegion?.discard()
   }
 
   // MARK: Talking

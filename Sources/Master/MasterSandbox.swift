@@ -46,6 +46,13 @@ extension Master {
     SandboxPlan(kind: .watcher, mode: sandbox.mode, board: sandbox.board)
   }
 
+  /// It reads how names are resolved, and asks DNS by UDP or, for long answers, by TCP.
+  func fetcherPlan(_ responderPorts: [UInt16]) -> SandboxPlan {
+    SandboxPlan(
+      kind: .fetcher, mode: sandbox.mode, readablePaths: OutgoingExchange.resolverPaths,
+      connectPorts: Set(responderPorts + [53]).sorted(), board: sandbox.board)
+  }
+
   /// Generations have come or gone: helpers that may read too little or too much are replaced, each
   /// when it has finished what it does.
   func renewHelperPaths() {

@@ -9,25 +9,29 @@ struct StapleQuestion: Equatable {
   /// Names the question in the answer.
   var number: UInt64
   var timeoutMilliseconds: Int64
+  /// How far the responder's clock may be off.
+  var skewSeconds: Int64
   /// "http://…" instead of what the certificate names; empty: what it names.
   var url: String
 
-  /// "NUMBER TIMEOUT URL"
-  var bytes: [UInt8] { Array("\(number) \(timeoutMilliseconds) \(url)".utf8) }
+  /// "NUMBER TIMEOUT SKEW URL"
+  var bytes: [UInt8] { Array("\(number) \(timeoutMilliseconds) \(skewSeconds) \(url)".utf8) }
 
-  init(number: UInt64, timeoutMilliseconds: Int64, url: String) {
+  init(number: UInt64, timeoutMilliseconds: Int64, skewSeconds: Int64, url: String) {
     self.number = number
     self.timeoutMilliseconds = timeoutMilliseconds
+    self.skewSeconds = skewSeconds
     self.url = url
   }
 
   init?(bytes: [UInt8]) {
     let parts = String(decoding: bytes, as: UTF8.self)
-      .split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, let number = UInt64(parts[0]), let timeout = Int64(parts[1]) else {
-      return nil
-    }
-    self.init(number: number, timeoutMilliseconds: timeout, url: String(parts[2]))
+      .split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count == 4, let number = UInt64(parts[0]), let timeout = Int64(parts[1]),
+      let skew = Int64(parts[2])
+    else { return nil }
+    self.init(
+      number: number, timeoutMilliseconds: timeout, skewSeconds: skew, url: String(parts[3]))
   }
 }
 
@@ -93,18 +97,27 @@ struct ResponderURL: Equatable {
 enum StapleFetcher {
   static let responseBytesMax = 64 << 10
   private static let headBytesMax = 16 << 10
+  /// Without a question, and with questions all the time: the next process reads anew how names
+  /// are resolved, which may have changed.
+  private static let idleMilliseconds: Int32 = 10_000
+  private static let lifeMilliseconds: Int64 = 600_000
 
-  /// One question after the other, until the master is gone.
-  static func run(channel: Descriptor) -> Int32 {
+  /// One question after the other. Ends with 0 when there has been none for a while, when it has
+  /// done that for long, or when the master is gone.
+  static func run(channel: Descriptor, sandbox: SandboxPlan) -> Int32 {
     let socket = MessageSocket(channel)
+    let end = Clock.monotonicMilliseconds() + lifeMilliseconds
     do throws(SystemError) {
       let poller = try Poller(batchMax: 1)
       try poller.add(channel.number, token: 0, interest: .readable)
-      while true {
-        _ = poller.wait(timeoutMilliseconds: 60_000)
+      OutgoingExchange.useBuiltInResolver()
+      Sandbox.enter(sandbox)
+      while Clock.monotonicMilliseconds() < end {
+        let count = poller.wait(timeoutMilliseconds: idleMilliseconds)
         switch try socket.receive() {
         case .closed: return 0
-        case .wouldBlock: continue
+        case .wouldBlock:
+          if count == 0 { return 0 }
         case .message(let bytes, let files):
           guard let question = StapleQuestion(bytes: bytes), let file = files.first else {
             continue
@@ -113,6 +126,7 @@ enum StapleFetcher {
           try answer(question, chain, socket)
         }
       }
+      return 0
     } catch {
       return 1
     }
@@ -148,10 +162,9 @@ enum StapleFetcher {
     let source = TLSCertificateSource(
       chain: chain, chainName: "the chain", key: [], keyName: "")
     do throws(TLSError) {
-      guard let request = try TLSStapleRequest(source) else {
-        throw TLSError("the certificate names no responder")
-      }
-      let text = question.url.isEmpty ? request.url : question.url
+      let request = try TLSStapleRequest(source)
+      let text = question.url.isEmpty ? request.url ?? "" : question.url
+      guard !text.isEmpty else { throw TLSError("the certificate names no responder") }
       guard let url = ResponderURL(text) else {
         throw TLSError("'\(text)' is no URL of a responder over plain HTTP")
       }
@@ -162,7 +175,8 @@ enum StapleFetcher {
         throw TLSError("the responder \(url.authority) \(error.text)")
       }
       let answer = try TLSStapleAnswer(
-        checking: response, for: source, nowSeconds: Clock.realSeconds())
+        checking: response, for: source, nowSeconds: Clock.realSeconds(),
+        skewSeconds: question.skewSeconds)
       switch answer.status {
       case .good: return (response, answer)
       case .revoked: throw TLSError("the certificate has been REVOKED")

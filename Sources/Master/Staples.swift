@@ -25,6 +25,11 @@ struct StapleSeat {
   let masterEnd: MessageSocket
   let fetcherEnd: Descriptor
   var process: Int32?
+  /// Whom the process may ask, and how it is locked in.
+  var ports: [UInt16] = []
+  var mode = SandboxMode.off
+  /// It has been killed to make room for the next one.
+  var isReplaced = false
   var backOff = BackOff()
   var lastStartAt: Int64 = 0
   var respawnAt: Int64?
@@ -45,6 +50,8 @@ private struct StapleWish {
   let place: Int
   let fingerprint: [UInt8]
   let settings: SiteTLS.Stapling
+  /// Of the responder.
+  let port: UInt16
 }
 
 extension Master {
@@ -56,7 +63,11 @@ extension Master {
       staples = [:]
       return
     }
-    startFetcher(now)
+    renewFetcher(wishes)
+    let isDue = wishes.contains { wish in
+      staples[wish.fingerprint].map { $0.question != nil || $0.askAt <= now } ?? true
+    }
+    if isDue { startFetcher(wishes, now) }
     let seconds = Clock.realSeconds()
     // The fetcher takes one after the other: more would only wait there.
     var asked = staples.values.count { $0.question != nil }
@@ -89,12 +100,12 @@ extension Master {
       for (place, group) in (record.certificates?.groups ?? []).enumerated() {
         guard let site = group.sites.first, let settings = record.model.sites[site].tls?.stapling,
           let certificate = group.certificates.first,
-          certificate.facts.ocspURL != nil
+          let url = settings.responderURL?.text ?? certificate.facts.ocspURL
         else { continue }
         wishes.append(
           StapleWish(
             generation: number, place: place, fingerprint: certificate.facts.fingerprint,
-            settings: settings))
+            settings: settings, port: ResponderURL(url)?.port ?? 80))
       }
     }
     return wishes
@@ -108,15 +119,15 @@ extension Master {
     else { return }
     staple.askAt = now + wish.settings.retrySeconds * 1_000
     do {
-      var chain = try CertificateReader.file(file.text).pieces[0].bytes
-      if let more = tls.chainFile { chain += try CertificateReader.file(more.text).pieces[0].bytes }
+      // The file may hold the key too.
+      var chain = try CertificateReader.certificates(file.text)
+      if let more = tls.chainFile { chain += try CertificateReader.certificates(more.text) }
       let question = StapleQuestion(
         number: seat.lastNumber + 1,
         timeoutMilliseconds: wish.settings.responderTimeoutMilliseconds,
+        skewSeconds: wish.settings.timeSkewSeconds,
         url: wish.settings.responderURL?.text ?? "")
-      // The first block of the chain file may be followed by the key.
-      let certificates = CertificateReader.certificatesOnly(chain)
-      let content = try File.sealed(certificates)
+      let content = try File.sealed(chain)
       if try seat.masterEnd.send(question.bytes, descriptors: [content]) {
         stapleSeat?.lastNumber = question.number
         staple.question = question.number
@@ -189,7 +200,16 @@ extension Master {
 
   // MARK: The process
 
-  private func startFetcher(_ now: Int64) {
+  /// One that may not ask whom it has to, or is locked in otherwise than is wanted now, makes room.
+  private func renewFetcher(_ wishes: [StapleWish]) {
+    guard let seat = stapleSeat, let process = seat.process else { return }
+    if seat.mode != sandbox.mode || !wishes.allSatisfy({ seat.ports.contains($0.port) }) {
+      stapleSeat?.isReplaced = true
+      ChildProcess.signal(process, SignalSource.kill)
+    }
+  }
+
+  private func startFetcher(_ wishes: [StapleWish], _ now: Int64) {
     do throws(SystemError) {
       if stapleSeat == nil {
         let seat = try StapleSeat()
@@ -202,10 +222,16 @@ extension Master {
       else { return }
       stapleSeat?.lastStartAt = now
       stapleSeat?.respawnAt = nil
+      let ports = Set(wishes.map(\.port)).sorted()
+      stapleSeat?.ports = ports
+      stapleSeat?.mode = sandbox.mode
+      stapleSeat?.isReplaced = false
+      let plan = fetcherPlan(ports)
       switch try ChildProcess.fork() {
       case .child:
+        cache = nil
         becomeHelperProcess(keeping: [seat.fetcherEnd])
-        ChildProcess.exit(StapleFetcher.run(channel: seat.fetcherEnd))
+        ChildProcess.exit(StapleFetcher.run(channel: seat.fetcherEnd, sandbox: plan))
       case .parent(let process): stapleSeat?.process = process
       }
     } catch {
@@ -217,10 +243,15 @@ extension Master {
   func fetcherEnded(_ process: Int32, _ end: ProcessEnd) {
     guard let seat = stapleSeat else { return }
     stapleSeat?.process = nil
-    for fingerprint in staples.keys { staples[fingerprint]?.question = nil }
-    if supervisor.isStopping || staples.isEmpty { return }
-    log.write(.error, "OCSP fetcher (pid \(process)) \(end)")
+    // It had nothing to do. A question that came too late for it waits for the next one.
+    if end == .exited(0) { return }
     let now = Clock.monotonicMilliseconds()
+    for (fingerprint, staple) in staples where staple.question != nil {
+      staples[fingerprint]?.question = nil
+      if seat.isReplaced { staples[fingerprint]?.askAt = now }
+    }
+    if supervisor.isStopping || staples.isEmpty || seat.isReplaced { return }
+    log.write(.error, "OCSP fetcher (pid \(process)) \(words(for: process, end))")
     let delay = stapleSeat?.backOff.delay(afterLiving: now - seat.lastStartAt) ?? 0
     stapleSeat?.respawnAt = now + delay
   }

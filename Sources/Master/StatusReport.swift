@@ -38,6 +38,7 @@ extension Master {
     lines.append("I/O helpers \(helperCount)")
     lines.append(watcherLine)
     lines += sandboxLines
+    if let tlsLine { lines.append(tlsLine) }
     lines.append(
       "counters "
         + Counter.allCases.map { "\($0.name)=\(scoreboard.total($0))" }
@@ -95,7 +96,8 @@ extension Master {
         "helpers",
         .array(helpers.blocks.flatMap { $0.processes.sorted() }.map { .number(Int64($0)) })
       ),
-      ("watcher", watcherJSON), ("sandbox", sandboxJSON), ("counters", .object(counters)),
+      ("watcher", watcherJSON), ("sandbox", sandboxJSON), ("tls", tlsJSON),
+      ("counters", .object(counters)),
       ("ends", .object(ends)),
       ("cache", cacheValue),
     ])

@@ -11,6 +11,26 @@ package struct OutgoingFailure: Error, Equatable, Sendable {
 }
 
 package enum OutgoingExchange {
+  /// The files that tell how names are resolved. /etc/resolv.conf is often a link to a file that is
+  /// replaced: its directory is named too.
+  package static var resolverPaths: [[UInt8]] {
+    let file = Array("/etc/resolv.conf".utf8)
+    var paths = ["/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/nsswitch.conf"]
+      .map { Array($0.utf8) }
+    paths.append(file)
+    if let final = File.finalPath(file), let slash = final.lastIndex(of: UInt8(ascii: "/")),
+      slash > 0, !final.starts(with: "/etc/".utf8)
+    {
+      paths.append(Array(final[..<slash]))
+    }
+    return paths
+  }
+
+  /// Names are looked for in /etc/hosts and DNS, both of which the C library does itself: services
+  /// that nsswitch.conf names besides are modules, which a sandboxed process could not load.
+  /// To be called before the first `run`.
+  package static func useBuiltInResolver() { ring3_resolver_use_built_in() }
+
   /// Connects, sends, and receives until the host closes, `isComplete` says so, or there are
   /// `byteCountMax` bytes (an error). `deadline`: monotonic milliseconds for all but the resolver,
   /// which has limits of its own. Addresses are tried in the resolver's order.

@@ -1,5 +1,6 @@
 // The one table of system calls that sandboxed processes may make, each with its reason.
 
+import CLinux
 import Glibc
 
 /// One row: who may make a call, and why.
@@ -35,7 +36,7 @@ package struct AllowedCall: Sendable {
 
   /// A new kind of process is a new case of `SandboxKind` and its name in these rows.
   package static var table: [AllowedCall] {
-    loop + network + messages + files + memory + ownProcess
+    loop + network + resolver + messages + files + memory + ownProcess
   }
 
   // MARK: Waiting
@@ -47,8 +48,10 @@ package struct AllowedCall: Sendable {
     AllowedCall("clock_gettime", .all, for: "the time, where the vDSO has none"),
     AllowedCall("clock_nanosleep", .watcher, for: "rests between batches of events"),
     AllowedCall("nanosleep", .watcher, for: "the same in older C libraries"),
-    AllowedCall("poll", .helper, for: "waits a little for a worker to read its reply"),
-    AllowedCall("ppoll", .helper, for: "the same where poll is missing"),
+    AllowedCall(
+      "poll", [.helper, .fetcher],
+      for: "waits a little for a worker to read its reply; for a responder, for DNS"),
+    AllowedCall("ppoll", [.helper, .fetcher], for: "the same where poll is missing"),
     AllowedCall("restart_syscall", .all, for: "the kernel goes on with a wait after a stop"),
   ]
 
@@ -56,30 +59,71 @@ package struct AllowedCall: Sendable {
 
   private static let network = [
     AllowedCall("accept4", .worker, for: "takes a client from a listener of the master's"),
-    AllowedCall("recvfrom", .worker, for: "receives from a client"),
-    AllowedCall("sendto", .worker, for: "encrypted records to a client"),
+    AllowedCall(
+      "recvfrom", [.worker, .fetcher], for: "receives from a client; from a responder or DNS"),
+    AllowedCall(
+      "sendto", [.worker, .fetcher], for: "encrypted records to a client; to a responder or DNS"),
     AllowedCall("sendfile", .worker, for: "sends a large file"),
     AllowedCall("shutdown", .worker, for: "ends sending before a connection is closed"),
     AllowedCall("setsockopt", .worker, for: "TCP_NODELAY and TCP_CORK of a connection"),
-    AllowedCall("getsockname", .worker, for: "the address that a client came to"),
+    AllowedCall(
+      "getsockname", [.worker, .fetcher],
+      for: "the address that a client came to; which of a name's addresses is nearest"),
   ]
+
+  // MARK: Names and responders
+
+  /// What getaddrinfo(3) does for names in /etc/hosts and DNS, and the question to the responder.
+  private static let resolver = [
+    AllowedCall(
+      "socket", .fetcher,
+      // 0: whatever the family has first, of netlink the routes.
+      .all([
+        .among(argument: 0, values: [AF_INET, AF_INET6, AF_NETLINK].map { UInt32($0) }),
+        .among(argument: 2, values: [0]),
+      ]), for: "to DNS and responders; to the kernel, whose addresses order those of a name"),
+    AllowedCall(
+      "bind", .fetcher, .among(argument: 2, values: [netlinkAddressBytes]),
+      for: "an address of netlink, by its length; no port of this machine can be taken"),
+    AllowedCall("connect", .fetcher, for: "a responder, as far as Landlock lets it; DNS"),
+    AllowedCall("getsockopt", .fetcher, for: "whether a connection has come about"),
+    AllowedCall(
+      "setsockopt", .fetcher,
+      .among(argument: 1, values: [IPPROTO_IP, IPPROTO_IPV6].map { UInt32($0) }),
+      for: "IP_RECVERR of questions to DNS"),
+    AllowedCall("sendmmsg", .fetcher, for: "both questions for a name to DNS"),
+    AllowedCall(
+      "ioctl", .fetcher, .among(argument: 1, values: [UInt32(FIONREAD)]),
+      for: "how long an answer of DNS is"),
+    AllowedCall("uname", .fetcher, for: "the domain of this host, to complete short names"),
+  ]
+
+  /// sizeof(struct sockaddr_nl): addresses of the internet have 16 and 28 bytes.
+  private static let netlinkAddressBytes: UInt32 = 12
 
   // MARK: The master and siblings
 
   private static let messages = [
     AllowedCall("recvmsg", .all, for: "packets with descriptors, of master, helpers, siblings"),
     AllowedCall(
-      "sendmsg", [.worker, .helper], for: "the same the other way; several pieces to a client"),
+      "sendmsg", [.worker, .helper, .fetcher],
+      for: "the same the other way; several pieces to a client"),
     AllowedCall("close", .all, for: "a connection, file or channel is done with"),
     AllowedCall("dup2", .worker, for: "a reopened log takes its old number"),
     AllowedCall("dup3", .worker, for: "the same where dup2 is missing"),
     AllowedCall(
-      "fcntl", .all,
+      "fcntl", [.worker, .helper, .watcher],
+      .among(argument: 1, values: descriptorCommands.map { UInt32($0) }),
+      for: "flags of descriptors that arrived; nothing that locks, notifies or sends signals"),
+    AllowedCall(
+      "fcntl", .fetcher,
       .among(
         argument: 1,
-        values: [F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC].map { UInt32($0) }),
-      for: "flags of descriptors that arrived; nothing that locks, notifies or sends signals"),
+        values: (descriptorCommands + [CInt(RING3_ADD_SEALS)]).map { UInt32($0) }),
+      for: "the same, and seals the responses for the master"),
   ]
+
+  private static let descriptorCommands = [F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC]
 
   // MARK: Files
 
@@ -93,15 +137,17 @@ package struct AllowedCall: Sendable {
     AllowedCall("readlinkat", .all, for: "where a symbolic link leads"),
     AllowedCall("readlink", .all, for: "the same"),
     AllowedCall("preadv2", .worker, for: "reads content that is in memory, without waiting"),
-    AllowedCall("pread64", [.worker, .helper], for: "reads content"),
-    AllowedCall("read", .watcher, for: "events of inotify"),
+    AllowedCall("pread64", [.worker, .helper, .fetcher], for: "reads content; a sealed chain"),
+    AllowedCall("read", [.watcher, .fetcher], for: "events of inotify; the resolver's files"),
     AllowedCall("write", .all, for: "log lines; what the run time says before it aborts"),
     AllowedCall("writev", .all, for: "the same in pieces"),
     AllowedCall("readahead", .helper, for: "brings a file into memory"),
     AllowedCall("getdents64", .helper, for: "directory listings"),
-    AllowedCall("lseek", .helper, for: "directory listings"),
-    AllowedCall("memfd_create", .helper, for: "a listing's page, to hand it to the worker"),
-    AllowedCall("pwrite64", .helper, for: "writes that page"),
+    AllowedCall("lseek", [.helper, .fetcher], for: "directory listings; the resolver's files"),
+    AllowedCall(
+      "memfd_create", [.helper, .fetcher],
+      for: "a listing's page, to hand it to the worker; a response for the master"),
+    AllowedCall("pwrite64", [.helper, .fetcher], for: "writes that page or response"),
     AllowedCall("inotify_init1", .watcher, for: "begins to watch, and again after a failure"),
     AllowedCall("inotify_add_watch", .watcher, for: "watches a directory on the way to a file"),
     AllowedCall("inotify_rm_watch", .watcher, for: "watches it no more"),

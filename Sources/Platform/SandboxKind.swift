@@ -19,6 +19,7 @@ package enum SandboxKind: UInt32, Hashable, Sendable, CaseIterable {
   case worker = 0
   case helper = 1
   case watcher = 2
+  case fetcher = 3
 
   /// As the log and `ring3ctl status` name it.
   package var title: String {
@@ -26,6 +27,7 @@ package enum SandboxKind: UInt32, Hashable, Sendable, CaseIterable {
     case .worker: return "worker"
     case .helper: return "I/O helper"
     case .watcher: return "file watcher"
+    case .fetcher: return "OCSP fetcher"
     }
   }
 
@@ -39,7 +41,8 @@ package struct SandboxKinds: OptionSet, Sendable {
   package static let worker = SandboxKind.worker.set
   package static let helper = SandboxKind.helper.set
   package static let watcher = SandboxKind.watcher.set
-  package static let all: SandboxKinds = [.worker, .helper, .watcher]
+  package static let fetcher = SandboxKind.fetcher.set
+  package static let all: SandboxKinds = [.worker, .helper, .watcher, .fetcher]
 }
 
 /// Everything that a process needs to know to lock itself in.

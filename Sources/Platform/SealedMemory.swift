@@ -75,7 +75,24 @@ extension SharedRegion {
     excludeFromDumps()
   }
 
+  /// Takes the memory from this process alone; whoever touches it later gets SIGSEGV.
+  package func discard() {
+    _ = unsafe mmap(
+      base, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
+  }
+
   private func excludeFromDumps() { _ = unsafe madvise(base, byteCount, MADV_DONTDUMP) }
+}
+
+extension [UInt8] {
+  /// Overwrites the bytes where they lie, for all who share them: a secret that nobody needs any
+  /// more. Whoever still holds the array finds zeroes. explicit_bzero(3).
+  package func wipe() {
+    unsafe withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      unsafe explicit_bzero(UnsafeMutableRawPointer(mutating: start), bytes.count)
+    }
+  }
 }
 
 /// errno values by name, for callers outside this room.

@@ -11,6 +11,8 @@ package enum ArgumentCheck: Equatable, Sendable {
   case without(argument: Int, bits: UInt32)
   /// One of these values.
   case among(argument: Int, values: [UInt32])
+  /// Each of these.
+  case all([ArgumentCheck])
 }
 
 /// One allowed call with its number.
@@ -84,19 +86,27 @@ struct SeccompFilter {
   }
 
   private func allow(_ check: ArgumentCheck) -> [sock_filter] {
-    let allowed = end(ring3_filter_allow())
+    let allowed = [end(ring3_filter_allow())]
+    return check == .none ? allowed : guarding(allowed, by: check) + refuse
+  }
+
+  /// `body` if the arguments pass; else what comes behind it.
+  private func guarding(_ body: [sock_filter], by check: ArgumentCheck) -> [sock_filter] {
+    precondition(body.count < 256)
     switch check {
-    case .none: return [allowed]
+    case .none: return body
     case .without(let argument, let bits):
       let test = sock_filter(
-        code: code(RING3_FILTER_IF_ANY_BIT), jt: 1, jf: 0, k: bits)
-      return [loadArgument(argument), test, allowed] + refuse
+        code: code(RING3_FILTER_IF_ANY_BIT), jt: UInt8(body.count), jf: 0, k: bits)
+      return [loadArgument(argument), test] + body
     case .among(let argument, let values):
-      precondition(values.count < 256)
+      precondition((1..<256).contains(values.count))
+      let last = values.count - 1
       let tests = values.enumerated().map { index, value in
-        ifEqual(value, UInt8(values.count - 1 - index), index == values.count - 1 ? 1 : 0)
+        ifEqual(value, UInt8(last - index), index == last ? UInt8(body.count) : 0)
       }
-      return [loadArgument(argument)] + tests + [allowed] + refuse
+      return [loadArgument(argument)] + tests + body
+    case .all(let checks): return checks.reversed().reduce(body) { guarding($0, by: $1) }
     }
   }
 

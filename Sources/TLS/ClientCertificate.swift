@@ -18,20 +18,41 @@ package struct TLSClientCertificate: Sendable {
 }
 
 extension TLSContext {
-  /// Only `optionalNoCA` needs a say in the verification.
+  /// Only `optionalNoCA` and `toleratesMissingList` need a say in the verification.
   var verifyCallback: (@convention(c) (CInt, OpaquePointer?) -> CInt)? {
-    guard verification == .optionalNoCA else { return nil }
-    return { isFine, state in
-      // As in httpd (ssl_verify_error_is_optional): an unknown issuer is no obstacle, a signature
-      // that is wrong or a date that has passed is.
-      switch unsafe X509_STORE_CTX_get_error(state) {
-      case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
-        X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
-        X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_CERT_UNTRUSTED:
+    switch (verification == .optionalNoCA, toleratesMissingList) {
+    case (false, false): return nil
+    case (true, false):
+      return { isFine, state in unsafe TLSContext.isUnknownIssuer(state) ? 1 : isFine }
+    case (false, true):
+      return { isFine, state in
+        guard unsafe TLSContext.isMissingList(state) else { return isFine }
+        // The certificate counts as verified: no other error was passed over before this one.
+        unsafe X509_STORE_CTX_set_error(state, X509_V_OK)
         return 1
-      default: return isFine
+      }
+    case (true, true):
+      // The error stays, and with it `unverified`: it may have taken an unknown issuer's place.
+      return { isFine, state in
+        unsafe TLSContext.isMissingList(state) || TLSContext.isUnknownIssuer(state) ? 1 : isFine
       }
     }
+  }
+
+  /// As in httpd (ssl_verify_error_is_optional): an unknown issuer is no obstacle, a signature that
+  /// is wrong or a date that has passed is.
+  @unsafe private static func isUnknownIssuer(_ state: OpaquePointer?) -> Bool {
+    switch unsafe X509_STORE_CTX_get_error(state) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+      X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+      X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_CERT_UNTRUSTED:
+      true
+    default: false
+    }
+  }
+
+  @unsafe private static func isMissingList(_ state: OpaquePointer?) -> Bool {
+    unsafe X509_STORE_CTX_get_error(state) == X509_V_ERR_UNABLE_TO_GET_CRL
   }
 }
 

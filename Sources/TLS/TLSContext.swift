@@ -2,6 +2,7 @@
 
 import COpenSSL
 import Platform
+import Synchronization
 
 /// Made by the master from files it read, or by a worker from bytes that it was given; opens no
 /// file itself (`configurationCommands` that name files excepted). A change of a certificate makes
@@ -11,6 +12,7 @@ import Platform
   let handle: OpaquePointer
   let groups: String
   let verification: TLSVerification
+  let toleratesMissingList: Bool
   let protocols: [[UInt8]]
   let honorsProtocolOrder: Bool
   let tickets: TLSTicketKeys?
@@ -34,6 +36,7 @@ import Platform
     let hasTickets = policy.sessionTickets && tickets != nil
     self.tickets = hasTickets ? tickets : nil
     verification = policy.client.verification
+    toleratesMissingList = policy.client.toleratesMissingList
     protocols = policy.applicationProtocols.map { Array($0.utf8) }
     honorsProtocolOrder = policy.honorsProtocolOrder
     staple = policy.staple ?? []
@@ -58,9 +61,29 @@ import Platform
     warnings = builder.warnings
     unsafe SessionCallbacks.install(on: handle, selectsProtocol: !protocols.isEmpty)
     ERR_clear_error()
+    let key = UInt(bitPattern: handle)
+    _ = TLSContext.living.withLock { $0.insert(key) }
   }
 
-  deinit { unsafe SSL_CTX_free(handle) }
+  deinit {
+    // Not if it has been discarded.
+    let key = unsafe UInt(bitPattern: handle)
+    if TLSContext.living.withLock({ $0.remove(key) }) != nil { unsafe SSL_CTX_free(handle) }
+  }
+
+  /// Every SSL_CTX of this process, by its address.
+  private static let living = Mutex<Set<UInt>>([])
+
+  /// Frees all contexts of this process with the keys in them, whoever holds them: for a fresh
+  /// child that makes no connection. None of them may be used from then on.
+  package static func discardAll() {
+    let handles = living.withLock { living in
+      defer { living = [] }
+      return living
+    }
+    for handle in handles { unsafe SSL_CTX_free(OpaquePointer(bitPattern: handle)) }
+    ring3_memory_trim()
+  }
 
   /// SSL_VERIFY_… bits.
   var verifyMode: CInt {
@@ -86,6 +109,7 @@ enum SessionContext {
     add(policy.sessionContext)
     add([
       client.verification.rawValue, client.revocationCheck.rawValue, UInt8(clamping: client.depth),
+      client.toleratesMissingList ? 1 : 0,
     ])
     if client.verification != .none {
       for file in client.authorities + client.revocationLists { add(file.bytes) }

@@ -1,6 +1,8 @@
 // OpenSSL as a whole: started once, asked for its version and its errors.
 
 import COpenSSL
+import Glibc
+import Synchronization
 
 /// What concerns the library itself, not a context or a session.
 package enum TLSLibrary {
@@ -9,6 +11,11 @@ package enum TLSLibrary {
   /// OpenSSL load code into a process that has root's rights. No exit handlers are installed:
   /// children that exit leave their parent's state alone. Starts no thread and opens no file.
   package static func initialise() throws(TLSError) {
+    // Only before OpenSSL's first allocation; later it has been done.
+    _ = unsafe CRYPTO_set_mem_functions(
+      { size, _, _ in unsafe malloc(size) },
+      { memory, size, _, _ in unsafe TLSLibrary.reallocate(memory, size) },
+      { memory, _, _ in unsafe TLSLibrary.release(memory) })
     let options =
       UInt64(OPENSSL_INIT_LOAD_SSL_STRINGS) | UInt64(OPENSSL_INIT_LOAD_CRYPTO_STRINGS)
       | UInt64(OPENSSL_INIT_NO_LOAD_CONFIG) | UInt64(OPENSSL_INIT_NO_ATEXIT)
@@ -18,6 +25,25 @@ package enum TLSLibrary {
     // The generator's first use finds the provider, which is then the children's too. After a fork
     // the generator seeds itself anew with getrandom(2).
     _ = try randomBytes(1)
+  }
+
+  /// Whether memory that OpenSSL frees is wiped, all of it: it wipes keys by itself, but not every
+  /// form in which it has held them while it read a file.
+  private static let wipesMemory = Atomic<Bool>(true)
+
+  /// For processes that hold keys for all their life, and have better things to do.
+  package static func stopWiping() { wipesMemory.store(false, ordering: .relaxed) }
+
+  @unsafe private static func release(_ memory: UnsafeMutableRawPointer?) {
+    guard wipesMemory.load(ordering: .relaxed) else { return unsafe free(memory) }
+    unsafe ring3_memory_wipe_and_free(memory)
+  }
+
+  @unsafe private static func reallocate(
+    _ memory: UnsafeMutableRawPointer?, _ size: Int
+  ) -> UnsafeMutableRawPointer? {
+    guard wipesMemory.load(ordering: .relaxed) else { return unsafe realloc(memory, size) }
+    return unsafe ring3_memory_move(memory, size)
   }
 
   /// "OpenSSL 3.0.15 3 Sep 2024": the library that runs, not the one that was compiled against.

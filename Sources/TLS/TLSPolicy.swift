@@ -65,6 +65,8 @@ package struct TLSClientPolicy: Sendable, Equatable {
   /// PEM files of revocation lists.
   package var revocationLists: [TLSNamedBytes] = []
   package var revocationCheck = TLSRevocationCheck.none
+  /// Whether a certificate passes whose issuer has no revocation list.
+  package var toleratesMissingList = false
 
   package init() {}
 }

@@ -5,20 +5,17 @@ import Platform
 
 /// What to ask of whom.
 package struct TLSStapleRequest: Equatable, Sendable {
-  /// The responder that the certificate names.
-  package let url: String
+  /// The responder that the certificate names; nil if it names none.
+  package let url: String?
   /// DER, for a POST of type application/ocsp-request. Without a nonce: responders answer from
   /// what they have prepared.
   package let bytes: [UInt8]
 
-  /// For the first certificate of a chain, whose issuer must be in the chain. Nil when the
-  /// certificate names no responder.
-  package init?(_ source: TLSCertificateSource) throws(TLSError) {
+  /// For the first certificate of a chain, whose issuer must be in the chain.
+  package init(_ source: TLSCertificateSource) throws(TLSError) {
     defer { ERR_clear_error() }
     let parties = try StapleParties(source)
-    guard let facts = unsafe TLSCertificateFacts(certificate: parties.leaf.handle),
-      let url = facts.ocspURL
-    else { return nil }
+    url = unsafe TLSCertificateFacts(certificate: parties.leaf.handle)?.ocspURL
     guard let request = unsafe OCSP_REQUEST_new(), let name = unsafe parties.identity() else {
       throw TLSError("no OCSP request for '\(source.chainName)'")
     }
@@ -33,7 +30,6 @@ package struct TLSStapleRequest: Equatable, Sendable {
       throw TLSError("no OCSP request for '\(source.chainName)'")
     }
     defer { unsafe ring3_free(start) }
-    self.url = url
     bytes = unsafe [UInt8](UnsafeBufferPointer(start: start, count: Int(count)))
   }
 }
@@ -48,13 +44,11 @@ package struct TLSStapleAnswer: Equatable, Sendable {
   /// Nil: newer information is always to be had.
   package let nextUpdateSeconds: Int64?
 
-  /// Clocks may differ by so many seconds.
-  private static let skewSeconds: Int64 = 300
-
   /// Checks an answer's form, signature, signer, certificate and times; only what passes may be
-  /// stapled, and only if `status` is good.
+  /// stapled, and only if `status` is good. Clocks may differ by `skewSeconds`.
   package init(
-    checking response: [UInt8], for source: TLSCertificateSource, nowSeconds: Int64
+    checking response: [UInt8], for source: TLSCertificateSource, nowSeconds: Int64,
+    skewSeconds: Int64 = 300
   ) throws(TLSError) {
     defer { ERR_clear_error() }
     ERR_clear_error()
@@ -86,8 +80,7 @@ package struct TLSStapleAnswer: Equatable, Sendable {
       let thisUpdate = unsafe TLSCertificateFacts.seconds(UnsafePointer(this))
     else { throw TLSError("the responder's answer is about another certificate") }
     let nextUpdate = unsafe TLSCertificateFacts.seconds(UnsafePointer(next))
-    guard thisUpdate <= nowSeconds + TLSStapleAnswer.skewSeconds,
-      nextUpdate ?? .max >= nowSeconds - TLSStapleAnswer.skewSeconds
+    guard thisUpdate <= nowSeconds + skewSeconds, nextUpdate ?? .max >= nowSeconds - skewSeconds
     else { throw TLSError("the responder's answer is out of date, or of a future one") }
     switch status {
     case V_OCSP_CERTSTATUS_GOOD: self.status = .good

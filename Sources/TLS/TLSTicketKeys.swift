@@ -90,6 +90,18 @@ package final class TLSTicketKeys: Sendable {
     fixed = keys
   }
 
+  deinit { wipeFixed() }
+
+  private func wipeFixed() {
+    for key in fixed { [key.name, key.authenticationKey, key.encryptionKey].forEach { $0.wipe() } }
+  }
+
+  /// This process has no use for them; others go on with them. They may not be used here any more.
+  package func discard() {
+    wipeFixed()
+    region?.discard()
+  }
+
   private static func slot(_ number: UInt64) -> Int {
     slotsOffset + Int(number % slotCount) * slotBytes
   }
@@ -119,6 +131,7 @@ package final class TLSTicketKeys: Sendable {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     region.store(nowSeconds, at: slot + TLSTicketKeys.createdOffset)
     region.copyIn(bytes.rawSpan, at: slot + TLSTicketKeys.nameOffset)
+    bytes.wipe()
     region.storeRelease64(number, at: slot)
     region.storeRelease64(number, at: TLSTicketKeys.headOffset)
     return true

@@ -2,6 +2,7 @@
 // it alike, the one from what it has read, the other from what it was sent.
 
 import Configuration
+import Platform
 import TLS
 
 /// One thing that the configuration names and a policy is made from.
@@ -37,6 +38,14 @@ package struct CertificateMaterial: Sendable, Equatable {
     var part = CertificateMaterial()
     for named in tls.clients.inputs { part.pieces[named.input] = pieces[named.input] }
     return part
+  }
+
+  /// Overwrites what may hold keys, for all who share it; what clients are verified by stays.
+  package func wipeKeys(of tls: SiteTLS) {
+    let kept = Set(tls.clients.inputs.map(\.input))
+    for named in tls.inputs where named.holdsKey && !kept.contains(named.input) {
+      for piece in pieces[named.input] ?? [] { piece.bytes.wipe() }
+    }
   }
 
   fileprivate func bytes(_ file: ConfiguredText) -> [UInt8] {
@@ -174,6 +183,7 @@ extension TLSClientPolicy {
     case .leaf: revocationCheck = .leaf
     case .chain: revocationCheck = .chain
     }
+    toleratesMissingList = clients.revocation.toleratesMissingList
   }
 }
 

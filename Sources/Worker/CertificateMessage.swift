@@ -19,8 +19,14 @@ package struct CertificateUpdate: Equatable, Sendable {
     self.staple = staple
   }
 
+  /// In one piece of memory, so that the caller can wipe it: keys are in it.
   package var bytes: [UInt8] {
+    let pieces = material.pieces.values.joined()
     var writer = MessageWriter()
+    writer.bytes.reserveCapacity(
+      pieces.reduce(0) { $0 + $1.bytes.count + 2 * $1.name.utf8.count + 32 }
+        + material.pieces.keys.reduce(0) { $0 + $1.path.utf8.count + 32 }
+        + 8 * sites.count + staple.count + 64)
     writer.write(sites.count)
     for site in sites { writer.write(site) }
     writer.write(material.pieces.count)

@@ -4,12 +4,14 @@ import Cache
 import Configuration
 import HTTP
 import Platform
+import TLS
 
 package enum WorkerProcess {
   /// Runs in the forked child until it is told to leave; returns the exit code. Reports `ready`
   /// once it accepts on its listeners, or `failed` and returns 1.
   package static func run(_ heritage: Heritage) -> Int32 {
     do throws(SystemError) {
+      TLSLibrary.stopWiping()
       heritage.cache?.attach(processSlot: heritage.processSlot)
       let loop = try EventLoop(heritage)
       loop.watch(loop.control, Token.special(.control, 0))

@@ -77,7 +77,8 @@ import Worker
   }
 
   @Test func `messages of the fetcher are read as they were written`() {
-    let question = StapleQuestion(number: 4, timeoutMilliseconds: 10, url: "http://a/ b")
+    let question = StapleQuestion(
+      number: 4, timeoutMilliseconds: 10, skewSeconds: 300, url: "http://a/ b")
     #expect(StapleQuestion(bytes: question.bytes) == question)
     var reply = StapleReply(number: 4)
     reply.problem = "the responder does not answer"

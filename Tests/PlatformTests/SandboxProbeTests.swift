@@ -55,6 +55,26 @@ import Testing
     }
   }
 
+  @Test func `the fetcher of OCSP responses may call whom it has to, and nobody else`() throws {
+    let network: Set = ["connect", "socket-inet", "socket-netlink"]
+    let allowed = ["socket-inet", "socket-netlink", "resolve"]
+    let stopped = Self.stopped.keys.filter { !network.contains($0) }
+    let others = ["socket-audit", "socket-packet"]
+    let ports = ["connect", "connect-allowed", "openat-passwd", "openat-hosts"]
+    let found = try probe("fetcher", "on", stopped + others + allowed + ports)
+    for act in stopped {
+      let call = Self.stopped[act] ?? ""
+      #expect(found[act]?.hasPrefix("stopped by \(call) (") == true, "\(act)")
+    }
+    for act in others { #expect(found[act]?.hasPrefix("stopped by socket (") == true, "\(act)") }
+    for act in allowed { #expect(found[act] == "done", "\(act)") }
+    guard Landlock.version > 0 else { return }
+    #expect(found["openat-passwd"] == "Permission denied" && found["openat-hosts"] == "done")
+    guard Landlock.version >= 4 else { return }
+    #expect(found["connect"] == "Permission denied")
+    #expect(found["connect-allowed"] == "Connection refused")
+  }
+
   @Test func `each kind lacks what only others need`() throws {
     let own = ["memfd_create": "helper", "getdents64": "helper", "inotify_init1": "watcher"]
     for kind in ["worker", "helper", "watcher"] {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A server with an address in TLS beside the one in clear text, and a client for it.
-private struct TLSServer {
+struct TLSServer {
   let server: TestServer
   let port: UInt16
 
@@ -25,13 +25,16 @@ private struct TLSServer {
   }
 
   /// Makes FILE.pem and FILE.key (or both in FILE.pem) for some host.
-  func make(_ file: String, host: String? = nil, together: Bool = false) throws {
+  func make(
+    _ file: String, host: String? = nil, together: Bool = false, days: Int = 30, kind: String = "ec"
+  ) throws {
     let path = server.directory.path(file)
     let host = host ?? "\(file).test"
     let key = together ? path + ".temporary" : path + ".key"
     #expect(
       try run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30"
+        "openssl req -x509 -newkey \(kind == "ec" ? "ec -pkeyopt ec_paramgen_curve:P-256" : kind)"
+          + " -nodes -days \(days)"
           + " -keyout '\(key)' -out '\(path).pem' -subj '/CN=\(host)'"
           + " -addext 'subjectAltName=DNS:\(host)'"
       ).succeeded)
@@ -40,6 +43,7 @@ private struct TLSServer {
     }
   }
 
+  @discardableResult
   func run(_ command: String) throws -> Outcome {
     let output = "output-\(UUID().uuidString)"
     defer { server.directory.remove(output) }
@@ -271,11 +275,15 @@ extension ServerTests {
       #expect(try TestServer().control("certificates").output == "no site is encrypted\n")
     }
 
-    @Test func `an OCSP response is fetched, shown, and kept over a reload`() throws {
+    @Test(arguments: [false, true])
+    func `an OCSP response is fetched, shown, and kept over a reload`(isForced: Bool) throws {
       let port = freePort()
+      // A name, which has to be resolved; with a path, which has to be sent.
+      let url = "http://localhost:\(port)/x"
       let tls = try TLSServer(
         "SSLCertificateFile a.pem\nSSLCertificateKeyFile a.key\nSSLUseStapling on\n"
-          + "SSLStaplingErrorCacheTimeout 1", starts: false)
+          + "SSLStaplingErrorCacheTimeout 1\n"
+          + (isForced ? "SSLStaplingForceURL \(url)" : ""), starts: false)
       let directory = tls.server.directory.path
       let script = """
         cd '\(directory)'
@@ -283,7 +291,8 @@ extension ServerTests {
         openssl req -x509 $new -keyout ca.key -out ca.pem -days 30 -subj /CN=CA \\
           -addext basicConstraints=critical,CA:TRUE
         openssl req $new -keyout a.key -out a.csr -subj /CN=a.test
-        printf 'authorityInfoAccess=OCSP;URI:http://127.0.0.1:\(port)/x\n' > extensions
+        printf '\(isForced ? "keyUsage=digitalSignature" : "authorityInfoAccess=OCSP;URI:" + url)\n' \\
+          > extensions
         openssl x509 -req -in a.csr -CA ca.pem -CAkey ca.key -set_serial 0x1001 -days 20 \\
           -extfile extensions -out leaf.pem
         cat leaf.pem ca.pem > a.pem
@@ -302,6 +311,9 @@ extension ServerTests {
       #expect(try eventually { try tls.client("-status").contains("Cert Status: good") })
       let report = tls.server.control("certificates").output
       #expect(report.contains("ocsp    response shown until"), "\(report)")
+      let status = tls.server.control("status").output
+      #expect(status.contains("sandbox of the OCSP fetcher: seccomp ("), "\(status)")
+      #expect(!tls.server.said.contains("stopped by the sandbox"))
       responder.signal(Signal.kill)
       _ = responder.wait(milliseconds: 5_000)
       #expect(tls.server.control("reload").succeeded)

@@ -73,4 +73,31 @@ import Testing
     #expect(try pair(listed, "client", wire).last == .done)
     #expect(try pair(try context(.require), "revoked", wire).last == .done)
   }
+
+  @Test(arguments: versions)
+  func `without a list of its issuer one passes only where that is tolerated`(wire: CInt) throws {
+    for tolerates in [false, true] {
+      let unlisted = try context(.require) {
+        $0.revocationCheck = .leaf
+        $0.toleratesMissingList = tolerates
+      }
+      let pair = try pair(unlisted, "client", wire)
+      #expect(pair.failure == (tolerates ? nil : .certificateRejected))
+      #expect((pair.session.clientCertificate()?.verdict == .verified) == tolerates)
+      #expect(try self.pair(unlisted, "unknown", wire).failure == .certificateRejected)
+    }
+    let listed = try context(.require) {
+      $0.revocationLists = [Data.file("root.crl")]
+      $0.revocationCheck = .leaf
+      $0.toleratesMissingList = true
+    }
+    #expect(try pair(listed, "revoked", wire).failure == .certificateRejected)
+    let generous = try context(.optionalNoCA) {
+      $0.revocationCheck = .leaf
+      $0.toleratesMissingList = true
+    }
+    let stranger = try pair(generous, "unknown", wire)
+    #expect(stranger.last == .done)
+    #expect(stranger.session.clientCertificate()?.verdict != .verified)
+  }
 }

@@ -2,7 +2,7 @@
 // nothing that could. Prints what became of each act.
 //
 // Usage: sandboxprobe KIND on|report DIRECTORY ACT…
-// KIND is worker, helper or watcher; DIRECTORY is what the sandbox lets be read. Every act is
+// KIND is worker, helper, watcher or fetcher; DIRECTORY is what the sandbox lets be read. Every act is
 // tried by a process of its own, which locks itself in by the same function and the same table as
 // the server's processes. One line for each: "ACT: stopped by CALL", "ACT: refused by the sandbox",
 // "ACT: ERRNO", "ACT: done", with "; reported CALL…" behind it.
@@ -37,6 +37,9 @@ func open(_ path: String, _ purpose: OpenPurpose = .read) -> CInt {
     return error.code == SystemError.sandboxed ? 255 : error.code
   }
 }
+
+/// What a fetcher may connect to here; nobody listens.
+let probePort: UInt16 = 1
 
 /// What stands ready before the sandbox closes.
 struct Ready {
@@ -84,8 +87,26 @@ let acts: [String: (Ready) -> CInt] = [
   "socket-inet": { _ in call("socket", Int(AF_INET), 1) },
   "socket-unix": { _ in call("socket", Int(AF_UNIX), 1) },
   "socket-netlink": { _ in call("socket", Int(AF_NETLINK), 3) },
+  "socket-audit": { _ in call("socket", Int(AF_NETLINK), 3, 9) },
+  "socket-packet": { _ in call("socket", Int(AF_PACKET), 3) },
+  "connect-allowed": { $0.network("connect", port: probePort) },
+  "resolve": { _ in
+    // Two addresses: they are put in order, with the kernel's help.
+    let outcome = Result { () throws(OutgoingFailure) in
+      try OutgoingExchange.run(
+        host: "localhost", port: probePort, sending: [], byteCountMax: 1,
+        deadline: Clock.monotonicMilliseconds() + 1_000, isComplete: { _ in true })
+    }
+    // Nobody listens there: it has been resolved and tried.
+    if case .failure(let failure) = outcome, failure.text.hasPrefix("cannot be reached") {
+      return failure.text.hasSuffix(SystemError.text(of: ECONNREFUSED)) ? 0 : EACCES
+    }
+    return EIO
+  },
   "open-shadow": { _ in open("/etc/shadow") },
   "open-passwd": { _ in open("/etc/passwd") },
+  "openat-passwd": { $0.path("openat", "/etc/passwd", at: 1, Int(O_RDONLY)) },
+  "openat-hosts": { $0.path("openat", "/etc/hosts", at: 1, Int(O_RDONLY)) },
   "open-device": { _ in open("/dev/null") },
   "open-own-memory": { _ in open("/proc/self/mem") },
   "open-content": { open($0.directory + "/content") },
@@ -130,6 +151,7 @@ func attempt(_ act: (Ready) -> CInt, _ plan: SandboxPlan, _ directory: String) -
   let ready = Ready(directory: directory)
   // As the master's children do: no handlers of the run time's own.
   SignalSource.resetInChild()
+  OutgoingExchange.useBuiltInResolver()
   Sandbox.enter(plan)
   ChildProcess.exit(act(ready))
 }
@@ -153,7 +175,7 @@ func outcome(_ process: Int32, _ plan: SandboxPlan) -> String {
   let kinds = Dictionary(uniqueKeysWithValues: SandboxKind.allCases.map { ("\($0)", $0) })
   let modes = Dictionary(uniqueKeysWithValues: SandboxMode.allCases.map { ($0.word, $0) })
   guard words.count > 3, let kind = kinds[words[0]], let mode = modes[words[1]] else {
-    print("usage: sandboxprobe worker|helper|watcher on|report DIRECTORY ACT…")
+    print("usage: sandboxprobe worker|helper|watcher|fetcher on|report DIRECTORY ACT…")
     ChildProcess.exit(2)
   }
   for name in words[3...] {
@@ -162,7 +184,10 @@ func outcome(_ process: Int32, _ plan: SandboxPlan) -> String {
       continue
     }
     let plan = SandboxPlan(
-      kind: kind, mode: mode, readablePaths: [Array(words[2].utf8)], board: try SandboxBoard())
+      kind: kind, mode: mode,
+      readablePaths: [Array(words[2].utf8)]
+        + (kind == .fetcher ? OutgoingExchange.resolverPaths : []),
+      connectPorts: kind == .fetcher ? [probePort] : [], board: try SandboxBoard())
     switch try ChildProcess.fork() {
     case .child: attempt(act, plan, words[2])
     case .parent(let process): print("\(name): \(outcome(process, plan))")

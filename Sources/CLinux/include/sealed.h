@@ -9,5 +9,8 @@ int ring3_fixed_memory(const char *name, size_t count);
 /// Forbids every change of an anonymous file made by `ring3_open_memory`, for everybody who has it.
 int ring3_seal_memory(int file);
 
+/// F_ADD_SEALS of fcntl(2).
+enum { RING3_ADD_SEALS = 1033 };
+
 /// An empty anonymous file that can be sealed; close-on-exec.
 int ring3_open_memory(const char *name);
