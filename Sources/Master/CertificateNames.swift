@@ -11,10 +11,9 @@ extension Master {
     guard let record = workers[name] else { return }
     var answer = CertificateAnswer(site: question.site, name: question.name, finding: .absent)
     var content: [Descriptor] = []
-    // What a worker from before an exec in place was made from is not known; nearly always it is
-    // what is loaded now, and a file of the wanted name is the right one in any case.
-    let youngest = record.isInherited ? generations.keys.max() : nil
-    if let model = generations[youngest ?? record.generation]?.model,
+    // What a worker from before an exec in place was made from is not known: its sites may be others.
+    if record.isInherited { answer.finding = .unusable }
+    if !record.isInherited, let model = generations[record.generation]?.model,
       model.sites.indices.contains(question.site), CertificateName.isValid(question.name),
       let directory = model.sites[question.site].tls?.certificateDirectory
     {
@@ -23,10 +22,25 @@ extension Master {
         answer.finding = found.finding
         content = found.content
       } catch {
-        log.write(.error, error.text)
+        answer.finding = .unusable
+        tell(error)
       }
     }
+    // A worker that asks and takes no answers gets none.
+    guard record.outbox.count < Limits.certificateAnswersMax else { return }
     send(.certificate(answer), to: name, content)
+  }
+}
+
+extension Master {
+  /// A file that cannot be used is told once a minute, however often a client names it.
+  private func tell(_ problem: CertificateProblem) {
+    let now = Clock.monotonicMilliseconds()
+    guard toldCertificate?.text != problem.text || now - (toldCertificate?.at ?? 0) > 60_000 else {
+      return
+    }
+    toldCertificate = (problem.text, now)
+    log.write(.error, problem.text)
   }
 }
 

@@ -310,9 +310,13 @@ extension CertificateGroup {
       }
     }
     do throws(TLSError) {
+      let renewed = try CertificateGroup.certificates(tls, material)
+      // A response speaks of one certificate: never of its successor.
+      let old = certificates.first?.facts.fingerprint
+      if renewed.first?.facts.fingerprint != old { staple = [] }
       let staple = staple.isEmpty ? nil : staple
       let fresh = try TLSContext(TLSPolicy(site, material, staple: staple), tickets: tickets)
-      certificates = try CertificateGroup.certificates(tls, material)
+      certificates = renewed
       if !tls.certificates.isEmpty { context = fresh }
       authorities = material.authorities(of: tls)
       self.facts = facts

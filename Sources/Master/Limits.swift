@@ -2,6 +2,8 @@
 
 /// Every number that bounds the master. Times are milliseconds.
 package enum Limits {
+  /// Answers about certificates that wait for one worker to take them.
+  static let certificateAnswersMax = 128
   /// A generation must be ready within this time or it counts as failed.
   package static let readyMilliseconds: Int64 = 10_000
   /// This many deaths within `probationMilliseconds` send a generation back.

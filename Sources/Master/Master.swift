@@ -84,6 +84,9 @@ final class Master {
   var staples: [[UInt8]: Staple] = [:]
   /// nil until a generation wants it.
   var stapleSeat: StapleSeat?
+  /// What the log was told last of a certificate that a client named, and when (monotonic
+  /// milliseconds).
+  var toldCertificate: (text: String, at: Int64)?
   var pidFile: LockedFile?
   var supervisor = Supervisor()
   var reload = ReloadMachine()

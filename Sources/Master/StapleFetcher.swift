@@ -50,11 +50,15 @@ struct StapleReply: Equatable {
 
   init(number: UInt64) { self.number = number }
 
+  /// Up to the year 9999.
+  private static let times: ClosedRange<Int64> = 0...253_402_300_799
+
   init?(bytes: [UInt8]) {
+    let times = StapleReply.times
     let parts = String(decoding: bytes, as: UTF8.self)
       .split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 4, let number = UInt64(parts[0]), let this = Int64(parts[1]),
-      let next = Int64(parts[2])
+      let next = Int64(parts[2]), times.contains(this), times.contains(next)
     else { return nil }
     self.number = number
     thisUpdateSeconds = this
@@ -216,7 +220,10 @@ enum StapleFetcher {
       for line in head.split(separator: "\r\n").dropFirst() {
         let field = line.split(separator: ":", maxSplits: 1)
         guard field.count == 2, field[0].lowercased() == "content-length" else { continue }
-        length = Int(field[1].filter { $0 != " " && $0 != "\t" })
+        let value = field[1].filter { $0 != " " && $0 != "\t" }
+        guard length == nil, let number = Int(value), (0...responseBytesMax).contains(number)
+        else { return nil }
+        length = number
       }
       return (index + end.count, length)
     }

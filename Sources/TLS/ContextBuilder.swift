@@ -64,6 +64,9 @@ import COpenSSL
       configuration, CUnsignedInt(flags) | CUnsignedInt(SSL_CONF_FLAG_CERTIFICATE))
     unsafe SSL_CONF_CTX_set_ssl_ctx(configuration, handle)
     for command in commands {
+      guard command.name.lowercased() != "verifymode" else {
+        throw TLSError("'\(command.name)' has no effect here; write SSLVerifyClient")
+      }
       let result = unsafe SSL_CONF_cmd(configuration, command.name, command.value)
       if result == -2 { throw TLSError("OpenSSL knows no command '\(command.name)'") }
       try check(result > 0, "OpenSSL's command '\(command.name)' refuses '\(command.value)'")

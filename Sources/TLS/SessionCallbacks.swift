@@ -63,7 +63,11 @@ enum SessionCallbacks {
   static func staple(_ ssl: OpaquePointer?) -> CInt {
     guard let session = unsafe session(of: ssl) else { return SSL_TLSEXT_ERR_NOACK }
     let staple = session.context.staple
-    guard !staple.isEmpty, unsafe ring3_ssl_set_staple(ssl, staple, staple.count) == 1 else {
+    // With several certificates, the one that was selected may be another.
+    guard !staple.isEmpty, let leaf = unsafe SSL_get_certificate(ssl),
+      unsafe TLSCertificateFacts.fingerprint(of: leaf) == session.context.stapledFingerprint,
+      unsafe ring3_ssl_set_staple(ssl, staple, staple.count) == 1
+    else {
       return SSL_TLSEXT_ERR_NOACK
     }
     return SSL_TLSEXT_ERR_OK

@@ -73,23 +73,27 @@ import Platform
 
 /// The session's side of the BIO.
 extension TLSSession {
-  /// Records without any data in one call of `receive`, in bytes: more is no client's need.
+  /// Records without any data, in bytes: more is no client's need.
   static let idleBytesMax = 1 << 20
+  /// The same in one call of `receive` or `handshake`: then others have their turn.
+  static let idleBytesPerTurn = 32 << 10
   /// Answers to a client that does not read them (key updates, alerts), in bytes.
   static let unsentBytesMax = 512 << 10
 
   @unsafe func receiveRecords(
     into target: UnsafeMutablePointer<CChar>, _ room: Int
   ) -> ReceiveResult {
-    guard idleBytes <= TLSSession.idleBytesMax else {
+    guard idleBytesTotal <= TLSSession.idleBytesMax else {
       hasNoProgress = true
       input = .broken
       return .broken
     }
+    guard idleBytes <= TLSSession.idleBytesPerTurn else { return .wouldBlock }
     while true {
       let received = unsafe recv(descriptor, target, room, 0)
       if received > 0 {
         idleBytes += received
+        idleBytesTotal += received
         if isFirstRead {
           isFirstRead = false
           startsLikeHTTP = unsafe PlainRequest.begins(

@@ -57,9 +57,14 @@ package struct TLSCertificateFacts: Equatable, Sendable {
     keyBits = unsafe Int(EVP_PKEY_get_bits(key))
     ocspURL = unsafe TLSCertificateFacts.responder(of: certificate)
     mustStaple = unsafe X509_get_ext_by_NID(certificate, NID_tlsfeature, -1) >= 0
+    fingerprint = unsafe TLSCertificateFacts.fingerprint(of: certificate)
+  }
+
+  /// SHA-256 of a certificate's DER.
+  @unsafe static func fingerprint(of certificate: OpaquePointer) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
     _ = unsafe X509_digest(certificate, EVP_sha256(), &digest, nil)
-    fingerprint = digest
+    return digest
   }
 
   @unsafe static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {

@@ -17,6 +17,8 @@ import Synchronization
   let honorsProtocolOrder: Bool
   let tickets: TLSTicketKeys?
   let staple: [UInt8]
+  /// Of the certificate that the response speaks of, the first.
+  let stapledFingerprint: [UInt8]?
   /// Names the policy in every session (SSL_CTX_set_session_id_context(3)): 32 bytes.
   let sessionContext: [UInt8]
   /// What an operator should know, one sentence each: a certificate that has expired, a chain in
@@ -40,6 +42,10 @@ import Synchronization
     protocols = policy.applicationProtocols.map { Array($0.utf8) }
     honorsProtocolOrder = policy.honorsProtocolOrder
     staple = policy.staple ?? []
+    let first = policy.certificates.first.map {
+      TLSNamedBytes(name: $0.chainName, bytes: $0.chain)
+    }
+    stapledFingerprint = first.flatMap { try? TLSCertificateFacts(pem: $0) }?.fingerprint
     sessionContext = SessionContext.bytes(of: policy)
     let commanded = policy.configurationCommands.last {
       ["groups", "curves"].contains($0.name.lowercased())

@@ -44,6 +44,7 @@ extension TLSSession {
         }
       }
       total += count
+      if count > 0 { idleBytesTotal = 0 }
       if result != 1 {
         code = unsafe SSL_get_error(ssl, result)
         break
@@ -93,14 +94,17 @@ extension TLSSession {
     var cursor = OutputCursor()
     var taken = 0
     while taken < limit && workspace.batchFree > RecordSizes.full + 1_024 {
-      let size = min(sizes.next, limit - taken)
+      let size = min(sizes.next, limit - taken, recordBytesMax)
       var result: CInt = 0
       var written = 0
+      var offered = 0
       TLSSession.forgetErrors()
       unsafe cursor.withRecord(of: output, upTo: size, workspace) { bytes in
+        offered = bytes.count
         result = unsafe SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)
       }
-      guard result == 1 else {
+      // The cursor has passed all that was offered.
+      guard result == 1, written == offered else {
         _ = unsafe fail(SSL_get_error(ssl, result))
         return .broken
       }

@@ -63,6 +63,10 @@ package enum TLSHandshakeStep: Equatable {
   @exclusivity(unchecked) private var isInputExhaustedStored: Bool = false
   /// The peer's end came behind data: the next `receive` tells it.
   var isEndUntold = false
+  /// What the client takes as one record's plaintext (max_fragment_length, RFC 6066 §4).
+  private(set) var recordBytesMax = RecordSizes.full
+  /// Bytes of records without data since the last data.
+  var idleBytesTotal = 0
 
   /// `descriptor`: a connected, non-blocking stream socket, which stays the caller's and must stay
   /// open as long as the session lives. `context`: the listener's; another one may be chosen once
@@ -114,6 +118,8 @@ package enum TLSHandshakeStep: Equatable {
     let result = unsafe SSL_do_handshake(ssl)
     if result == 1 {
       phase = .established
+      recordBytesMax = fragmentBytesMax()
+      idleBytesTotal = 0
       drain()
       return .done
     }
@@ -125,6 +131,12 @@ package enum TLSHandshakeStep: Equatable {
       return hasUnsent ? .wantsWrite : .wantsRead
     case let code: return .failed(fail(code))
     }
+  }
+
+  private func fragmentBytesMax() -> Int {
+    guard let agreed = unsafe SSL_get_session(ssl) else { return RecordSizes.full }
+    let code = unsafe SSL_SESSION_get_max_fragment_length(agreed)
+    return (1...4).contains(code) ? 256 << Int(code) : RecordSizes.full
   }
 
   /// Answers `.helloReceived`: the handshake goes on with this context. Everything of it holds,

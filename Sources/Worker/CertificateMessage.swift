@@ -119,6 +119,8 @@ package struct CertificateAnswer: Equatable, Sendable {
     case absent
     /// What the worker has is still right.
     case unchanged(isWildcard: Bool)
+    /// There is a file, and it cannot be used: what the worker has stays.
+    case unusable
     /// The file is attached, sealed.
     case file(isWildcard: Bool, identity: UInt64)
   }
@@ -139,6 +141,7 @@ package struct CertificateAnswer: Equatable, Sendable {
     writer.write(site)
     switch finding {
     case .absent: writer.write(0, 0, 0)
+    case .unusable: writer.write(3, 0, 0)
     case .unchanged(let isWildcard): writer.write(1, isWildcard ? 1 : 0, 0)
     case .file(let isWildcard, let identity): writer.write(2, isWildcard ? 1 : 0, identity)
     }
@@ -154,6 +157,7 @@ package struct CertificateAnswer: Equatable, Sendable {
     let finding: Finding
     switch kind {
     case 0: finding = .absent
+    case 3: finding = .unusable
     case 1: finding = .unchanged(isWildcard: wildcard != 0)
     case 2: finding = .file(isWildcard: wildcard != 0, identity: identity)
     default: return nil

@@ -163,11 +163,19 @@ final class CertificateStore {
     case .absent:
       named[key] = nil
       note(key, Verdict(place: .absent, expiresAt: now + Limits.certificateAbsentMilliseconds))
+    case .unusable:
+      if use(key, now) != nil || use(wildcard(key), now) != nil {
+        note(key, named[key]?.context == nil, now)
+      } else {
+        note(key, Verdict(place: .absent, expiresAt: now + Limits.certificateAbsentMilliseconds))
+      }
     case .unchanged(let isWildcard):
       if isWildcard { named[key] = nil }
       // Dropped meanwhile: whoever wants it asks again.
       if named[isWildcard ? wildcard(key) : key] != nil { note(key, isWildcard, now) }
     case .file(let isWildcard, let identity):
+      // Without its descriptor, which may be lost where there are too many, it was no answer.
+      guard let content else { return (tokens, "a certificate's file did not arrive") }
       if isWildcard { named[key] = nil }
       let file = isWildcard ? wildcard(key) : key
       let path =
@@ -176,7 +184,7 @@ final class CertificateStore {
         let context = try TLSContext(
           TLSPolicy(
             model.sites[key.site], authorities[key.site] ?? CertificateMaterial(),
-            certificate: TLSNamedBytes(name: path, bytes: content ?? [])), tickets: tickets)
+            certificate: TLSNamedBytes(name: path, bytes: content)), tickets: tickets)
         problem = context.warnings.first
         keep(file, Named(context: context, identity: identity, usedAt: now))
       } catch {

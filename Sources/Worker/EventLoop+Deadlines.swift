@@ -46,8 +46,7 @@ extension EventLoop {
     case .awaitRequest:
       beginIdle(connection)
       setInterest(connection, .readable)
-      // epoll knows nothing of what lies in the library.
-      if connection.security?.session.hasBufferedInput == true { runnable.append(connection.token) }
+      takeUpBuffered(connection)
     case .parseBuffered:
       connection.idleSince = now
       processInput(connection)

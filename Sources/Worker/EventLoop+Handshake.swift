@@ -21,13 +21,19 @@ extension EventLoop {
     connection.site =
       model.handshakeSite(local: localAddress(of: connection), serverName: nil)?.site ?? 0
     setDeadline(
-      connection, now + model.sites[connection.site].requestReadTimeout.handshakeMilliseconds)
+      connection, now + handshakeMilliseconds(connection.site))
     makeHandshakeRoom()
     handshakes.begin(connection.token)
   }
 
   private func isHandshaking(_ token: UInt64) -> Bool {
     (stream(of: token) as? Connection)?.security?.isHandshaking ?? false
+  }
+
+  /// `RequestReadTimeout handshake=`; 0 there leaves it to `Timeout`.
+  private func handshakeMilliseconds(_ site: Int) -> Int64 {
+    let own = model.sites[site].requestReadTimeout.handshakeMilliseconds
+    return own > 0 ? own : policies[site].timeoutMilliseconds
   }
 
   /// `SSLHandshakesMax`: an open handshake costs memory and, once the client goes on, time. Who has
@@ -139,6 +145,8 @@ extension EventLoop {
 final class ConnectionSecurity {
   let session: TLSSession
   var isHandshaking = true
+  /// Its turn comes without an event of the socket.
+  var isQueued = false
   /// Whose certificate the client was shown.
   var site = 0
   var hasServerName = false

@@ -127,6 +127,7 @@ extension EventLoop {
     }
     connection.state.headBegun()
     setInterest(connection, .readable)
+    takeUpBuffered(connection)
     extendReadDeadline(connection, policies[connection.site].headTimeout)
   }
 
@@ -163,6 +164,7 @@ extension EventLoop {
     connection.phaseByteCount = 0
     extendReadDeadline(connection, policies[connection.site].bodyTimeout)
     setInterest(connection, .readable)
+    takeUpBuffered(connection)
     if let kept = connection.input { readBody(connection, kept, from: 0) }
   }
 

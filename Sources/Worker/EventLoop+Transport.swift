@@ -67,8 +67,7 @@ extension EventLoop {
   ) -> ReceiveResult {
     switch security.session.receive(into: buffer) {
     case .received(let count):
-      // epoll knows nothing of what lies in the library.
-      if security.session.hasBufferedInput { runnable.append(connection.token) }
+      takeUpBuffered(connection)
       return .received(count)
     case .wouldBlock:
       if security.session.isClogged {
@@ -85,6 +84,16 @@ extension EventLoop {
       scoreboard.ended(EndReason(failure), slot: slot)
       return .broken
     }
+  }
+
+  /// epoll knows nothing of what lies in the library: whoever waits for the client's bytes comes
+  /// here.
+  func takeUpBuffered(_ connection: Connection) {
+    guard let security = connection.security, !security.isQueued,
+      security.session.hasBufferedInput
+    else { return }
+    security.isQueued = true
+    runnable.append(connection.token)
   }
 
   // MARK: What a stream asks of its connection

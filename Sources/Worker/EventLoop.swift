@@ -227,8 +227,17 @@ final class EventLoop {
     else { return }  // closed earlier in this batch
     // Out of epoll: it waits to be handed over, and a token left from before must not wake it.
     guard !connection.isLeaving else { return }
+    connection.security?.isQueued = false
     switch connection.state.phase {
-    case .handshake: continueHandshake(connection)
+    case .handshake:
+      // It waits for a certificate; only a broken connection needs no more waiting.
+      if connection.interest.isEmpty {
+        if !readiness.isDisjoint(with: .broken) {
+          perform(connection.state.broken(), on: connection)
+        }
+        return
+      }
+      continueHandshake(connection)
     case .multiplexed: continueHTTP2(connection, readiness)
     case .sending:
       if let exchange = connection.exchange, case .output = exchange.waiting {
