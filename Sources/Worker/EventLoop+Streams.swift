@@ -81,9 +81,9 @@ extension EventLoop {
       return true
     }
     stream.held = body
-    http2.holder = stream
+    http2.bodies.holder = stream
     _ = http2.session.produce(into: frames, bodies: http2.bodies)
-    http2.holder = nil
+    http2.bodies.holder = nil
     let rest = stream.held
     stream.held.count = 0
     let sent = headByteCount + body.count - rest.count
@@ -187,7 +187,7 @@ extension EventLoop {
         taken = min(count, room)
         frames.append(region.span(at: offset, count: taken))
       case .unpinned(let offset, let count):
-        if let http2 = stream.connection.http2, http2.holder != nil {
+        if let http2 = stream.connection.http2, http2.bodies.holder != nil {
           guard room == byteCountMax else { break pieces }
           http2.postponed.append(stream)
           return .deferred
