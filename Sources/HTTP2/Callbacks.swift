@@ -169,6 +169,33 @@ enum Callbacks {
       flags: UInt8(truncatingIfNeeded: NGHTTP2_NV_FLAG_NONE.rawValue))
   }
 
+  /// The spelling on the wire of a field name that most answers have, which stays where it is for
+  /// ever: the library need not copy it letter by letter. nil for any other.
+  static func lasting(
+    _ name: UnsafeMutablePointer<UInt8>, _ count: Int
+  ) -> UnsafeMutablePointer<UInt8>? {
+    let known: StaticString
+    switch (count, unsafe name[0] | 0x20) {
+    case (4, UInt8(ascii: "d")): known = "date"
+    case (4, UInt8(ascii: "e")): known = "etag"
+    case (4, UInt8(ascii: "v")): known = "vary"
+    case (6, UInt8(ascii: "s")): known = "server"
+    case (7, UInt8(ascii: "e")): known = "expires"
+    case (12, UInt8(ascii: "c")): known = "content-type"
+    case (13, UInt8(ascii: "a")): known = "accept-ranges"
+    case (13, UInt8(ascii: "c")): known = "cache-control"
+    case (13, UInt8(ascii: "l")): known = "last-modified"
+    case (14, UInt8(ascii: "c")): known = "content-length"
+    default: return nil
+    }
+    guard
+      unsafe strncasecmp(
+        UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self),
+        UnsafeRawPointer(known.utf8Start).assumingMemoryBound(to: CChar.self), count) == 0
+    else { return nil }
+    return unsafe UnsafeMutablePointer(mutating: known.utf8Start)
+  }
+
   /// Whether a field speaks of the connection, so that it has no place here.
   @inline(__always)
   static func isOfConnection(_ name: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {

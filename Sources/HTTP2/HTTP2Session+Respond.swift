@@ -63,6 +63,7 @@ extension HTTP2Session {
       let statusStart = unsafe start + 9
       for index in 0..<3 where unsafe statusStart[index] &- 0x30 > 9 { return nil }
       unsafe fields[0] = Callbacks.field(Callbacks.statusName, 7, statusStart, 3)
+      unsafe fields[0].flags = UInt8(truncatingIfNeeded: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue)
       let isInterim = unsafe statusStart[0] == UInt8(ascii: "1")
       // 101 is not spoken here (RFC 9113 §8.6).
       if isInterim, unsafe statusStart[2] == UInt8(ascii: "1") { return nil }
@@ -86,7 +87,12 @@ extension HTTP2Session {
           while unsafe value < stop, unsafe value[0] == 0x20 || value[0] == 0x09 {
             unsafe value += 1
           }
-          unsafe fields[count] = Callbacks.field(line, nameCount, value, stop - value)
+          let name = unsafe Callbacks.lasting(line, nameCount)
+          unsafe fields[count] = Callbacks.field(name ?? line, nameCount, value, stop - value)
+          if unsafe name != nil {
+            unsafe fields[count].flags = UInt8(
+              truncatingIfNeeded: NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue)
+          }
           count &+= 1
         }
         unsafe line = feed + 1

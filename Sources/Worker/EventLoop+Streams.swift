@@ -30,10 +30,11 @@ extension EventLoop {
     }
     let head = http2.workspace.responseHead
     head.removeAll()
-    guard cache.headRange(chosen.hit).count < head.capacity - Limits.frameSlackBytes else {
+    let range = cache.headRange(chosen.hit)
+    guard range.count < head.capacity - Limits.frameSlackBytes else {
       http2.enter(stream)
       cache.release()
-      return refuseHead(stream, cache.headRange(chosen.hit).count)
+      return refuseHead(stream, range.count)
     }
     if isNegative {
       head.append(prefixes.head(status: chosen.facts.status, connection: .none))
@@ -45,7 +46,6 @@ extension EventLoop {
       head.append(expiresLine(chosen.facts.expiresAccessSeconds))
     }
     let region = cache.region
-    let range = cache.headRange(chosen.hit)
     head.append(region.span(at: range.offset, count: range.count))
     if http2.isTakingEvents, sendHeld(chosen, cache, on: stream, http2, head.count, bytes) {
       return
@@ -86,10 +86,10 @@ extension EventLoop {
       return true
     }
     stream.held = body
-    http2.holder = stream
+    http2.bodies.holder = stream
     http2.hasWork = true
     _ = http2.session.produce(into: frames, bodies: http2.bodies)
-    http2.holder = nil
+    http2.bodies.holder = nil
     let rest = stream.held
     stream.held.count = 0
     let sent = headByteCount + body.count - rest.count
@@ -210,7 +210,7 @@ extension EventLoop {
         taken = min(count, room)
         frames.append(region.span(at: offset, count: taken))
       case .unpinned(let offset, let count):
-        if let http2 = stream.connection.http2, http2.holder != nil {
+        if let http2 = stream.connection.http2, http2.bodies.holder != nil {
           guard room == byteCountMax else { break pieces }
           http2.postponed.append(stream)
           return .deferred

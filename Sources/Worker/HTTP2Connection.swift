@@ -49,8 +49,6 @@ final class HTTP2Connection {
   var restStart = 0
   /// Its events are being taken: what is answered meanwhile is sent at their end.
   var isTakingEvents = false
-  /// Its entry is held while frames are made: the one hazard slot of this process is taken.
-  var holder: MultiplexedStream?
   /// Sent while events are taken, so that this ends.
   var bytesOfTurn = 0
   /// Their bodies have to be looked up, and were put off because of that.
@@ -104,6 +102,8 @@ final class HTTP2Connection {
 final class StreamBodies: HTTP2BodySource {
   unowned let loop: EventLoop
   unowned let connection: Connection
+  /// Its entry is held while frames are made: the one hazard slot of this process is taken.
+  var holder: MultiplexedStream?
   /// `H2MaxDataFrameLen`
   let frameBytesMax: Int
 
@@ -116,11 +116,12 @@ final class StreamBodies: HTTP2BodySource {
   func appendBody(
     of handle: HTTP2Stream, to output: ByteBuffer, upTo byteCountMax: Int
   ) -> HTTP2BodyStep {
-    guard let http2 = connection.http2 else { return .failed }
-    if let holder = http2.holder, holder.handle == handle {
+    if let holder, holder.handle == handle {
       return loop.appendHeld(of: holder, to: output, upTo: min(byteCountMax, frameBytesMax))
     }
-    guard let stream = http2.stream(handle), let pending = stream.output else { return .failed }
+    guard let stream = connection.http2?.stream(handle), let pending = stream.output else {
+      return .failed
+    }
     return loop.appendBody(of: stream, pending, to: output, upTo: min(byteCountMax, frameBytesMax))
   }
 }
