@@ -43,8 +43,8 @@ struct ring3_refusal {
 };
 
 /// This process can get no more rights (PR_SET_NO_NEW_PRIVS) and, with `hide`, others of its user
-/// cannot look into it (PR_SET_DUMPABLE 0). Returns 1 (hidden) | 2 (no new privileges), as far as it
-/// went.
+/// cannot look into it (PR_SET_DUMPABLE 0). Returns 1 (hidden) | 2 (no new privileges), as far as
+/// it went.
 int ring3_sandbox_harden(int hide);
 
 /// From now on a call that the filter traps is noted on the board, for `kind`, and ends the process
