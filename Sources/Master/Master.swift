@@ -77,7 +77,7 @@ final class Master {
   var ticketKeys: TLSTicketKeys?
   var ticketRegion: SharedRegion?
   var certificatesLookedAt: Int64 = 0
-  /// When the log was told that a certificate ends soon, by its fingerprint, and when it was looked.
+  /// When the log was told that a certificate ends soon, by its fingerprint, and the last look.
   var expiryToldAt: [[UInt8]: Int64] = [:]
   var expiryLookedAt: Int64?
   /// By the fingerprint of the certificate; see Staples.

@@ -280,6 +280,7 @@ extension ServerTests {
       let port = freePort()
       // A name, which has to be resolved; with a path, which has to be sent.
       let url = "http://localhost:\(port)/x"
+      let access = isForced ? "" : "authorityInfoAccess=OCSP;URI:" + url
       let tls = try TLSServer(
         "SSLCertificateFile a.pem\nSSLCertificateKeyFile a.key\nSSLUseStapling on\n"
           + "SSLStaplingErrorCacheTimeout 1\n"
@@ -291,8 +292,7 @@ extension ServerTests {
         openssl req -x509 $new -keyout ca.key -out ca.pem -days 30 -subj /CN=CA \\
           -addext basicConstraints=critical,CA:TRUE
         openssl req $new -keyout a.key -out a.csr -subj /CN=a.test
-        printf '\(isForced ? "keyUsage=digitalSignature" : "authorityInfoAccess=OCSP;URI:" + url)\n' \\
-          > extensions
+        printf 'keyUsage=digitalSignature\n\(access)\n' > extensions
         openssl x509 -req -in a.csr -CA ca.pem -CAkey ca.key -set_serial 0x1001 -days 20 \\
           -extfile extensions -out leaf.pem
         cat leaf.pem ca.pem > a.pem

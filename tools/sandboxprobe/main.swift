@@ -2,10 +2,10 @@
 // nothing that could. Prints what became of each act.
 //
 // Usage: sandboxprobe KIND on|report DIRECTORY ACT…
-// KIND is worker, helper, watcher or fetcher; DIRECTORY is what the sandbox lets be read. Every act is
-// tried by a process of its own, which locks itself in by the same function and the same table as
-// the server's processes. One line for each: "ACT: stopped by CALL", "ACT: refused by the sandbox",
-// "ACT: ERRNO", "ACT: done", with "; reported CALL…" behind it.
+// KIND is worker, helper, watcher or fetcher; DIRECTORY is what the sandbox lets be read. Every act
+// is tried by a process of its own, which locks itself in by the same function and the same table
+// as the server's processes. One line for each: "ACT: stopped by CALL", "ACT: refused by the
+// sandbox", "ACT: ERRNO", "ACT: done", with "; reported CALL…" behind it.
 
 import Glibc
 import Platform
