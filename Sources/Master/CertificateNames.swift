@@ -11,7 +11,7 @@ extension Master {
     guard let record = workers[name] else { return }
     var answer = CertificateAnswer(site: question.site, name: question.name, finding: .absent)
     var content: [Descriptor] = []
-    // What a worker from before an exec in place was made from is not known: its sites may be others.
+    // What a worker from before an exec in place was made from is not known: it may be other sites.
     if record.isInherited { answer.finding = .unusable }
     if !record.isInherited, let model = generations[record.generation]?.model,
       model.sites.indices.contains(question.site), CertificateName.isValid(question.name),

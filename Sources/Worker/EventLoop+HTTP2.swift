@@ -77,8 +77,8 @@ extension EventLoop {
       http2.isQueued = false
       sendFrames(connection, http2)
     }
-    // Also while the socket is full: a reset, a more urgent request or a window must not wait behind
-    // what is being sent. What the library holds of the client's bytes, epoll does not tell.
+    // Also while the socket is full: a reset, a more urgent request or a window must not wait
+    // behind what is being sent. epoll does not tell what the library holds of the client's bytes.
     let hasInput =
       !readiness.subtracting(.writable).isEmpty
       || connection.security?.session.hasBufferedInput == true
@@ -280,7 +280,7 @@ extension EventLoop {
   }
 
   /// When the connection has been without progress for too long.
-  private func deadline(_ connection: Connection, _ http2: HTTP2Connection) -> Int64 {
+  func deadline(_ connection: Connection, _ http2: HTTP2Connection) -> Int64 {
     guard http2.isIdle else { return http2.progressAt + streamTimeout(connection) }
     let policy = policies[connection.site]
     return http2.progressAt
@@ -315,89 +315,5 @@ extension EventLoop {
     setInterest(connection, .readable)
     if session.openStreamCount == 0 { connection.idleSince = now }
     setDeadline(connection, deadline(connection, http2))
-  }
-
-  // MARK: Leaving
-
-  /// After an answer: the process leaves, or the connection has had its requests.
-  private func leaveIfAsked(_ connection: Connection, _ http2: HTTP2Connection) {
-    let policy = policies[connection.site]
-    guard
-      handover.isDraining || !policy.keepAlive
-        || policy.maxKeepAliveRequests != 0
-          && connection.requestCount >= policy.maxKeepAliveRequests
-    else { return }
-    beginLeaving(http2)
-  }
-
-  /// GOAWAY in two steps, so that no request on its way is lost (RFC 9113 §6.8).
-  private func beginLeaving(_ http2: HTTP2Connection) {
-    guard http2.leavingSince == nil else { return }
-    http2.leavingSince = now
-    http2.session.beginShutdown()
-  }
-
-  /// The process wants to leave. An idle connection is answered once more (DESIGN 2); nobody to
-  /// take new connections means that it ends now.
-  func drainHTTP2(_ connection: Connection, _ http2: HTTP2Connection) {
-    if http2.session.openStreamCount > 0 || !handover.hasSuccessor {
-      beginLeaving(http2)
-      queue(connection, http2)
-    }
-  }
-
-  /// Its deadline has passed; there may have been progress since it was set.
-  func expireHTTP2(_ connection: Connection, _ http2: HTTP2Connection) {
-    let due = deadline(connection, http2)
-    guard due <= now else { return setDeadline(connection, due) }
-    if http2.isIdle {
-      sayGoodbye(connection, http2)
-      return close(connection, .timerConnectionIdle)
-    }
-    let isStalled = http2.session.isBlockedByPeer && http2.rest == nil
-    close(connection, isStalled ? .http2Stalled : .timerSend)
-  }
-
-  /// Nothing is under way: one GOAWAY says all. The connection is closed behind it.
-  private func sayGoodbye(_ connection: Connection, _ http2: HTTP2Connection) {
-    http2.session.finishShutdown()
-    frames.removeAll()
-    _ = http2.session.produce(into: frames, bodies: http2.bodies)
-    gathered.removeAll()
-    gathered.append(frames)
-    _ = transmit(gathered, on: connection, more: false)
-    frames.removeAll()
-  }
-
-  /// A second has passed: budgets grow, and who was told to leave a while ago has no request on the
-  /// way any more.
-  func tickHTTP2() {
-    for connection in connections {
-      guard let connection, let http2 = connection.http2 else { continue }
-      http2.session.tick(second: now / 1000)
-      guard let since = http2.leavingSince, !http2.hasSaidLast,
-        now - since >= Limits.leavingMilliseconds
-      else { continue }
-      http2.hasSaidLast = true
-      http2.session.finishShutdown()
-      sendFrames(connection, http2)
-    }
-  }
-}
-
-extension EndReason {
-  /// What a session's failure counts as.
-  init(_ failure: HTTP2Failure) {
-    switch failure {
-    case .rapidReset: self = .http2Resets
-    case .headerListFlood, .continuationFlood: self = .http2HeaderList
-    case .preface, .protocolError, .flowControl, .frameSize, .compression, .streamClosed:
-      self = .http2Protocol
-    case .settingsFlood, .pingFlood, .emptyFrameFlood, .windowUpdateFlood, .priorityFlood,
-      .unknownFrameFlood, .outboundFlood, .memory:
-      self = .http2Flood
-    case .internal: self = .internal
-    case .terminated: self = .connectionClose
-    }
   }
 }
