@@ -244,7 +244,7 @@ extension ServerTests {
       _ = try server.get("/")
       let before = server.cacheStats()?.number("generation")
       for words in [
-        [], ["--hard"], ["a", "--all"], ["https://localhost/"], ["--regex", "("], ["--host", ""],
+        [], ["--hard"], ["a", "--all"], ["ftp://localhost/"], ["--regex", "("], ["--host", ""],
         ["--prefix", "http://localhost/a?b"], ["--all=1"], ["--bogus"], ["a", "b"],
       ] {
         let outcome = server.purge(words)

@@ -113,14 +113,20 @@ extension ServerTests {
     }
 
     @Test func `streams of one urgency share the connection`() throws {
-      let server = try TestServer(Self.clearText, starts: false)
+      let server = try TestServer(
+        Self.clearText + "CacheMaxObject 4M", workers: 1, starts: false)
       server.directory.write(variedBytes(2_000_000), to: "www/large")
+      server.directory.age("www/large", seconds: 100)
       try server.start()
+      // In memory, so that nobody waits for a disk; and asked for in one segment.
+      #expect(try server.get("/large").body.count == 2_000_000)
       let client = try server.openHTTP2(HTTP2Engine(initialWindow: 4_000_000, opensWindows: false))
       client.engine.openWindow(stream: 0, 10_000_000)
-      let streams = try (0..<3).map { _ in
-        try client.request("/large", fields: [("priority", "u=3, i")])
+      let streams = (0..<3).map { _ in
+        client.engine.request(
+          HTTP2Engine.requestFields("/large", [("priority", "u=3, i")]))
       }
+      try client.flush()
       for stream in streams { #expect(try client.response(stream).body.count == 2_000_000) }
       let order = client.engine.journal.filter { $0.kind == HTTP2Frame.Kind.data }.map(\.stream)
       let firstEnd = try #require(order.firstIndex(of: order.last ?? 0))
