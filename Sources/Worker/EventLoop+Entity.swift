@@ -316,20 +316,13 @@ extension EventLoop {
     }
     let copy = isPinned ? nil : ByteBuffer(capacity: count)
     let region = cache.region
-    var skipped = offset
-    var rest = count
-    for index in 0..<cache.extentCount(hit) where rest > 0 {
-      let extent = cache.extent(hit, index)
-      let dropped = min(skipped, extent.count)
-      skipped -= dropped
-      let taken = min(extent.count - dropped, rest)
-      guard taken > 0 else { continue }
-      rest -= taken
+    cache.forEachPart(of: hit, from: offset, count: count) { part in
       if let copy {
-        copy.append(region.span(at: extent.offset + dropped, count: taken))
+        copy.append(region.span(at: part.offset, count: part.count))
       } else {
-        output.append(.cached(offset: extent.offset + dropped, count: taken))
+        output.append(.cached(offset: part.offset, count: part.count))
       }
+      return true
     }
     if let copy {
       output.append(.bytes(copy, from: 0, count: copy.count))
@@ -362,6 +355,23 @@ extension CacheStore {
   /// Where the body of a fill, or of an entry, lies.
   func extents(of hit: CacheHit) -> [RegionRange] {
     (0..<extentCount(hit)).map { extent(hit, $0) }
+  }
+
+  /// Tells where so many bytes of a body lie, in order, until `body` says that it takes no more.
+  func forEachPart(
+    of hit: CacheHit, from offset: Int, count: Int, _ body: (RegionRange) -> Bool
+  ) {
+    var skipped = offset
+    var rest = count
+    for index in 0..<extentCount(hit) where rest > 0 {
+      let extent = extent(hit, index)
+      let dropped = min(skipped, extent.count)
+      skipped -= dropped
+      let taken = min(extent.count - dropped, rest)
+      guard taken > 0 else { continue }
+      rest -= taken
+      guard body(RegionRange(offset: extent.offset + dropped, count: taken)) else { return }
+    }
   }
 
   /// A copy of a body.

@@ -46,18 +46,13 @@ extension EventLoop {
     defer { cache.release() }
     guard let hit = find(entry, in: cache) else { return false }
     let region = cache.region
-    var skipped = offset
-    var rest = count
-    for index in 0..<cache.extentCount(hit) where rest > 0 {
-      let extent = cache.extent(hit, index)
-      let dropped = min(skipped, extent.count)
-      skipped -= dropped
-      let taken = min(extent.count - dropped, rest)
-      guard taken > 0 else { continue }
-      rest -= taken
-      buffer.append(region.span(at: extent.offset + dropped, count: taken))
+    var copied = 0
+    cache.forEachPart(of: hit, from: offset, count: count) { part in
+      buffer.append(region.span(at: part.offset, count: part.count))
+      copied += part.count
+      return true
     }
-    return rest == 0
+    return copied == count
   }
 
   /// Sends body bytes of an entry that is held for this one send; nil when the entry has left.
@@ -68,16 +63,9 @@ extension EventLoop {
     defer { cache.release() }
     guard let hit = find(entry, in: cache) else { return nil }
     gathered.removeAll()
-    var skipped = offset
-    var rest = count
-    for index in 0..<cache.extentCount(hit) where rest > 0 && !gathered.isFull {
-      let extent = cache.extent(hit, index)
-      let dropped = min(skipped, extent.count)
-      skipped -= dropped
-      let taken = min(extent.count - dropped, rest)
-      guard taken > 0 else { continue }
-      rest -= taken
-      gathered.append(cache.region, offset: extent.offset + dropped, count: taken)
+    cache.forEachPart(of: hit, from: offset, count: count) { part in
+      gathered.append(cache.region, offset: part.offset, count: part.count)
+      return !gathered.isFull
     }
     return transmit(gathered, on: connection, more: false)
   }

@@ -41,7 +41,7 @@ extension ServerTests {
       #expect(try isUnharmed(server))
     }
 
-    @Test func `a urgent request does not wait behind a download that fills the socket`() throws {
+    @Test func `an urgent request does not wait behind a download that fills the socket`() throws {
       let server = try makeServer()
       let socket = try ClientSocket(port: server.port)
       socket.limitReceiveBuffer(byteCount: 32_768)
