@@ -80,6 +80,9 @@ package struct Model: Sendable {
   package var sites: [Site] = [Site()]
   /// Of the server; a path's are in `mediaDescription`.
   package var mediaTypes = MediaTypes()
+  /// Who requests are passed to, each once, over all sites.
+  package var proxyMembers: [ProxyMember] = []
+  package var proxyBalancers: [ProxyBalancer] = []
   /// Which of `sites` answers where.
   var virtualHosts = VirtualHostTable()
 

@@ -39,6 +39,8 @@ package enum Action: Hashable, Sendable {
   /// target, where `SymlinkConfine` holds.
   case file(path: [UInt8], root: [UInt8])
   case refuse(status: Int)
+  /// An application answers.
+  case proxy(ProxyTarget)
 }
 
 /// What was decided about a path.

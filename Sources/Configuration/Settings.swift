@@ -104,6 +104,9 @@ package struct Settings: Sendable {
   package var useCanonicalName = false
   /// `SSLRequireSSL`: 403 on connections that are not encrypted.
   package var requiresTLS = false
+  package var proxy = ProxySettings()
+  package var caching = CachingSettings()
+  package var compression = CompressionSettings()
   /// `Redirect` and `RedirectMatch` in sections, the innermost first: they act after access
   /// control.
   var redirects: [PathRule] = []

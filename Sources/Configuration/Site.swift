@@ -147,6 +147,8 @@ package struct Site: Sendable {
   /// Whether the order of `protocols` counts, or the client's.
   package var protocolsHonorOrder = true
   package var http2 = SiteHTTP2()
+  /// Of the first site of an address: the client is known before its request is.
+  package var remoteIP = RemoteIPSettings()
   /// Outside all sections; a path's is in its `Settings`.
   package var useCanonicalName = false
   package var allowEncodedSlashes = EncodedSlashes.off

@@ -126,7 +126,7 @@ extension CacheInspection {
     switch route.action {
     case .redirect(let status, _): return never("the router redirects (\(status)) by itself")
     case .refuse(let status): return never("the router refuses it (\(status)) by itself")
-    case .file: break
+    case .file, .proxy: break
     }
     let inputs = route.dependencies.union(route.settings.headerDependencies)
       .subtracting(.clientAddress)

@@ -100,6 +100,8 @@ extension EventLoop {
       return fail(exchange, stream, UInt16(status), .completed)
     case .redirect(let status, let location):
       return redirect(exchange, stream, status: UInt16(status), location: location)
+    case .proxy:
+      return fail(exchange, stream, 501, .notImplemented)
     case .file(let path, let root):
       if exchange.errorStatus == nil {
         if head.method == .options { return respondOptions(exchange, stream) }

@@ -50,6 +50,7 @@ extension Model {
   func action(_ path: String, host: String = "x", query: String? = nil) throws -> String {
     switch try route(path, host: host, query: query).action {
     case .file(let path, _): "file \(String(decoding: path, as: UTF8.self))"
+    case .proxy(let target): "proxy \(String(decoding: target.path, as: UTF8.self))"
     case .redirect(let status, let location):
       "\(status) \(String(decoding: location, as: UTF8.self))"
     case .refuse(let status): "\(status)"
