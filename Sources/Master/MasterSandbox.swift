@@ -49,7 +49,7 @@ extension Master {
   /// It reads how names are resolved, and asks DNS by UDP or, for long answers, by TCP.
   func fetcherPlan(_ responderPorts: [UInt16]) -> SandboxPlan {
     SandboxPlan(
-      kind: .fetcher, mode: sandbox.mode, readablePaths: OutgoingExchange.resolverPaths,
+      kind: .fetcher, mode: sandbox.mode, readablePaths: NameResolver.paths,
       connectPorts: Set(responderPorts + [53]).sorted(), board: sandbox.board)
   }
 

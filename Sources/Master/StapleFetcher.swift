@@ -114,7 +114,7 @@ enum StapleFetcher {
     do throws(SystemError) {
       let poller = try Poller(batchMax: 1)
       try poller.add(channel.number, token: 0, interest: .readable)
-      OutgoingExchange.useBuiltInResolver()
+      NameResolver.useBuiltIn()
       Sandbox.enter(sandbox)
       while Clock.monotonicMilliseconds() < end {
         let count = poller.wait(timeoutMilliseconds: idleMilliseconds)

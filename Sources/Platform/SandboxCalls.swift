@@ -89,8 +89,8 @@ package struct AllowedCall: Sendable {
     AllowedCall("getsockopt", .fetcher, for: "whether a connection has come about"),
     AllowedCall(
       "setsockopt", .fetcher,
-      .among(argument: 1, values: [IPPROTO_IP, IPPROTO_IPV6].map { UInt32($0) }),
-      for: "IP_RECVERR of questions to DNS"),
+      .among(argument: 1, values: [IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP].map { UInt32($0) }),
+      for: "IP_RECVERR of questions to DNS; TCP_NODELAY of connections"),
     AllowedCall("sendmmsg", .fetcher, for: "both questions for a name to DNS"),
     AllowedCall(
       "ioctl", .fetcher, .among(argument: 1, values: [UInt32(FIONREAD)]),

@@ -151,7 +151,7 @@ func attempt(_ act: (Ready) -> CInt, _ plan: SandboxPlan, _ directory: String) -
   let ready = Ready(directory: directory)
   // As the master's children do: no handlers of the run time's own.
   SignalSource.resetInChild()
-  OutgoingExchange.useBuiltInResolver()
+  NameResolver.useBuiltIn()
   Sandbox.enter(plan)
   ChildProcess.exit(act(ready))
 }
@@ -186,7 +186,7 @@ func outcome(_ process: Int32, _ plan: SandboxPlan) -> String {
     let plan = SandboxPlan(
       kind: kind, mode: mode,
       readablePaths: [Array(words[2].utf8)]
-        + (kind == .fetcher ? OutgoingExchange.resolverPaths : []),
+        + (kind == .fetcher ? NameResolver.paths : []),
       connectPorts: kind == .fetcher ? [probePort] : [], board: try SandboxBoard())
     switch try ChildProcess.fork() {
     case .child: attempt(act, plan, words[2])
