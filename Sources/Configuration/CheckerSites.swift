@@ -17,6 +17,7 @@ extension Checker {
       draft.addresses.append(address)
       virtualHostWords.append((address, word))
     }
+    collectProxies(directive.children, draft)
     for child in directive.children where !checkSite(child, draft) {
       _ = checkSetting(child, draft, &draft.layer, .site)
     }
@@ -72,6 +73,7 @@ extension Checker {
       default: draft.allowEncodedSlashes = .off
       }
     case "TraceEnable": draft.traceEnable = ValueType.onOff(first.text) ?? false
+    case "ProxyPassInherit": draft.proxy.inherits = ValueType.onOff(first.text)
     default: return checkTLS(directive, draft) || checkProtocols(directive, draft)
     }
     return true

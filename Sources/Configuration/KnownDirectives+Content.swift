@@ -36,13 +36,6 @@ extension KnownDirectives {
     Family(
       "mod_negotiation", .refused(.content),
       "CacheNegotiatedDocs ForceLanguagePriority LanguagePriority"),
-    Family(
-      "mod_headers",
-      .refusedBecause(
-        """
-        changes fields of requests for handlers and programs, which are not implemented: ignoring \
-        it could change what they decide
-        """), "RequestHeader"),
     Family("mod_env", .refused(.environment), "PassEnv SetEnv UnsetEnv"),
     Family(
       "mod_setenvif", .refused(.environment),

@@ -8,6 +8,7 @@ struct ModelBuilder {
   let server: ServerSettings
   let main: SiteDraft
   let virtualHosts: [SiteDraft]
+  let proxies: ProxyRegistry
 
   func build(listens: [Listen], mediaTypes: MediaTypes) -> Model {
     var common = Fingerprint()
@@ -28,15 +29,21 @@ struct ModelBuilder {
         site.sections = [tables.sections]
         site.redirects = [tables.redirects]
         site.aliases = [tables.aliases]
+        site.proxyPasses = [tables.proxyPasses]
+        site.proxySections = main.proxy.sections
       } else {
         site.settings.apply(draft.layer)
         let own = Tables(draft)
         site.sections = [tables.sections, own.sections]
         site.redirects = [own.redirects, tables.redirects]
         site.aliases = [own.aliases, tables.aliases]
+        site.proxyPasses =
+          draft.proxy.inherits ?? main.proxy.inherits ?? true
+          ? [tables.proxyPasses, own.proxyPasses] : [own.proxyPasses]
+        site.proxySections = main.proxy.sections + draft.proxy.sections
       }
       site.useCanonicalName = site.settings.useCanonicalName
-      site.fingerprint = ModelBuilder.responses(site, common: common.value)
+      site.fingerprint = responses(site, draft, common: common.value)
       sites.append(site)
     }
     var model = Model()
@@ -45,6 +52,8 @@ struct ModelBuilder {
     model.listens = listens
     model.sites = sites
     model.mediaTypes = mediaTypes
+    model.proxyMembers = proxies.members
+    model.proxyBalancers = proxies.balancers
     model.virtualHosts = VirtualHostTable(sites)
     keepUsedTLS(&model)
     for index in model.sites.indices {
@@ -73,6 +82,7 @@ struct ModelBuilder {
     let sections: SectionTable
     let redirects: PathRuleTable
     let aliases: PathRuleTable
+    let proxyPasses: PathRuleTable
 
     init(_ draft: SiteDraft) {
       let hasNoSections =
@@ -86,6 +96,7 @@ struct ModelBuilder {
           files: draft.files, locations: draft.locations)
       redirects = draft.redirects.isEmpty ? .empty : PathRuleTable(draft.redirects)
       aliases = draft.aliases.isEmpty ? .empty : PathRuleTable(draft.aliases)
+      proxyPasses = draft.proxy.passes.isEmpty ? .empty : PathRuleTable(draft.proxy.passes)
     }
   }
 
@@ -147,7 +158,7 @@ struct ModelBuilder {
   }
 
   /// Everything that can alter a response; never the site's index or any place in a file.
-  private static func responses(_ site: Site, common: UInt64) -> UInt64 {
+  private func responses(_ site: Site, _ draft: SiteDraft, common: UInt64) -> UInt64 {
     var fingerprint = Fingerprint()
     fingerprint.mix(common)
     fingerprint.mix(site.name)
@@ -157,6 +168,15 @@ struct ModelBuilder {
     fingerprint.mix(site.settings.fingerprint)
     for table in site.sections { fingerprint.mix(table.fingerprint) }
     for table in site.redirects + site.aliases { fingerprint.mix(table.fingerprint) }
+    if !site.proxyPasses.allSatisfy(\.rules.isEmpty) || !draft.proxy.used.isEmpty
+      || !main.proxy.used.isEmpty
+    {
+      for table in site.proxyPasses { fingerprint.mix(table.fingerprint) }
+      for section in site.proxySections { section.mix(into: &fingerprint) }
+      for index in main.proxy.used + (draft === main ? [] : draft.proxy.used) {
+        fingerprint.mix(proxies.responseText(index))
+      }
+    }
     // What a pattern captures goes into paths and fields.
     for name in site.names {
       if case .pattern = name.kind { fingerprint.mix(name.text) }

@@ -171,6 +171,10 @@ package struct Site: Sendable {
   /// Its own rules, then the main server's.
   var redirects: [PathRuleTable] = []
   var aliases: [PathRuleTable] = []
+  /// The main server's rules, then its own, as mod_proxy has it.
+  var proxyPasses: [PathRuleTable] = []
+  /// <Proxy> and <ProxyMatch>: the main server's, then its own.
+  var proxySections: [Section] = []
 
   package init() {}
 

@@ -29,6 +29,10 @@ struct SyntaxTableTests {
       SSLStaplingResponderTimeout SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew
       SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling SSLVerifyClient
       SSLVerifyDepth Sandbox
+      ProxyPass ProxyPassMatch ProxyPassInherit SetHandler Proxy ProxyMatch BalancerMember ProxySet
+      ProxyHCTemplate ProxyRequests ProxyPreserveHost ProxyTimeout ProxyErrorOverride ProxyVia
+      ProxyAddHeaders ProxyAddForwarded ProxyPassReverse ProxyPassReverseCookiePath
+      ProxyPassReverseCookieDomain RequestHeader
       Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))
