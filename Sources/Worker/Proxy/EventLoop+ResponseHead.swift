@@ -1,0 +1,91 @@
+// The head of an application's response as the client gets it.
+
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Writes the head of a response that is relayed, into `relayHead`.
+  func writeHead(_ bytes: RawSpan, _ forwarding: Forwarding, _ stream: RequestStream) {
+    var head: [UInt8] = []
+    head.reserveCapacity(bytes.byteCount + 256)
+    let response = forwarding.response
+    ResponseHead.appendStatusLine(response.status, to: &head)
+    appendFields(of: bytes, forwarding, to: &head)
+    if !response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
+    appendFraming(forwarding, stream, to: &head)
+    ResponseHead.appendEnd(to: &head)
+    relayHead.append(head)
+  }
+
+  /// The fields that are passed on, rewritten as `ProxyPassReverse` and `Header` say.
+  func appendFields(of bytes: RawSpan, _ forwarding: Forwarding, to head: inout [UInt8]) {
+    let exchange = forwarding.exchange
+    let settings = exchange.route.settings
+    let isSuccess = (200..<400).contains(forwarding.response.status)
+    let isEdited =
+      !settings.headerEditsAlways.isEmpty || isSuccess && !settings.headerEditsOnSuccess.isEmpty
+    guard isEdited else {
+      forEachField(of: forwarding.response, in: bytes) { name, value, known in
+        if known == .contentLength { return }
+        let rewritten = rewrite(known, value, forwarding)
+        ResponseHead.appendField(name: name, value: rewritten.rawSpan, to: &head)
+      }
+      return
+    }
+    head += relayedFields(of: bytes, forwarding).lines()
+  }
+
+  /// The same as fields.
+  func relayedFields(of bytes: RawSpan, _ forwarding: Forwarding) -> ResponseFields {
+    var fields = ResponseFields()
+    forEachField(of: forwarding.response, in: bytes) { name, value, known in
+      if known == .contentLength { return }
+      fields.add(
+        String(decoding: name.array, as: UTF8.self), rewrite(known, value, forwarding))
+    }
+    let isSuccess = (200..<400).contains(forwarding.response.status)
+    edit(&fields, forwarding.exchange, isSuccess: isSuccess)
+    return fields
+  }
+
+  /// Addresses of the application become those that the client knows.
+  private func rewrite(
+    _ known: ResponseField?, _ value: RawSpan, _ forwarding: Forwarding
+  ) -> [UInt8] {
+    value.array
+  }
+
+  /// How the body's end is told to this client (RFC 9112 §6).
+  private func appendFraming(
+    _ forwarding: Forwarding, _ stream: RequestStream, to head: inout [UInt8]
+  ) {
+    let response = forwarding.response
+    switch response.framing {
+    case .length(let count): ResponseHead.appendField("Content-Length", count, to: &head)
+    case .none:
+      if let length = response.contentLength {
+        ResponseHead.appendField("Content-Length", length, to: &head)
+      }
+    case .chunked, .untilClose:
+      guard stream is Connection else { break }
+      if forwarding.exchange.head.minorVersion > 0 {
+        forwarding.relaysChunks = true
+        ResponseHead.appendField("Transfer-Encoding", "chunked" as StaticString, to: &head)
+      } else {
+        stream.state.closeAfterResponse()
+      }
+    }
+    switch connectionField(stream, forwarding.exchange.head) {
+    case .none: break
+    case .keepAlive:
+      if stream is Connection {
+        ResponseHead.appendField("Connection", "keep-alive" as StaticString, to: &head)
+      }
+    case .close:
+      if stream is Connection {
+        ResponseHead.appendField("Connection", "close" as StaticString, to: &head)
+      }
+    }
+  }
+}
