@@ -53,12 +53,7 @@ package enum VariantKey {
         one.weight != other.weight ? one.weight > other.weight : one.place < other.place
       }
     }
-    var value: [UInt8] = []
-    for (index, line) in lines.enumerated() {
-      if index > 0 { value += [ASCII.comma, ASCII.space] }
-      appendCollapsed(line, to: &value)
-    }
-    return value
+    return collapsed(Array(lines.joined(separator: [ASCII.comma, ASCII.space])))
   }
 
   // MARK: Weights
@@ -93,10 +88,10 @@ package enum VariantKey {
     return value
   }
 
-  /// An element whose weight is malformed keeps it as a part of its text.
+  /// An element that names nothing, or whose weight is malformed, stays as it is.
   private static func element(_ bytes: ArraySlice<UInt8>, place: Int) -> Element {
     let whole = bytes.map(ASCII.lowercase)
-    guard let semicolon = whole.firstIndex(of: UInt8(ascii: ";")),
+    guard let semicolon = whole.firstIndex(of: UInt8(ascii: ";")), semicolon > 0,
       let weight = AcceptEncoding.weight(whole.rawSpan, from: semicolon)
     else { return Element(text: whole, weight: 1000, place: place) }
     return Element(
@@ -117,14 +112,14 @@ package enum VariantKey {
   }
 
   /// Without blanks at the ends, and one space for each run of them outside of quotes.
-  private static func appendCollapsed(_ line: [UInt8], to value: inout [UInt8]) {
+  private static func collapsed(_ line: [UInt8]) -> [UInt8] {
+    var value: [UInt8] = []
     var isQuoted = false
     var isEscaped = false
     var isBlankPending = false
-    let start = value.count
     for byte in line {
       if !isQuoted && ASCII.isBlank(byte) {
-        isBlankPending = value.count > start
+        isBlankPending = !value.isEmpty
         continue
       }
       if isBlankPending { value.append(ASCII.space) }
@@ -138,5 +133,6 @@ package enum VariantKey {
         isEscaped = isQuoted && byte == UInt8(ascii: "\\")
       }
     }
+    return value
   }
 }
