@@ -170,8 +170,9 @@ extension EventLoop {
       return abort(stream, .connectionDropped)
     }
     http2.hasWork = true
-    guard http2.session.respond(
-      to: stream.handle, bodyFollows: output.next != nil || output.isOpen)
+    guard
+      http2.session.respond(
+        to: stream.handle, bodyFollows: output.next != nil || output.isOpen)
     else {
       return abort(stream, .internal)
     }

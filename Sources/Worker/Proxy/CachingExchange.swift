@@ -11,6 +11,8 @@ struct CachingExchange {
   var hash: UInt64 = 0
   /// What the request says of caches.
   var request = RequestCacheControl()
+  /// Why the request is passed on (RFC 9211 §2.2).
+  var forward = CacheForward.bypass
   /// A stored response that is too old, and that the application is asked about.
   var stored: StoredResponse?
   /// Conditions and ranges of the client are answered from the cache, not by the application.

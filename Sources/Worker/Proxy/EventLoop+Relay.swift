@@ -21,7 +21,7 @@ extension EventLoop {
     case .none: forwarding.responseBody = .none
     case .length(let count): forwarding.responseBody = .length(count)
     case .chunked: forwarding.responseBody = .chunked(ChunkedDecoder(limits: parser.limits))
-    case .untilClose: forwarding.responseBody = .untilClose
+    case .untilClose, .tunnel: forwarding.responseBody = .untilClose
     }
     let settings = forwarding.exchange.route.settings
     if status >= 400, settings.proxy.errorOverride.contains(status) {
@@ -63,12 +63,12 @@ extension EventLoop {
 
   /// Fields that belong to the response and not to the connection it came over.
   func forEachField(
-    of response: borrowing ReceivedResponse, in bytes: RawSpan,
+    of response: ReceivedResponse, in bytes: RawSpan,
     _ body: (RawSpan, RawSpan, ResponseField?) -> Void
   ) {
     for number in 0..<response.fieldCount {
       let line = response.field(at: number)
-      if response.isHopByHop(number, in: bytes) { continue }
+      guard response.isForwarded(line, in: bytes), line.known != .trailer else { continue }
       body(line.name.span(in: bytes), line.value.span(in: bytes), line.known)
     }
   }

@@ -190,8 +190,8 @@ extension EventLoop {
       _ = ResponseHead.appendField(name: name, value: value, to: &head)
     }
     ResponseHead.appendField("Connection", "Upgrade" as StaticString, to: &head)
-    if let upgrade = forwarding.response.value(of: .upgrade, in: bytes) {
-      ResponseHead.appendField("Upgrade", upgrade, to: &head)
+    if let upgrade = forwarding.response.known(.upgrade) {
+      ResponseHead.appendField("Upgrade", upgrade.span(in: bytes), to: &head)
     }
     ResponseHead.appendEnd(to: &head)
     relayHead.append(head)

@@ -54,7 +54,7 @@ extension EventLoop {
     _ forwarding: Forwarding, _ bytes: RawSpan, _ body: (RawSpan, RawSpan) -> Void
   ) {
     let head = forwarding.exchange.head
-    let hop = HopByHop(head, in: bytes)
+    let options = ConnectionOptions(head, in: bytes)
     for number in 0..<head.fieldCount {
       let line = head.field(at: number)
       switch line.known {
@@ -66,8 +66,22 @@ extension EventLoop {
       default: break
       }
       let name = line.name.span(in: bytes)
-      if hop.isHopByHop(name) || ForwardedFields.isOfTheWay(name) { continue }
+      guard options.allowsForwarding(name, in: bytes), !EventLoop.isOfTheWay(name) else { continue }
       body(name, line.value.span(in: bytes))
+    }
+  }
+
+  /// What a request says of the way it came: only who is trusted may say it. And Trailer, since
+  /// trailers of requests are not passed on.
+  private static func isOfTheWay(_ name: RawSpan) -> Bool {
+    switch name.byteCount {
+    case 7: FieldName.equal(name, "trailer")
+    case 9: FieldName.equal(name, "forwarded")
+    case 15: FieldName.equal(name, "x-forwarded-for")
+    case 16: FieldName.equal(name, "x-forwarded-host")
+    case 17: FieldName.equal(name, "x-forwarded-proto")
+    case 18: FieldName.equal(name, "x-forwarded-server")
+    default: false
     }
   }
 

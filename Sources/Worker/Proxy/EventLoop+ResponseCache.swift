@@ -9,8 +9,10 @@ extension EventLoop {
   /// Answers from the cache, or by the application; true when the answer has left whole.
   func passOn(_ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     let settings = exchange.route.settings.caching
+    if isPurge(exchange) { return purge(exchange, stream) }
     var caching = CachingExchange()
     guard head.method.isRetrieval, head.body == .none else {
+      caching.forward = .method
       return forward(target, exchange, stream, caching: caching)
     }
     guard settings.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
@@ -30,13 +32,14 @@ extension EventLoop {
   }
 
   /// The key of an application's response: the canonical path, and of the query what counts.
-  private func responseKey(
+  func responseKey(
     _ exchange: Exchange, _ stream: RequestStream, _ settings: CachingSettings
   ) -> [UInt8] {
     var key = CacheKeys.canonical(
       prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
     guard let query = exchange.head.query else { return key }
-    key += [UInt8(ascii: "?")] + exchange.copy(query)
+    let counted = QueryKey.apply(settings.keyQuery.rule, to: exchange.copy(query))
+    if !counted.isEmpty || settings.keyQuery == .all { key += [UInt8(ascii: "?")] + counted }
     return key
   }
 
@@ -48,6 +51,8 @@ extension EventLoop {
     guard let cache else { preconditionFailure("no cache to look into") }
     var caching = given
     guard let found = findResponse(caching, exchange, stream) else {
+      let isVaryMiss = cache.lookUp(caching.key.rawSpan, hash: caching.hash) != nil
+      caching.forward = isVaryMiss ? .varyMiss : .uriMiss
       cache.release()
       return fetch(target, exchange, stream, caching)
     }
@@ -70,6 +75,7 @@ extension EventLoop {
       return serveStored(again.hit, again.facts, exchange, stream, caching, status: nil)
     case .validate:
       caching.stored = storedResponse(hit, facts, cache)
+      caching.forward = isFresh(facts, word) && !isSuspect ? .request : .stale
       cache.release()
       return fetch(target, exchange, stream, caching)
     case .unsatisfiable:
@@ -164,6 +170,7 @@ extension EventLoop {
     var caching = given
     caching.stored = stored
     caching.isForCache = true
+    caching.forward = .stale
     let background = Exchange(
       head: exchange.head, bytes: exchange.bytes,
       receivedMicroseconds: exchange.receivedMicroseconds, host: exchange.host,
@@ -234,5 +241,16 @@ extension CachingOrders {
     storesVaryCookie = settings.storesVaryCookie
     staleOnErrorSeconds = settings.staleOnErrorSeconds
     staleWhileRevalidateSeconds = settings.staleWhileRevalidateSeconds
+  }
+}
+
+extension CacheKeyQuery {
+  var rule: QueryKeyRule {
+    switch self {
+    case .all: .all
+    case .none: .none
+    case .keep(let names, let sorted): .keep(Set(names.map { Array($0.utf8) }), sorted: sorted)
+    case .drop(let names, let sorted): .drop(Set(names.map { Array($0.utf8) }), sorted: sorted)
+    }
   }
 }

@@ -1,5 +1,6 @@
 // The head of an application's response as the client gets it.
 
+import Cache
 import Configuration
 import HTTP
 import Platform
@@ -13,6 +14,7 @@ extension EventLoop {
     ResponseHead.appendStatusLine(response.status, to: &head)
     appendFields(of: bytes, forwarding, to: &head)
     if !response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
+    appendCacheStatus(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)
     ResponseHead.appendEnd(to: &head)
     relayHead.append(head)
@@ -34,6 +36,25 @@ extension EventLoop {
       return
     }
     head += relayedFields(of: bytes, forwarding).lines()
+  }
+
+  /// What the cache had to do with a response that went through (RFC 9211).
+  private func appendCacheStatus(_ forwarding: Forwarding, to head: inout [UInt8]) {
+    let settings = forwarding.exchange.route.settings.caching
+    guard settings.sendsCacheStatus else { return }
+    let caching = forwarding.caching
+    var status = CacheStatus()
+    status.forward = caching.forward
+    status.stored = forwarding.storing != nil
+    status.collapsed = caching.waitCount > 0
+    if caching.stored != nil { status.forwardStatus = forwarding.response.status }
+    if settings.debugs {
+      status.key = Array(caching.key.dropFirst(KeyShape.hostOffset).map { $0 == 0 ? 0x20 : $0 })
+      status.detail = caching.refusal?.rawValue
+    }
+    var value: [UInt8] = []
+    status.append(to: &value)
+    ResponseHead.appendField("Cache-Status", value, to: &head)
   }
 
   /// The same as fields.
@@ -67,7 +88,7 @@ extension EventLoop {
       if let length = response.contentLength {
         ResponseHead.appendField("Content-Length", length, to: &head)
       }
-    case .chunked, .untilClose:
+    case .chunked, .untilClose, .tunnel:
       guard stream is Connection else { break }
       if forwarding.exchange.head.minorVersion > 0 {
         forwarding.relaysChunks = true

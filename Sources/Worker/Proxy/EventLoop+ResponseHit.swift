@@ -22,7 +22,8 @@ struct StoredAge: Equatable {
     } else {
       let rest = Int64(facts.freshTicks) - elapsed
       // A part of a second is none any more.
-      freshSeconds = rest >= 0 ? rest / ticksPerSecond : (rest - ticksPerSecond + 1) / ticksPerSecond
+      freshSeconds =
+        rest >= 0 ? rest / ticksPerSecond : (rest - ticksPerSecond + 1) / ticksPerSecond
     }
   }
 }

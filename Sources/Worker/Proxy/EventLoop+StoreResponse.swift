@@ -14,7 +14,11 @@ extension EventLoop {
     forEachField(of: forwarding.response, in: bytes) { name, value, _ in
       fields.take(name: name, value: value)
     }
+    if !forwarding.exchange.head.method.isSafe { invalidate(after: forwarding, fields) }
     guard !forwarding.caching.key.isEmpty else { return true }
+    if status == 304, forwarding.caching.stored != nil {
+      return freshen(bytes, fields, forwarding, hasMore: hasMore)
+    }
     if status >= 500, standInStale(forwarding) { return false }
     switch decide(fields, forwarding) {
     case .refuse(let refusal):
@@ -42,6 +46,42 @@ extension EventLoop {
       now: prefixes.second)
   }
 
+  /// What an unsafe request has changed (RFC 9111 §4.4), and what the application says of groups
+  /// (RFC 9875).
+  private func invalidate(after forwarding: Forwarding, _ fields: CachingFields) {
+    guard let cache, let stream = forwarding.stream else { return }
+    let exchange = forwarding.exchange
+    let isSecure = forwarding.origin.isEncrypted
+    var authority = exchange.host
+    if let port = exchange.head.hostPort, port != (isSecure ? 443 : 80) {
+      authority += Array(":\(port)".utf8)
+    }
+    let targets = Invalidation.targets(
+      method: exchange.head.method, status: forwarding.response.status, isSecure: isSecure,
+      authority: authority, target: exchange.copy(exchange.head.target), fields)
+    for target in targets {
+      guard let key = resourceKey(of: target, exchange, stream) else { continue }
+      cache.invalidate(CacheTarget(resourceOfKey: key), hard: false)
+    }
+    for group in CacheTags.invalidatedGroups(fields, method: exchange.head.method) {
+      cache.invalidate(.label(group), hard: false)
+    }
+  }
+
+  /// The canonical key of a target on the same host.
+  private func resourceKey(
+    of target: [UInt8], _ exchange: Exchange, _ stream: RequestStream
+  ) -> [UInt8]? {
+    let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+    let slashes = model.sites[exchange.site.site].allowEncodedSlashes
+    guard
+      case .success(let decoded) = RequestTarget.decodePath(
+        path.rawSpan, encodedSlashes: slashes)
+    else { return nil }
+    let key = CacheKeys.canonical(prefix: stream.keyPrefix, host: exchange.host, path: decoded)
+    return key + target.dropFirst(path.count)
+  }
+
   /// Makes room and writes the head; false when it cannot be stored now.
   private func beginStoring(
     _ plan: StoragePlan, _ bytes: RawSpan, _ forwarding: Forwarding
@@ -55,8 +95,9 @@ extension EventLoop {
     case .none: byteCount = 0
     default: break
     }
-    let entity = storedHead(plan, bytes, forwarding)
-    let facts = responseFacts(plan, entity, forwarding)
+    let status = forwarding.response.status
+    let entity = storedHead(plan, relayedFields(of: bytes, forwarding), status: status)
+    let facts = responseFacts(plan, entity, forwarding.exchange, status: UInt16(status))
     let selector = selector(plan, forwarding)
     let caching = forwarding.caching
     let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
@@ -66,7 +107,7 @@ extension EventLoop {
       key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.exchange.asOf)
     entry.selector = selector.rawSpan
-    let labels = plan.tags.reduce(into: [UInt8]()) { $0 += $1 + [0] }
+    let labels = plan.labels
     entry.labels = labels.rawSpan
     guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return false }
     forwarding.storing = StoringResponse(fill: fill)
@@ -82,10 +123,10 @@ extension EventLoop {
 
   /// The head as it is stored: without what is said anew with each use (Date, Age, length), and
   /// without what must not be kept.
-  private func storedHead(
-    _ plan: StoragePlan, _ bytes: RawSpan, _ forwarding: Forwarding
+  func storedHead(
+    _ plan: StoragePlan, _ given: ResponseFields, status: Int
   ) -> EntityHead {
-    var fields = relayedFields(of: bytes, forwarding)
+    var fields = given
     for name in plan.omittedFields { fields.remove(String(decoding: name, as: UTF8.self)) }
     for name in ["Date", "Age"] { fields.remove(name) }
     var entity = EntityHead()
@@ -100,7 +141,7 @@ extension EventLoop {
       if let value = fields.value(of: name) { content.add(name, value) }
       fields.remove(name)
     }
-    if forwarding.response.status == 200, fields.value(of: "Accept-Ranges") == nil {
+    if status == 200, fields.value(of: "Accept-Ranges") == nil {
       content.add("Accept-Ranges", "bytes")
     }
     entity.commonLines = fields.lines()
@@ -108,13 +149,12 @@ extension EventLoop {
     return entity
   }
 
-  private func responseFacts(
-    _ plan: StoragePlan, _ entity: EntityHead, _ forwarding: Forwarding
+  func responseFacts(
+    _ plan: StoragePlan, _ entity: EntityHead, _ exchange: Exchange, status: UInt16
   ) -> EntryFacts {
-    let exchange = forwarding.exchange
     var facts = EntryFacts()
     facts.fingerprint = responseFingerprint(exchange)
-    facts.status = UInt16(forwarding.response.status)
+    facts.status = status
     facts.lastModifiedSeconds = UInt32(exactly: entity.lastModifiedSeconds) ?? 0
     facts.commonHeadCount = UInt16(clamping: entity.commonLines.count)
     facts.contentHeadCount = UInt16(
@@ -210,6 +250,11 @@ extension EventLoop {
     let bytes = exchange.bytes
     finish(forwarding, stream, isDone: send(chosen, on: stream, bytes.rawSpan))
   }
+}
+
+extension StoragePlan {
+  /// Tags as the store has them.
+  var labels: [UInt8] { tags.reduce(into: []) { $0 += $1 + [0] } }
 }
 
 extension ReuseDecision {

@@ -79,8 +79,10 @@ extension EventLoop {
     var hasHead = false
     while forwarding.phase == .head {
       let bytes = buffer.bytes.extracting(start..<buffer.count)
-      let isHead = forwarding.exchange.head.method == .head
-      switch responseParser.parse(bytes, into: &forwarding.response, requestIsHead: isHead) {
+      switch responseParser.parse(
+        bytes, into: &forwarding.response, to: forwarding.exchange.head.method,
+        resuming: &upstream.progress)
+      {
       case .needMore:
         return keep(buffer, from: start, upstream, forwarding)
       case .rejected(let rejection):

@@ -18,6 +18,8 @@ final class UpstreamConnection {
   var requestCount = 0
   /// The beginning of a head that has not arrived whole.
   var input: ByteBuffer?
+  /// How far it has been looked at.
+  var progress = ParseProgress()
 
   init(descriptor: CInt, token: UInt64, member: Int, interest: Interest) {
     self.descriptor = descriptor
