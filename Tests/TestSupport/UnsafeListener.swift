@@ -32,7 +32,7 @@ package final class TestListener: Sendable {
   /// The next connection; nil after the listener was ended.
   package func accept() -> TestPeer? {
     while true {
-      let accepted = unsafe Glibc.accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+      let accepted = unsafe Glibc.accept(number, nil, nil)
       if accepted >= 0 { return TestPeer(accepted) }
       guard errno == EINTR || errno == ECONNABORTED else { return nil }
     }
@@ -78,7 +78,7 @@ package final class TestPeer: @unchecked Sendable {
     var sent = 0
     while sent < bytes.count {
       let count = unsafe bytes[sent...].withUnsafeBytes {
-        unsafe Glibc.send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+        unsafe Glibc.send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
       guard count > 0 else { return false }
       sent += count
