@@ -32,7 +32,7 @@ package final class TestListener: Sendable {
   /// The next connection; nil after the listener was ended.
   package func accept() -> TestPeer? {
     while true {
-      let accepted = unsafe Glibc.accept(number, nil, nil)
+      let accepted = Glibc.accept(number, nil, nil)
       if accepted >= 0 { return TestPeer(accepted) }
       guard errno == EINTR || errno == ECONNABORTED else { return nil }
     }
