@@ -147,4 +147,24 @@ extension RequestLimits {
       status: 431, reason: .requestLength, byteOffset: min(byteCount, headerBytesMax),
       message: "the head is longer than the limit")
   }
+
+  /// What a parser says that had to stop: more bytes do not help when there are too many already.
+  @inline(never)
+  func outcome(of stop: ParseStop, _ byteCount: Int) -> ParseOutcome {
+    switch stop {
+    case .needMore where byteCount <= headerBytesMax: .needMore
+    case .needMore: .rejected(tooLong(byteCount))
+    case .rejected(let rejection): .rejected(rejection)
+    }
+  }
+
+  /// The same of a response: whatever is wrong with it, the client is told 502.
+  func responseOutcome(of stop: ParseStop, _ byteCount: Int) -> ParseOutcome {
+    let outcome = outcome(of: stop, byteCount)
+    guard case .rejected(let rejection) = outcome else { return outcome }
+    return .rejected(
+      RequestRejection(
+        status: 502, reason: rejection.reason, byteOffset: Int(rejection.byteOffset),
+        message: rejection.message))
+  }
 }

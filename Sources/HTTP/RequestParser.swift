@@ -39,11 +39,6 @@ package struct RequestRejection: Error, Sendable {
     self.byteOffset = UInt32(truncatingIfNeeded: byteOffset)
     self.message = message
   }
-
-  /// The same about bytes that an application sent: whatever it is, the client is told 502.
-  package var ofResponse: RequestRejection {
-    RequestRejection(status: 502, reason: reason, byteOffset: Int(byteOffset), message: message)
-  }
 }
 
 /// What came of parsing the bytes received so far.
@@ -86,15 +81,7 @@ package struct RequestParser: Sendable {
       try parseWhole(bytes, into: &head)
       return .complete
     } catch {
-      switch error {
-      case .needMore:
-        guard bytes.byteCount <= limits.headerBytesMax else {
-          return .rejected(limits.tooLong(bytes.byteCount))
-        }
-        return .needMore
-      case .rejected(let rejection):
-        return .rejected(rejection)
-      }
+      return limits.outcome(of: error, bytes.byteCount)
     }
   }
 

@@ -20,6 +20,13 @@ package struct ReceivedField: Equatable, Sendable {
   /// Without blanks around it.
   package var value: BufferRange
   package var known: ResponseField?
+
+  @inline(__always)
+  init(_ line: FieldLine) {
+    name = line.name
+    value = line.value
+    known = ResponseField(rawValue: line.knownNumber)
+  }
 }
 
 /// One response's head. Keep one and parse into it again and again: after the first few responses
@@ -42,6 +49,11 @@ package struct ReceivedResponse: Sendable {
   package internal(set) var keepAlive = true
   /// `Keep-Alive: timeout=`: after so many idle seconds the application closes the connection.
   package internal(set) var keepAliveSeconds: UInt64?
+  /// Of a CGI response: a path, with or without query, whose content is to be sent instead of this
+  /// (RFC 3875 §6.2.2).
+  package internal(set) var localRedirect: BufferRange?
+  /// Status is then part of the gateway's language, not a field.
+  var isCGI = false
   /// What Connection says.
   package internal(set) var connection = ConnectionOptions()
 
@@ -63,9 +75,7 @@ package struct ReceivedResponse: Sendable {
   @inline(__always)
   package func field(at number: Int) -> ReceivedField {
     precondition(number < index.count)
-    let line = lines[number]
-    return ReceivedField(
-      name: line.name, value: line.value, known: ResponseField(rawValue: line.knownNumber))
+    return ReceivedField(lines[number])
   }
 
   @inline(__always)
@@ -99,7 +109,8 @@ package struct ReceivedResponse: Sendable {
   @inline(__always)
   package func isForwarded(_ field: ReceivedField, in bytes: RawSpan) -> Bool {
     if let known = field.known {
-      return !known.isHopByHop && !connection.names(field.name.span(in: bytes), in: bytes)
+      return !known.isHopByHop && !(isCGI && known == .status)
+        && !connection.names(field.name.span(in: bytes), in: bytes)
     }
     return connection.allowsForwarding(field.name.span(in: bytes), in: bytes)
   }
@@ -112,6 +123,8 @@ package struct ReceivedResponse: Sendable {
     contentLength = nil
     keepAlive = false
     keepAliveSeconds = nil
+    localRedirect = nil
+    isCGI = false
     connection = ConnectionOptions()
   }
 }

@@ -26,14 +26,7 @@ package struct ResponseParser: Sendable {
       try parseWhole(bytes, into: &response, to: method)
       return .complete
     } catch {
-      switch error {
-      case .needMore:
-        guard bytes.byteCount <= limits.headerBytesMax else {
-          return .rejected(limits.tooLong(bytes.byteCount).ofResponse)
-        }
-        return .needMore
-      case .rejected(let rejection): return .rejected(rejection.ofResponse)
-      }
+      return limits.responseOutcome(of: error, bytes.byteCount)
     }
   }
 

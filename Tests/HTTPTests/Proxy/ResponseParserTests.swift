@@ -294,16 +294,7 @@ private func parsed(_ message: String) -> ReceivedResponse? {
     let alphabet = bytes("\r\n \t:/,;aZ019-\0\u{7f}") + [0xff, 0x80]
     for _ in 0..<3000 {
       let sample = accepted.randomElement(using: &generator) ?? accepted[0]
-      var data = bytes(sample.1)
-      for _ in 0..<Int.random(in: 0...3, using: &generator) where !data.isEmpty {
-        let position = Int.random(in: 0..<data.count, using: &generator)
-        let byte = alphabet.randomElement(using: &generator) ?? 0
-        switch Int.random(in: 0..<3, using: &generator) {
-        case 0: data[position] = byte
-        case 1: data.insert(byte, at: position)
-        default: data.remove(at: position)
-        }
-      }
+      let data = damaged(bytes(sample.1), with: alphabet, using: &generator)
       let whole = parseResponse(data, to: sample.0)
       var response = ReceivedResponse()
       var progress = ParseProgress()
