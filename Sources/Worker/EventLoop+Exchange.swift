@@ -124,7 +124,7 @@ extension EventLoop {
   /// 100 (Continue) for a body that is read only to be thrown away; without it the client might
   /// wait. Refusals answer at once instead, and close (RFC 9110 §10.1.1). False: the client is
   /// gone.
-  private func invite(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+  func invite(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard head.expectsContinue, stream.state.bodyPending, !exchange.invited else { return true }
     guard sendInterim(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8), on: stream) else {
       close(stream, .clientReset)

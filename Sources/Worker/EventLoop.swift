@@ -99,7 +99,8 @@ final class EventLoop {
   let relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
   let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])
   let lastChunk = ByteBuffer(holding: Array("0\r\n\r\n".utf8))
-  var responseParser = ResponseParser()
+  let responseParser = ResponseParser()
+  let cgiParser = CGIResponseParser()
   let dates = DateTexts()
 
   /// Monotonic milliseconds of the present batch.

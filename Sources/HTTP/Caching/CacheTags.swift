@@ -87,13 +87,3 @@ extension [[UInt8]] {
     return result
   }
 }
-
-extension Method {
-  /// RFC 9110 §9.2.1; what is not known is not safe.
-  package var isSafe: Bool {
-    switch self {
-    case .get, .head, .options, .trace: true
-    case .post, .put, .delete, .connect, .patch, .other: false
-    }
-  }
-}

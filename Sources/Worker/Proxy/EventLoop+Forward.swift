@@ -11,7 +11,16 @@ extension EventLoop {
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream?,
     caching: CachingExchange = CachingExchange()
   ) -> Bool {
-    if let stream { exchange.origin = origin(of: stream) }
+    if let stream {
+      exchange.origin = origin(of: stream)
+      if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
+      let members = model.proxyBalancers[target.balancer].members
+      if head.body != .none, members.contains(where: { model.proxyMembers[$0].scheme == .fcgi }) {
+        // The protocol has no way to say that the length of a body is not known.
+        if head.body == .chunked { return fail(exchange, stream, 411, .lengthRequired) }
+        guard invite(exchange, stream) else { return false }
+      }
+    }
     let forwarding = Forwarding(exchange, stream, target, now: now)
     forwarding.caching = caching
     exchange.forwarding = forwarding
@@ -51,7 +60,13 @@ extension EventLoop {
       forwarding.requestHeadByteCount..<forwarding.request.count)
     forwarding.request.removeAll()
     forwarding.requestSent = 0
-    writeRequestHead(forwarding, model.proxyMembers[forwarding.member])
+    let member = model.proxyMembers[forwarding.member]
+    forwarding.isFastCGI = member.scheme == .fcgi
+    if forwarding.isFastCGI {
+      writeFastCGIRequest(forwarding, member)
+    } else {
+      writeRequestHead(forwarding, member)
+    }
     forwarding.requestHeadByteCount = forwarding.request.count
     if !body.isEmpty { forwarding.append(body) }
   }
@@ -211,7 +226,8 @@ extension EventLoop {
     guard let upstream = forwarding.upstream else { return }
     let parameters = model.proxyMembers[upstream.member].parameters
     let isClean =
-      isReusable && forwarding.response.keepAlive && !parameters.disablesReuse
+      isReusable && (forwarding.response.keepAlive || forwarding.isFastCGI)
+      && !parameters.disablesReuse
       && forwarding.requestIsComplete && forwarding.requestSent == forwarding.request.count
       && !forwarding.requestIsBroken && upstream.input == nil && !handover.isDraining
     guard isClean else { return closeUpstream(upstream) }
@@ -284,8 +300,9 @@ extension EventLoop {
 
   /// Whether nothing can go wrong when the request is sent a second time (RFC 9110 §9.2.2).
   private func mayResend(_ forwarding: Forwarding) -> Bool {
-    forwarding.isReplayable
-      && (forwarding.exchange.head.method.isIdempotent || forwarding.requestSent == 0)
+    RequestRetry.isAllowed(
+      forwarding.exchange.head.method, forwarding.requestSent == 0 ? .notSent : .sent,
+      bodyIsReplayable: forwarding.isReplayable)
   }
 
   /// Another member, if there is one and the request may be sent again; else an error.

@@ -16,8 +16,3 @@ extension EventLoop {
   /// A head has come; `failonstatus` may say that it is none of a working member.
   func noteResponse(_ forwarding: Forwarding) {}
 }
-
-extension Method {
-  /// Sent twice it does what it does once (RFC 9110 §9.2.2).
-  var isIdempotent: Bool { isSafe || self == .put || self == .delete }
-}

@@ -200,7 +200,7 @@ extension EventLoop {
     let wasTunnel = forwarding.phase == .tunnel
     forwarding.phase = .ended
     var isReusable = !wasTunnel
-    if case .untilClose = forwarding.responseBody { isReusable = false }
+    if case .untilClose = forwarding.responseBody, !forwarding.isFastCGI { isReusable = false }
     releaseUpstream(forwarding, isReusable: isReusable)
     endCaching(forwarding, .whole)
     guard let stream = forwarding.stream, let output = stream.output else {

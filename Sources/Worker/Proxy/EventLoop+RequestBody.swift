@@ -75,7 +75,7 @@ extension EventLoop {
     switch body {
     case .length(let rest):
       let count = Int(min(rest, UInt64(offered.byteCount)))
-      forwarding.append(offered.extracting(first: count))
+      appendBody(offered.extracting(first: count), forwarding)
       connection.body = .length(rest - UInt64(count))
       if UInt64(count) == rest { endInput(connection, forwarding) }
       return count
@@ -100,7 +100,21 @@ extension EventLoop {
     }
   }
 
-  func appendChunk(_ bytes: RawSpan, _ forwarding: Forwarding) {
+  /// A part of a body of known length, or of FastCGI.
+  private func appendBody(_ bytes: RawSpan, _ forwarding: Forwarding) {
+    guard forwarding.isFastCGI else { return forwarding.append(bytes) }
+    var start = 0
+    while start < bytes.byteCount {
+      let count = min(bytes.byteCount - start, FastCGI.contentBytesMax)
+      var header: [UInt8] = []
+      FastCGI.appendInputHeader(contentByteCount: count, to: &header)
+      forwarding.append(header)
+      forwarding.append(bytes.extracting(start..<start + count))
+      start += count
+    }
+  }
+
+  private func appendChunk(_ bytes: RawSpan, _ forwarding: Forwarding) {
     guard bytes.byteCount > 0 else { return }
     forwarding.append(Array(String(bytes.byteCount, radix: 16).utf8))
     forwarding.append([0x0d, 0x0a])
@@ -118,6 +132,11 @@ extension EventLoop {
   /// The request is complete.
   func endRequest(_ forwarding: Forwarding) {
     if forwarding.sendsChunks { forwarding.append(Array("0\r\n\r\n".utf8)) }
+    if forwarding.isFastCGI {
+      var end: [UInt8] = []
+      FastCGI.appendInputHeader(contentByteCount: 0, to: &end)
+      forwarding.append(end)
+    }
     forwarding.requestIsComplete = true
   }
 

@@ -30,7 +30,7 @@ extension EventLoop {
         forwarding.append([0x0d, 0x0a])
       }
     } else {
-      appendEdited(forwarding, span)
+      forwarding.append(passedFields(forwarding, span).lines())
     }
     appendOwnFields(forwarding, member, span)
     forwarding.append([0x0d, 0x0a])
@@ -86,7 +86,7 @@ extension EventLoop {
   }
 
   /// The same with `RequestHeader` directives.
-  private func appendEdited(_ forwarding: Forwarding, _ bytes: RawSpan) {
+  func passedFields(_ forwarding: Forwarding, _ bytes: RawSpan) -> ResponseFields {
     let exchange = forwarding.exchange
     var fields = ResponseFields()
     forEachPassedField(forwarding, bytes) { name, value in
@@ -96,7 +96,7 @@ extension EventLoop {
       exchange.route.settings.proxy.requestHeaderEdits, captures: exchange.route.captures,
       receivedMicroseconds: exchange.receivedMicroseconds,
       nowMicroseconds: Clock.realNanoseconds() / 1000)
-    forwarding.append(fields.lines())
+    return fields
   }
 
   /// What this server says itself: the client, the way here, the body's framing.
@@ -110,6 +110,15 @@ extension EventLoop {
     lines.reserveCapacity(256)
     if settings.addsForwardedFields {
       appendForwarded(forwarding.origin, exchange, bytes, to: &lines)
+    }
+    if settings.addsForwarded { appendForwardedElement(forwarding, to: &lines) }
+    if settings.via == .on || settings.via == .full {
+      var value: [UInt8] = []
+      let received: Via.ReceivedProtocol =
+        forwarding.stream is MultiplexedStream
+        ? .http2 : Via.ReceivedProtocol(minorVersion: head.minorVersion)
+      appendVia(received, exchange, to: &value)
+      ResponseHead.appendField("Via", value, to: &lines)
     }
     lines += forwarding.caching.conditionLines
     switch head.body {
@@ -137,9 +146,10 @@ extension EventLoop {
   private func appendForwarded(
     _ origin: RequestOrigin, _ exchange: Exchange, _ bytes: RawSpan, to lines: inout [UInt8]
   ) {
-    if let client = origin.client?.address.unmapped.description {
-      ResponseHead.appendField("X-Forwarded-For", Array(client.utf8), to: &lines)
-    }
+    let client = Array((origin.client?.address.unmapped.description ?? "").utf8)
+    XForwardedFor.appendField(
+      received: exchange.head, in: bytes, isBelieved: origin.isBelieved,
+      address: client.rawSpan, to: &lines)
     if exchange.head.hasAuthority {
       ResponseHead.appendField(
         "X-Forwarded-Host", exchange.head.authority.span(in: bytes), to: &lines)
@@ -156,5 +166,45 @@ extension EventLoop {
   private func allowsUpgrade(_ member: ProxyMember, to protocols: RawSpan) -> Bool {
     let wanted = String(decoding: protocols.array, as: UTF8.self).lowercased()
     return member.parameters.upgrades.contains { $0 == "any" || $0 == wanted }
+  }
+
+  // MARK: The way here
+
+  /// The name under which this server stands in Via.
+  private func pseudonym(_ exchange: Exchange) -> [UInt8] {
+    let name = model.sites[exchange.site.site].name
+    return Array((name.isEmpty ? "ring3" : name).utf8)
+  }
+
+  func appendVia(
+    _ received: Via.ReceivedProtocol, _ exchange: Exchange, to value: inout [UInt8]
+  ) {
+    let name = pseudonym(exchange)
+    let comment =
+      exchange.route.settings.proxy.via == .full ? Array(model.serverFieldText.utf8) : []
+    Via.appendElement(received, by: name.rawSpan, comment: comment.rawSpan, to: &value)
+  }
+
+  /// The request has been here before (RFC 9110 §7.6.3).
+  func isLoop(_ exchange: Exchange) -> Bool {
+    guard exchange.head.has(.via) else { return false }
+    let bytes = exchange.bytes
+    let name = pseudonym(exchange)
+    return exchange.route.settings.proxy.via != .off
+      && Via.isLoop(exchange.head, in: bytes.rawSpan, pseudonym: name.rawSpan)
+  }
+
+  /// `ProxyAddForwarded` (RFC 7239).
+  private func appendForwardedElement(_ forwarding: Forwarding, to lines: inout [UInt8]) {
+    let exchange = forwarding.exchange
+    var value = Array("for=".utf8)
+    let client = forwarding.origin.client?.address.unmapped
+    let text = client.map { $0.family == .v6 ? "\"[\($0)]\"" : "\($0)" } ?? "unknown"
+    value += Array(text.utf8)
+    if exchange.head.hasAuthority {
+      value += Array(";host=\"".utf8) + exchange.copy(exchange.head.authority) + [0x22]
+    }
+    value += Array((forwarding.origin.isEncrypted ? ";proto=https" : ";proto=http").utf8)
+    ResponseHead.appendField("Forwarded", value, to: &lines)
   }
 }

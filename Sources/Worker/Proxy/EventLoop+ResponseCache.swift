@@ -184,7 +184,9 @@ extension EventLoop {
   }
 
   func origin(of stream: RequestStream) -> RequestOrigin {
-    RequestOrigin(client: stream.client, isEncrypted: listeners[stream.listener].isEncrypted)
+    RequestOrigin(
+      client: stream.client, local: localAddress(of: stream),
+      isEncrypted: listeners[stream.listener].isEncrypted)
   }
 
   /// Facts of a stored response as the rules want them.

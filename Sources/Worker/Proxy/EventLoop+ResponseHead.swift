@@ -15,6 +15,7 @@ extension EventLoop {
     appendFields(of: bytes, forwarding, to: &head)
     if !response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
     appendCacheStatus(forwarding, to: &head)
+    appendVia(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)
     ResponseHead.appendEnd(to: &head)
     relayHead.append(head)
@@ -36,6 +37,16 @@ extension EventLoop {
       return
     }
     head += relayedFields(of: bytes, forwarding).lines()
+  }
+
+  /// `ProxyVia`, towards the client.
+  private func appendVia(_ forwarding: Forwarding, to head: inout [UInt8]) {
+    let via = forwarding.exchange.route.settings.proxy.via
+    guard via == .on || via == .full else { return }
+    var value: [UInt8] = []
+    let received: Via.ReceivedProtocol = forwarding.response.minorVersion == 0 ? .http10 : .http11
+    appendVia(received, forwarding.exchange, to: &value)
+    ResponseHead.appendField("Via", value, to: &head)
   }
 
   /// What the cache had to do with a response that went through (RFC 9211).
@@ -74,7 +85,34 @@ extension EventLoop {
   private func rewrite(
     _ known: ResponseField?, _ value: RawSpan, _ forwarding: Forwarding
   ) -> [UInt8] {
-    value.array
+    let settings = forwarding.exchange.route.settings.proxy
+    var rewritten: [UInt8] = []
+    switch known {
+    case .location, .contentLocation, .uri:
+      for rule in settings.reverse
+      where ReverseRewrite.appendLocation(value, from: rule.from, to: rule.to, into: &rewritten) {
+        return rewritten
+      }
+    case .setCookie:
+      return rewrite(
+        rewrite(value.array, .path, settings.reverseCookiePaths), .domain,
+        settings.reverseCookieDomains)
+    default: break
+    }
+    return value.array
+  }
+
+  private func rewrite(
+    _ cookie: [UInt8], _ attribute: ReverseRewrite.CookieAttribute, _ rules: [ProxyReverseRule]
+  ) -> [UInt8] {
+    var rewritten: [UInt8] = []
+    for rule in rules
+    where ReverseRewrite.appendCookie(
+      cookie.rawSpan, attribute, from: rule.from, to: rule.to, into: &rewritten)
+    {
+      return rewritten
+    }
+    return cookie
   }
 
   /// How the body's end is told to this client (RFC 9112 §6).

@@ -67,7 +67,9 @@ extension EventLoop {
   }
 
   private func isUntilClose(_ forwarding: Forwarding) -> Bool {
-    if case .untilClose = forwarding.responseBody { return forwarding.phase == .body }
+    if case .untilClose = forwarding.responseBody, !forwarding.isFastCGI {
+      return forwarding.phase == .body
+    }
     return false
   }
 
@@ -75,6 +77,7 @@ extension EventLoop {
   private func take(
     _ buffer: ByteBuffer, _ upstream: UpstreamConnection, _ forwarding: Forwarding
   ) {
+    if forwarding.isFastCGI { return takeFastCGI(buffer, upstream, forwarding) }
     var start = 0
     var hasHead = false
     while forwarding.phase == .head {

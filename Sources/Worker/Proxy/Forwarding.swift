@@ -45,6 +45,8 @@ final class Forwarding {
   var staleCount = 0
   var upstream: UpstreamConnection?
 
+  /// Bytes of the body taken, over HTTP/2.
+  var bodyByteCount: UInt64 = 0
   /// The request as the member gets it: head, then the framed body as it comes.
   var request = ByteBuffer(capacity: 2048)
   /// How much of `request` is sent.
@@ -61,6 +63,12 @@ final class Forwarding {
   var sendsChunks = false
   /// Nothing more can be sent; what the member has said before is still read.
   var requestIsBroken = false
+
+  /// The member speaks FastCGI.
+  var isFastCGI = false
+  var records = FastCGIReader()
+  /// The beginning of a head that has not come whole, of FastCGI.
+  var cgiHead: ByteBuffer?
 
   var response = ReceivedResponse()
   var responseBody = ResponseBody.none
@@ -82,7 +90,7 @@ final class Forwarding {
 
   init(_ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, now: Int64) {
     begun = now
-    origin = exchange.origin ?? RequestOrigin(client: nil, isEncrypted: false)
+    origin = exchange.origin ?? RequestOrigin(isEncrypted: false)
     self.exchange = exchange
     self.stream = stream
     self.target = target
@@ -92,6 +100,9 @@ final class Forwarding {
   var requestRoom: Int {
     max(0, Limits.requestBufferBytesMax - (request.count - requestSent))
   }
+
+  /// Makes room for so many bytes more.
+  func reserve(_ count: Int) { if request.free < count { makeRoom(count) } }
 
   /// Adds bytes to the request. What was sent is dropped when it becomes too much to keep.
   func append(_ bytes: RawSpan) {
@@ -119,5 +130,9 @@ final class Forwarding {
 /// Where a request came from.
 struct RequestOrigin {
   var client: SocketAddress?
+  /// The address that it came to.
+  var local: SocketAddress?
   var isEncrypted: Bool
+  /// What it says of the way before is believed: its sender is a trusted proxy.
+  var isBelieved = false
 }
