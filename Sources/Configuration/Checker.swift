@@ -50,6 +50,7 @@ struct Checker {
       server: server, main: main, virtualHosts: virtualHosts, proxies: proxies
     ).build(listens: listens.map(\.listen), mediaTypes: mediaTypes)
     checkEncryption(model)
+    checkProxyProtocol(model)
     return diagnostics.contains { $0.severity == .error } ? nil : model
   }
 
@@ -184,6 +185,9 @@ final class SiteDraft {
   var protocolsHonorOrder: Bool?
   var http2 = HTTP2Draft()
   var proxy = ProxyDraft()
+  var remoteIP = RemoteIPDraft()
+  /// Sections of `CacheDisable PATH`; they go behind all others.
+  var uncached: [Section] = []
   /// The first word of its <VirtualHost>; nil for the main server.
   var opening: Word?
   var place = ""

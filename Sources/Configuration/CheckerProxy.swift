@@ -166,6 +166,7 @@ extension Checker {
           word)
       }
       pass.scheme = proxies.members[first].scheme
+      pass.isBalancer = true
     case .member(let scheme, let address, let authority):
       pass.scheme = scheme
       var member = ProxyMember(

@@ -281,7 +281,7 @@ extension Checker {
   private mutating func readSticky(_ entry: ProxyWord, _ draft: inout ProxyBalancerDraft) {
     let parts = entry.value.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false)
       .map(String.init)
-    if let odd = parts.first(where: { !Checker.isToken($0) }) {
+    if let odd = parts.first(where: { !Checker.isToken($0) || $0.contains("|") }) {
       return error("COOKIE or COOKIE|PARAMETER is expected, not '\(odd)'", entry.word)
     }
     draft.balancer.stickyCookie = parts[0]

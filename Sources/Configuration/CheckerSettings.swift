@@ -29,11 +29,12 @@ extension Checker {
       || checkMapping(directive, draft, &layer, scope)
       || checkProxySetting(directive, draft, &layer, scope, matcher)
       || checkProxyPass(directive, draft, &layer, scope, matcher)
+      || checkCaching(directive, draft, &layer, scope) || checkCompression(directive, &layer)
     // Rules of the whole site are named by their tables.
     let isSiteRule =
       scope == .site
       && (["Alias", "Redirect"].contains { directive.row.name.hasPrefix($0) }
-        || ["ProxyPass", "ProxyPassMatch"].contains(directive.row.name))
+        || ["ProxyPass", "ProxyPassMatch", "CacheDisable"].contains(directive.row.name))
     if isKnown, !isSiteRule, diagnostics.count == errors { layer.lines.append(directive.line) }
     return isKnown
   }

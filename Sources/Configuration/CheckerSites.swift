@@ -74,7 +74,9 @@ extension Checker {
       }
     case "TraceEnable": draft.traceEnable = ValueType.onOff(first.text) ?? false
     case "ProxyPassInherit": draft.proxy.inherits = ValueType.onOff(first.text)
-    default: return checkTLS(directive, draft) || checkProtocols(directive, draft)
+    default:
+      return checkTLS(directive, draft) || checkProtocols(directive, draft)
+        || checkRemoteIP(directive, draft)
     }
     return true
   }

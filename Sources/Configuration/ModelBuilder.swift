@@ -41,6 +41,7 @@ struct ModelBuilder {
           draft.proxy.inherits ?? main.proxy.inherits ?? true
           ? [tables.proxyPasses, own.proxyPasses] : [own.proxyPasses]
         site.proxySections = main.proxy.sections + draft.proxy.sections
+        site.inheritedProxySectionCount = main.proxy.sections.count
       }
       site.useCanonicalName = site.settings.useCanonicalName
       site.fingerprint = responses(site, draft, common: common.value)
@@ -87,13 +88,13 @@ struct ModelBuilder {
     init(_ draft: SiteDraft) {
       let hasNoSections =
         draft.directories.isEmpty && draft.directoryMatches.isEmpty && draft.files.isEmpty
-        && draft.locations.isEmpty
+        && draft.locations.isEmpty && draft.uncached.isEmpty
       sections =
         hasNoSections
         ? .empty
         : SectionTable(
           directories: draft.directories, directoryMatches: draft.directoryMatches,
-          files: draft.files, locations: draft.locations)
+          files: draft.files, locations: draft.locations + draft.uncached)
       redirects = draft.redirects.isEmpty ? .empty : PathRuleTable(draft.redirects)
       aliases = draft.aliases.isEmpty ? .empty : PathRuleTable(draft.aliases)
       proxyPasses = draft.proxy.passes.isEmpty ? .empty : PathRuleTable(draft.proxy.passes)
@@ -152,6 +153,14 @@ struct ModelBuilder {
     site.protocolsHonorOrder =
       draft.protocolsHonorOrder ?? main.protocolsHonorOrder ?? standard.protocolsHonorOrder
     site.http2 = draft.http2.merged(over: main.http2)
+    site.remoteIP = draft.remoteIP.merged(
+      over: draft === main ? RemoteIPDraft() : main.remoteIP)
+    let own = draft.proxy.balancers.sorted { $0.key < $1.key }.map(\.value)
+    var balancers: [Int] = []
+    for index in main.proxy.used + own + draft.proxy.used where !balancers.contains(index) {
+      balancers.append(index)
+    }
+    site.proxyLines = balancers.flatMap { proxies.lines($0) }
     site.place = draft.place
     site.layer = draft.layer
     return site

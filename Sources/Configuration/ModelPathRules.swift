@@ -1,4 +1,4 @@
-// Alias, Redirect, ProxyPass: paths to files, URLs or members, by prefix or pattern; the first wins.
+// Alias, Redirect, ProxyPass: paths to files, URLs or members; the first rule in order wins.
 
 import Platform
 

@@ -12,6 +12,8 @@ struct ProxyPass: Sendable {
   var path = Template(literal: "")
   /// `path` holds groups of the pattern, and so stands alone.
   var holdsGroups = false
+  /// Which member is asked, and so what its path is, is chosen for each request.
+  var isBalancer = false
   /// The path that the single member has in front of everything; empty for a balancer.
   var memberPath: [UInt8] = []
   /// The target's URL as configured, normalised: what <Proxy> sections look at.
@@ -48,7 +50,7 @@ struct ProxyPass: Sendable {
     // What was captured stands in it as it is, but for bytes that a path cannot hold.
     if !self.path.isLiteral, Template.hasDotSegment(path) { return nil }
     var target = ProxyTarget(balancer: balancer, path: path)
-    if scheme == .fcgi {
+    if scheme == .fcgi, !isBalancer {
       guard let file = ProxyPass.decoded(memberPath + path) else { return nil }
       target.scriptPath = file
     }

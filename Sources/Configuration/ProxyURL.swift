@@ -2,7 +2,8 @@
 
 import Platform
 
-/// "http://host[:port][/path]", "fcgi://…", "unix:/path|http://name[/path]", "balancer://name[/path]".
+/// "http://host[:port][/path]", "fcgi://…", "unix:/path|http://name[/path]" or
+/// "balancer://name[/path]".
 struct ProxyURL {
   enum Origin: Equatable {
     case member(ProxyScheme, ProxyAddress, authority: String)
@@ -93,6 +94,11 @@ struct ProxyURL {
     guard socket.hasPrefix("/") else {
       throw Failure(
         message: "an absolute path is expected behind 'unix:', not '\(socket)'", byteOffset: 5)
+    }
+    if socket.contains("%{") {
+      throw Failure(
+        message: "a socket's path is fixed; only a target's path may hold what was captured",
+        byteOffset: 5)
     }
     guard socket.utf8.count < 108 else {
       throw Failure(

@@ -86,7 +86,7 @@ extension Model {
     #expect(route.checksAccess)
   }
 
-  /// mod_proxy asks first in the translate phase, mod_alias later; redirects of sections are fixups.
+  /// mod_proxy asks first in the translate phase, mod_alias later; sections redirect in fixups.
   @Test func `rules go before Redirect and Alias, and after redirects of sections`() throws {
     let model = try model(
       """
@@ -222,9 +222,20 @@ extension Model {
       <Location /app>
         SetHandler "proxy:http://127.0.0.1:3000"
       </Location>
+      <Proxy balancer://php>
+        BalancerMember fcgi://10.0.0.1:9000/srv/one
+        BalancerMember fcgi://10.0.0.2:9000/srv/two
+      </Proxy>
+      ProxyPass /many balancer://php
+      <Location /set>
+        SetHandler proxy:balancer://php
+      </Location>
       """)
     let pass = try model.target("/php/x.php", query: "q")
     #expect(pass.scriptPath == Array("/srv/a/x.php".utf8))
+    // Whose path goes in front is known when a member is chosen.
+    #expect(try model.target("/many/x.php").scriptPath.isEmpty)
+    #expect(try model.target("/set/x").scriptPath == Array("/srv/www/set/x".utf8))
     let handler = try model.target("/d/a b.php", query: "q")
     #expect(handler.path == Array("/d/a%20b.php?q".utf8))
     #expect(handler.scriptPath == Array("/srv/www/d/a b.php".utf8))
