@@ -30,6 +30,9 @@ package enum Limits {
   package static let drainPatienceMilliseconds: Int64 = 10_000
   /// Process slots, a constant of the cache's layout (DESIGN 4.4).
   package static let processSlots = 256
+  /// Open files that this process must be allowed for flights to be worth their descriptors: one
+  /// for each process slot, in every worker.
+  package static let descriptorsForFlights = 1024
   /// Workers of one generation: so that `generationsMax` + 1 generations fit into the slots.
   package static let workersMax = 48
 

@@ -61,6 +61,9 @@ final class Master {
   let poller: Poller
   let signals: SignalSource
   let scoreboard: Scoreboard
+  /// nil where descriptors are too few; then requests for one response are not collapsed. Not
+  /// handed to the next image: what is in flight there ends there.
+  let flights: CacheFlights?
   var log: ErrorLog
   var cache: CacheStore?
   /// Segments of earlier masters or sizes that somebody still maps: they hear of invalidations.
@@ -129,6 +132,9 @@ final class Master {
     poller = try Poller()
     signals = try SignalSource()
     scoreboard = try Scoreboard()
+    flights =
+      Privileges.raiseDescriptorLimit() < UInt64(Limits.descriptorsForFlights)
+      ? nil : try? CacheFlights()
     sandbox = try SandboxSeat()
     log = ErrorLog(descriptor: try Descriptor.duplicate(of: 2), level: .notice)
     try poller.add(signals.descriptor.number, token: Token.signals, interest: .readable)

@@ -76,7 +76,7 @@ extension Master {
         routingEpoch: generationRecord.epoch, workerIndex: index, processSlot: slot,
         listeners: listeners.heritage(generationRecord.addresses),
         served: listeners.identifiers(generationRecord.addresses, slots: served), cache: cache,
-        scoreboard: scoreboard, control: theirs.descriptor,
+        flights: flights, scoreboard: scoreboard, control: theirs.descriptor,
         fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
         tls: generationRecord.certificates?.heritage(generationRecord.model),
         errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs,
@@ -285,6 +285,7 @@ extension Master {
         workers[record.name] = nil
         slotsInUse.remove(record.processSlot)
         cache?.clearProcessSlot(record.processSlot)
+        flights?.clear(processSlot: record.processSlot)
         scoreboard.clear(slot: record.processSlot)
         let pid = end.isRefusedCall ? "(pid \(process)) " : ""
         dispatch(.ended(record.name, pid + words(for: process, end)))

@@ -139,7 +139,9 @@ package struct AllowedCall: Sendable {
     AllowedCall("preadv2", .worker, for: "reads content that is in memory, without waiting"),
     AllowedCall("pread64", [.worker, .helper, .fetcher], for: "reads content; a sealed chain"),
     AllowedCall("read", [.watcher, .fetcher], for: "events of inotify; the resolver's files"),
-    AllowedCall("write", .all, for: "log lines; what the run time says before it aborts"),
+    AllowedCall("read", .worker, for: "its own eventfd: a flight it waits for has ended"),
+    AllowedCall(
+      "write", .all, for: "log lines; what the run time says before it aborts; siblings' eventfds"),
     AllowedCall("writev", .all, for: "the same in pieces"),
     AllowedCall("readahead", .helper, for: "brings a file into memory"),
     AllowedCall("getdents64", .helper, for: "directory listings"),

@@ -212,6 +212,31 @@ extension SharedRegion {
     ).exchanged
   }
 
+  /// As `compareExchange64`, sequentially consistent.
+  @inlinable @inline(__always)
+  package func compareExchangeSequential64(
+    at offset: Int, expected: UInt64, desired: UInt64
+  ) -> Bool {
+    unsafe word64(offset).pointee.compareExchange(
+      expected: expected, desired: desired, ordering: .sequentiallyConsistent
+    ).exchanged
+  }
+  /// Replaces the word and returns the old value, sequentially consistent.
+  @inlinable @inline(__always)
+  package func exchange64(_ value: UInt64, at offset: Int) -> UInt64 {
+    unsafe word64(offset).pointee.exchange(value, ordering: .sequentiallyConsistent)
+  }
+  /// Sets bits, sequentially consistent.
+  @inlinable @inline(__always)
+  package func setBits64(_ bits: UInt64, at offset: Int) {
+    unsafe _ = word64(offset).pointee.bitwiseOr(bits, ordering: .sequentiallyConsistent)
+  }
+  /// Clears bits, sequentially consistent.
+  @inlinable @inline(__always)
+  package func clearBits64(_ bits: UInt64, at offset: Int) {
+    unsafe _ = word64(offset).pointee.bitwiseAnd(~bits, ordering: .sequentiallyConsistent)
+  }
+
   @inlinable @inline(__always)
   package func loadRelaxed8(at offset: Int) -> UInt8 {
     unsafe byte(offset).pointee.load(ordering: .relaxed)

@@ -49,6 +49,9 @@ package struct Heritage {
   package let served: [UInt32]
   /// nil when the cache could not be created (reported by the master).
   package let cache: CacheStore?
+  /// Who fetches what, over all workers; nil: each fetches for itself. Of the worker's own process
+  /// slot once it is attached.
+  package let flights: CacheFlights?
   package let scoreboard: Scoreboard
   /// SOCK_SEQPACKET to the master: `WorkerOrder` in, `WorkerReport` out.
   package let control: Descriptor
@@ -65,8 +68,9 @@ package struct Heritage {
 
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
-    listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
-    control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
+    listeners: [InheritedListener], served: [UInt32], cache: CacheStore?,
+    flights: CacheFlights? = nil, scoreboard: Scoreboard, control: Descriptor,
+    fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
     errorLog: Descriptor, logs: [InheritedLog], sandbox: SandboxPlan? = nil
   ) {
     self.model = model
@@ -77,6 +81,7 @@ package struct Heritage {
     self.listeners = listeners
     self.served = served
     self.cache = cache
+    self.flights = flights
     self.scoreboard = scoreboard
     self.control = control
     self.fileHelper = fileHelper

@@ -7,12 +7,16 @@ enum TestProcess {
   /// Runs `body` in a child, which ends with it. The child has only this thread and, beyond the
   /// standard ones, only the descriptor it is told to keep: other tests wait for theirs to close.
   static func fork(keeping kept: Int32 = -1, _ body: () -> Void) -> Int32 {
+    fork(keeping: [kept], body)
+  }
+
+  static func fork(keeping kept: Set<Int32>, _ body: () -> Void) -> Int32 {
     let pid = ring3_fork()
     precondition(pid >= 0, "fork")
     guard pid == 0 else { return pid }
     // First: not an orphan when the test itself is killed, nor when it was forked amid a lock.
     alarm(60)
-    for number in 3..<Int32(1024) where number != kept { close(number) }
+    for number in 3..<Int32(1024) where !kept.contains(number) { close(number) }
     body()
     _exit(0)
   }
