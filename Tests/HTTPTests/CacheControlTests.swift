@@ -77,6 +77,15 @@ private func response(_ lines: String) -> ResponseCacheControl {
 }
 
 @Suite struct `targeted fields of RFC 9213` {
+  @Test(arguments: [
+    ("Cache-Control: no-transform", true), ("CDN-Cache-Control: no-transform", true),
+    ("Cache-Control: no-transform\nCDN-Cache-Control: max-age=1", true),
+    ("Cache-Control: max-age=1\nCDN-Cache-Control: max-age=1", false), ("", false),
+  ])
+  func `RFC 9111 5.2.2.6 no-transform counts in each of them`(lines: String, expected: Bool) {
+    #expect(ResponseCacheControl.forbidsTransforming(cachingFields(lines)) == expected)
+  }
+
   @Test(
     arguments: [
       ("CDN-Cache-Control: max-age=60", 60), ("CDN-Cache-Control: max-age=60;a=1", 60),

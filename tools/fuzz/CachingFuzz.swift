@@ -1,4 +1,4 @@
-// A libFuzzer target for what applications and clients write about caching; built with Sources/HTTP.
+// A libFuzzer target for what is written about caching; built with Sources/HTTP.
 
 /// What must hold whatever arrives; a broken invariant traps, which libFuzzer reports.
 private struct Invariants {

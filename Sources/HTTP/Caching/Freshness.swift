@@ -36,8 +36,8 @@ enum Freshness {
     return max(0, least)
   }
 
-  /// What the operator's orders make of a response without lifetime (RFC 9111 §4.2.2): a part of its
-  /// age since its last modification, or a fixed time; nil if there is no such order.
+  /// What the operator's orders make of a response without lifetime (RFC 9111 §4.2.2): a part of
+  /// its age since its last modification, or a fixed time; nil if there is no such order.
   private static func made(
     _ question: StorageQuestion, _ directives: ResponseCacheControl, _ fields: CachingFields,
     _ orders: CachingOrders, now: Int64

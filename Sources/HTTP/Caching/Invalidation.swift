@@ -8,7 +8,7 @@ package enum Invalidation {
   ///
   /// - Parameters:
   ///   - isSecure: the request's scheme is https.
-  ///   - authority: of the request: host in lower case; ":" and port only if it is not the scheme's.
+  ///   - authority: of the request: host in lower case; ":" and port if it is not the scheme's.
   ///   - target: path and query of the request.
   package static func targets(
     method: Method, status: Int, isSecure: Bool, authority: [UInt8], target: [UInt8],

@@ -58,6 +58,12 @@ package struct ResponseCacheControl: Hashable, Sendable {
     }
   }
 
+  /// Whether the body must not be compressed on its way (RFC 9111 §5.2.2.6). Cache-Control says so
+  /// to all intermediaries, beside a targeted field too, which replaces only what it orders caches.
+  package static func forbidsTransforming(_ fields: CachingFields) -> Bool {
+    Self(fields).noTransform || Self(cacheControl: fields.cacheControl).noTransform
+  }
+
   /// Explicit freshness without Expires.
   var lifetime: Int64? { sharedMaxAge ?? maxAge }
 

@@ -1,8 +1,8 @@
 // Why a response is not kept, in words for logs and for Cache-Status.
 
 /// Each way in which a response comes not to be stored; the raw value is its word in the access log
-/// and in `detail` of Cache-Status (RFC 9211 §2.8). The last six are found by who stores, not by the
-/// rules.
+/// and in `detail` of Cache-Status (RFC 9211 §2.8). The last six are found by who stores, not by
+/// the rules.
 package enum StorageRefusal: String, Error, Hashable, Sendable, CaseIterable {
   /// The operator disabled caching here.
   case disabled = "cache-disabled"
