@@ -145,6 +145,8 @@ package struct ProxyBalancer: Hashable, Sendable {
   /// `stickysession`: the cookie, and the path parameter, that name a session; empty: none.
   package var stickyCookie = ""
   package var stickyParameter = ""
+  /// `stickysessionsep`: what stands between a session's name and its route.
+  package var stickySeparator = "."
   /// `failonstatus`: responses that count as failures of their member.
   package var failOnStatus: [Int] = []
   /// `failontimeout`
