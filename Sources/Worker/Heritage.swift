@@ -58,6 +58,8 @@ package struct Heritage {
   package let watch: WatchLink?
   /// nil when no site is encrypted.
   package let tls: TLSHeritage?
+  /// nil when no request is passed on.
+  package let upstreams: UpstreamBoard?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
   /// What it locks itself in with before it serves; nil in tests.
@@ -67,7 +69,8 @@ package struct Heritage {
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?, scoreboard: Scoreboard,
     control: Descriptor, fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
-    errorLog: Descriptor, logs: [InheritedLog], sandbox: SandboxPlan? = nil
+    upstreams: UpstreamBoard? = nil, errorLog: Descriptor, logs: [InheritedLog],
+    sandbox: SandboxPlan? = nil
   ) {
     self.model = model
     self.generation = generation
@@ -82,6 +85,7 @@ package struct Heritage {
     self.fileHelper = fileHelper
     self.watch = watch
     self.tls = tls
+    self.upstreams = upstreams
     self.errorLog = errorLog
     self.logs = logs
     self.sandbox = sandbox
