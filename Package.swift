@@ -91,7 +91,8 @@ let package = Package(
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
-      name: "WorkerTests", dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform"]),
+      name: "WorkerTests",
+      dependencies: ["CLinux", "Worker", "Cache", "Configuration", "HTTP", "Platform"]),
     .testTarget(
       name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform", "TLS"]),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),

@@ -57,7 +57,7 @@ struct ControlCommand: Sendable {
         verb: "certificates", usage: "[--json]", arity: 0...0, flags: ["json"],
         help: "certificates, whose they are and how long they are valid",
         run: { master, request, _ in .now(master.certificatesCommand(request)) }),
-    ] + cacheTable + [
+    ] + cacheTable + proxyTable + [
       ControlCommand(
         verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
         help: "open all log files anew, after they were moved away",
@@ -156,6 +156,8 @@ extension Master {
 
   /// Root, who runs the server, and the configured owner and group.
   private func mayCommand(_ peer: PeerIdentity) -> Bool {
+    // A worker that was taken over may be able to connect: whoever it runs as, it never commands.
+    if workers.values.contains(where: { $0.process == peer.process }) { return false }
     if peer.user == 0 || peer.user == Privileges.effectiveUser { return true }
     guard let server = currentModel?.server else { return false }
     if let owner = server.controlSocketOwner, Privileges.user(owner)?.user == peer.user {

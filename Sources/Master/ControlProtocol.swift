@@ -83,7 +83,7 @@ package struct ControlRequest: Equatable, Sendable {
     "accept-encoding", "address", "host", "limit", "prefix", "regex", "tag",
   ]
   /// First words that need a second one.
-  static let groups: Set<String> = ["cache"]
+  static let groups: Set<String> = ["cache", "proxy"]
 }
 
 /// One answer.

@@ -87,6 +87,11 @@ package enum Limits {
   package static let stapleQuestionsMax = 4
   package static let stapleGraceMilliseconds: Int64 = 60_000
 
+  /// How often the master looks after proxy members.
+  package static let upstreamsMilliseconds: Int64 = 1_000
+  /// How long a launch waits for the first look at the names of proxy members.
+  package static let namesMilliseconds: Int64 = 2_000
+
   /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
   package static let logsPerMessage = 253
 }

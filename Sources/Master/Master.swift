@@ -99,6 +99,8 @@ final class Master {
   var helpers = HelperPool()
   /// nil until a generation wants it.
   var watcher: WatcherSeat?
+  /// nil until a generation passes requests on.
+  var upstreams: UpstreamSeat?
   var sandbox: SandboxSeat
   /// The routing epoch of workers from before an exec in place, if they have to serve again.
   var inheritedEpoch: UInt32 = 0
@@ -168,6 +170,7 @@ final class Master {
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }
     if let deadline = launchDelayedUntil { deadlines.append(deadline) }
     if let deadline = watcher?.respawnAt { deadlines.append(deadline) }
+    if let deadline = upstreams?.tendAt { deadlines.append(deadline) }
     if let deadline = retryOrdersAt { deadlines.append(deadline) }
     if let deadline = control?.nextDeadline { deadlines.append(deadline) }
     // Heartbeats are looked at once a second.
@@ -216,6 +219,7 @@ final class Master {
     }
     tendWatcher()
     tendCertificates(now)
+    if let due = upstreams?.tendAt, due <= now { tendUpstreams(now) }
     tellReportedCalls()
     if let due = retryOrdersAt, due <= now {
       retryOrdersAt = nil
@@ -275,6 +279,7 @@ final class Master {
     // Not waited for: one that waits for a disk would keep us, and the pid file, for as long.
     for process in helpers.blocks.flatMap({ $0.processes })
       + [watcher?.process, stapleSeat?.process].compactMap({ $0 })
+      + (upstreams?.processes ?? [])
     {
       ChildProcess.signal(process, SignalSource.kill)
     }

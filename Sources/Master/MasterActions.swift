@@ -26,6 +26,7 @@ extension Master {
     case .failed(let generation, let reason): failed(generation, reason)
     case .gone(let generation):
       generations[generation] = nil
+      releaseUpstreams()
       renewHelperPaths()
     case .note(let level, let text): log.write(level, text)
     case .finished: allProcessesEnded()
@@ -71,6 +72,7 @@ extension Master {
         name: name, generation: generation, index: index, processSlot: slot, isInherited: false,
         process: 0, control: mine)
       slotsInUse.insert(slot)
+      upstreams?.board.open(slot: slot)
       let heritage = Heritage(
         model: generationRecord.model, generation: generation,
         routingEpoch: generationRecord.epoch, workerIndex: index, processSlot: slot,
@@ -79,6 +81,7 @@ extension Master {
         flights: flights, scoreboard: scoreboard, control: theirs.descriptor,
         fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
         tls: generationRecord.certificates?.heritage(generationRecord.model),
+        upstreams: generationRecord.model.proxyMembers.isEmpty ? nil : upstreams?.board,
         errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs,
         sandbox: workerPlan(generationRecord.model, generationRecord.readablePaths))
       switch try ChildProcess.fork() {
@@ -130,7 +133,9 @@ extension Master {
     for end in watcher?.ends ?? [] where !kept.contains(end.number) {
       Descriptor.close(end.number)
     }
-    for end in stapleSeat?.ends ?? [] { Descriptor.close(end.number) }
+    for end in (stapleSeat?.ends ?? []) + (upstreams?.ends ?? []) {
+      Descriptor.close(end.number)
+    }
     if let pidFile { Descriptor.close(pidFile.descriptor.number) }
     Descriptor.close(signals.descriptor.number)
     for number in control?.numbers ?? [] { Descriptor.close(number) }
@@ -287,6 +292,7 @@ extension Master {
         cache?.clearProcessSlot(record.processSlot)
         flights?.clear(processSlot: record.processSlot)
         scoreboard.clear(slot: record.processSlot)
+        upstreams?.board.clear(slot: record.processSlot)
         let pid = end.isRefusedCall ? "(pid \(process)) " : ""
         dispatch(.ended(record.name, pid + words(for: process, end)))
       } else if let place = helpers.ended(process) {
@@ -295,6 +301,8 @@ extension Master {
         watcherEnded(process, end)
       } else if stapleSeat?.process == process {
         fetcherEnded(process, end)
+      } else if upstreamHelperEnded(process, end) {
+        continue
       } else if upgrade?.process == process {
         upgradeCheckEnded(end)
       }

@@ -88,6 +88,7 @@ extension Master {
   ) throws(Refusal) {
     let workers = workerCount(model)
     let logs = try LogFiles(model)
+    try attachUpstreams(model)
     let newIdentity = try Master.identity(model)
     let slotCount = max(supervisor.slotCount, workers)
     let fresh = try listeners.prepare(
@@ -109,6 +110,8 @@ extension Master {
       warnings: warnings, certificates: certificates, startedAt: startedAt)
     renewHelperPaths()
     tendWatcher()
+    tendUpstreams(Clock.monotonicMilliseconds())
+    awaitNames(model)
     dispatch(.launch(workers: workers))
   }
 

@@ -32,8 +32,18 @@ extension Master {
 
   func workerPlan(_ model: Model, _ paths: [[UInt8]]) -> SandboxPlan {
     SandboxPlan(
-      kind: .worker, mode: Master.sandboxMode(of: model), readablePaths: paths,
+      kind: Master.workerKind(of: model), mode: Master.sandboxMode(of: model),
+      readablePaths: paths, connectPorts: Master.connectPorts(model.proxyMembers),
       board: sandbox.board)
+  }
+
+  /// Who passes no requests on can open no connection.
+  static func workerKind(of model: Model) -> SandboxKind {
+    if model.proxyMembers.isEmpty { return .worker }
+    let isUnix = model.proxyMembers.contains {
+      if case .unix = $0.address { true } else { false }
+    }
+    return isUnix ? .unixProxyWorker : .proxyWorker
   }
 
   var helperPlan: SandboxPlan {
@@ -92,7 +102,9 @@ extension Master {
 
   /// Once, when the first worker is locked in: what this kernel cannot do.
   func tellSandboxLevel() {
-    guard !sandbox.hasToldLevel, let level = sandbox.board.level(.worker) else { return }
+    let levels = [SandboxKind.worker, .proxyWorker, .unixProxyWorker].lazy
+      .compactMap { self.sandbox.board.level($0) }
+    guard !sandbox.hasToldLevel, let level = levels.first else { return }
     sandbox.hasToldLevel = true
     let missing = level.shortcomings
     guard !missing.isEmpty else { return }

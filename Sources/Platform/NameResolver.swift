@@ -3,6 +3,21 @@
 import CLinux
 import Glibc
 
+/// Why a name has no addresses.
+package struct NameFailure: Error, Equatable, Sendable {
+  /// EAI_… of getaddrinfo(3), which are negative; 1: there is no error and no address.
+  package let code: Int32
+
+  package init(code: Int32) { self.code = code }
+
+  /// The rest of the sentence "HOST …".
+  package var text: String {
+    code == 1
+      ? "has no address"
+      : "cannot be resolved: \(unsafe String(cString: gai_strerror(code)))"
+  }
+}
+
 /// The C library's resolver.
 package enum NameResolver {
   /// The files that tell how names are resolved. /etc/resolv.conf is often a link to a file that is
@@ -29,17 +44,14 @@ package enum NameResolver {
   /// Waits as long as the resolver's own limits say. getaddrinfo(3).
   package static func addresses(
     of host: String, port: UInt16
-  ) throws(OutgoingFailure) -> [SocketAddress] {
+  ) throws(NameFailure) -> [SocketAddress] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_family = AF_UNSPEC
     unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
     unsafe hints.ai_flags = AI_NUMERICSERV
     var list: UnsafeMutablePointer<addrinfo>?
     let code = unsafe getaddrinfo(host, "\(port)", &hints, &list)
-    guard code == 0 else {
-      throw OutgoingFailure(
-        text: "cannot be resolved: \(unsafe String(cString: gai_strerror(code)))")
-    }
+    guard code == 0 else { throw NameFailure(code: code) }
     defer { unsafe freeaddrinfo(list) }
     var addresses: [SocketAddress] = []
     var next = unsafe list
@@ -55,7 +67,7 @@ package enum NameResolver {
       }
       unsafe next = unsafe info.ai_next
     }
-    guard !addresses.isEmpty else { throw OutgoingFailure(text: "has no address") }
+    guard !addresses.isEmpty else { throw NameFailure(code: 1) }
     return addresses
   }
 }

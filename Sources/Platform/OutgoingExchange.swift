@@ -19,7 +19,13 @@ package enum OutgoingExchange {
     isComplete: ([UInt8]) -> Bool
   ) throws(OutgoingFailure) -> [UInt8] {
     var failure = OutgoingFailure(text: "does not answer in time")
-    for address in try NameResolver.addresses(of: host, port: port) {
+    let addresses: [SocketAddress]
+    do {
+      addresses = try NameResolver.addresses(of: host, port: port)
+    } catch {
+      throw OutgoingFailure(text: error.text)
+    }
+    for address in addresses {
       do throws(OutgoingFailure) {
         let socket = try connect(address, deadline)
         try send(request, socket, deadline)

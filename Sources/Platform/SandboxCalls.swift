@@ -36,7 +36,7 @@ package struct AllowedCall: Sendable {
 
   /// A new kind of process is a new case of `SandboxKind` and its name in these rows.
   package static var table: [AllowedCall] {
-    loop + network + resolver + messages + files + memory + ownProcess
+    loop + network + servers + resolver + messages + files + memory + ownProcess
   }
 
   // MARK: Waiting
@@ -49,53 +49,89 @@ package struct AllowedCall: Sendable {
     AllowedCall("clock_nanosleep", .watcher, for: "rests between batches of events"),
     AllowedCall("nanosleep", .watcher, for: "the same in older C libraries"),
     AllowedCall(
-      "poll", [.helper, .fetcher],
+      "poll", [.helper, .fetcher, .resolver],
       for: "waits a little for a worker to read its reply; for a responder, for DNS"),
-    AllowedCall("ppoll", [.helper, .fetcher], for: "the same where poll is missing"),
+    AllowedCall("ppoll", [.helper, .fetcher, .resolver], for: "the same where poll is missing"),
     AllowedCall("restart_syscall", .all, for: "the kernel goes on with a wait after a stop"),
   ]
 
   // MARK: Clients
 
   private static let network = [
-    AllowedCall("accept4", .worker, for: "takes a client from a listener of the master's"),
+    AllowedCall("accept4", .workers, for: "takes a client from a listener of the master's"),
     AllowedCall(
-      "recvfrom", [.worker, .fetcher], for: "receives from a client; from a responder or DNS"),
+      "recvfrom", [.workers, .fetcher, .resolver, .checker],
+      for: "receives from a client or server; from a responder or DNS"),
     AllowedCall(
-      "sendto", [.worker, .fetcher], for: "encrypted records to a client; to a responder or DNS"),
-    AllowedCall("sendfile", .worker, for: "sends a large file"),
-    AllowedCall("shutdown", .worker, for: "ends sending before a connection is closed"),
-    AllowedCall("setsockopt", .worker, for: "TCP_NODELAY and TCP_CORK of a connection"),
+      "sendto", [.workers, .fetcher, .resolver, .checker],
+      for: "encrypted records to a client; to a responder, DNS or a server that is checked"),
+    AllowedCall("sendfile", .workers, for: "sends a large file"),
+    AllowedCall("shutdown", .workers, for: "ends sending before a connection is closed"),
+    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY and TCP_CORK of a connection"),
     AllowedCall(
-      "getsockname", [.worker, .fetcher],
+      "getsockname", [.workers, .fetcher, .resolver],
       for: "the address that a client came to; which of a name's addresses is nearest"),
   ]
+
+  // MARK: Servers behind this one
+
+  /// To them a worker passes requests on, and of them it is checked whether they answer. Landlock
+  /// says which TCP ports a connection may lead to. Of Unix sockets with a path it knows nothing up
+  /// to version 7, so whoever may open one may try all that the workers' user can reach.
+  private static let servers = [
+    AllowedCall(
+      "socket", SandboxKind.proxyWorker.set, outgoing([AF_INET, AF_INET6]), for: "by TCP only"),
+    AllowedCall(
+      "socket", [SandboxKind.unixProxyWorker.set, .checker],
+      outgoing([AF_INET, AF_INET6, AF_UNIX]),
+      for: "by TCP and Unix sockets; nothing that could listen to a network"),
+    AllowedCall("connect", [.proxyWorkers, .checker], for: "one of the servers"),
+    AllowedCall(
+      "getsockopt", [.proxyWorkers, .checker],
+      .all([
+        .among(argument: 1, values: [UInt32(SOL_SOCKET)]),
+        .among(argument: 2, values: [UInt32(SO_ERROR)]),
+      ]), for: "whether a connection has come about"),
+    AllowedCall(
+      "setsockopt", .checker, .among(argument: 1, values: [UInt32(IPPROTO_TCP)]),
+      for: "TCP_NODELAY of connections"),
+  ]
+
+  private static func outgoing(_ families: [CInt]) -> ArgumentCheck {
+    let kind = UInt32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    return .all([
+      .among(argument: 0, values: families.map { UInt32($0) }),
+      .among(argument: 1, values: [kind]), .among(argument: 2, values: [0]),
+    ])
+  }
 
   // MARK: Names and responders
 
   /// What getaddrinfo(3) does for names in /etc/hosts and DNS, and the question to the responder.
   private static let resolver = [
     AllowedCall(
-      "socket", .fetcher,
+      "socket", [.fetcher, .resolver],
       // 0: whatever the family has first, of netlink the routes.
       .all([
         .among(argument: 0, values: [AF_INET, AF_INET6, AF_NETLINK].map { UInt32($0) }),
         .among(argument: 2, values: [0]),
       ]), for: "to DNS and responders; to the kernel, whose addresses order those of a name"),
     AllowedCall(
-      "bind", .fetcher, .among(argument: 2, values: [netlinkAddressBytes]),
+      "bind", [.fetcher, .resolver], .among(argument: 2, values: [netlinkAddressBytes]),
       for: "an address of netlink, by its length; no port of this machine can be taken"),
-    AllowedCall("connect", .fetcher, for: "a responder, as far as Landlock lets it; DNS"),
+    AllowedCall(
+      "connect", [.fetcher, .resolver], for: "a responder, as far as Landlock lets it; DNS"),
     AllowedCall("getsockopt", .fetcher, for: "whether a connection has come about"),
     AllowedCall(
-      "setsockopt", .fetcher,
+      "setsockopt", [.fetcher, .resolver],
       .among(argument: 1, values: [IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP].map { UInt32($0) }),
       for: "IP_RECVERR of questions to DNS; TCP_NODELAY of connections"),
-    AllowedCall("sendmmsg", .fetcher, for: "both questions for a name to DNS"),
+    AllowedCall("sendmmsg", [.fetcher, .resolver], for: "both questions for a name to DNS"),
     AllowedCall(
-      "ioctl", .fetcher, .among(argument: 1, values: [UInt32(FIONREAD)]),
+      "ioctl", [.fetcher, .resolver], .among(argument: 1, values: [UInt32(FIONREAD)]),
       for: "how long an answer of DNS is"),
-    AllowedCall("uname", .fetcher, for: "the domain of this host, to complete short names"),
+    AllowedCall(
+      "uname", [.fetcher, .resolver], for: "the domain of this host, to complete short names"),
   ]
 
   /// sizeof(struct sockaddr_nl): addresses of the internet have 16 and 28 bytes.
@@ -106,13 +142,13 @@ package struct AllowedCall: Sendable {
   private static let messages = [
     AllowedCall("recvmsg", .all, for: "packets with descriptors, of master, helpers, siblings"),
     AllowedCall(
-      "sendmsg", [.worker, .helper, .fetcher],
-      for: "the same the other way; several pieces to a client"),
+      "sendmsg", [.workers, .helper, .fetcher],
+      for: "the same the other way; several pieces to a client or server"),
     AllowedCall("close", .all, for: "a connection, file or channel is done with"),
-    AllowedCall("dup2", .worker, for: "a reopened log takes its old number"),
-    AllowedCall("dup3", .worker, for: "the same where dup2 is missing"),
+    AllowedCall("dup2", .workers, for: "a reopened log takes its old number"),
+    AllowedCall("dup3", .workers, for: "the same where dup2 is missing"),
     AllowedCall(
-      "fcntl", [.worker, .helper, .watcher],
+      "fcntl", [.workers, .helper, .watcher, .resolver],
       .among(argument: 1, values: descriptorCommands.map { UInt32($0) }),
       for: "flags of descriptors that arrived; nothing that locks, notifies or sends signals"),
     AllowedCall(
@@ -128,24 +164,26 @@ package struct AllowedCall: Sendable {
   // MARK: Files
 
   private static let files = [
-    AllowedCall("openat2", [.worker, .helper], for: "content, within its root"),
+    AllowedCall("openat2", [.workers, .helper], for: "content, within its root"),
     AllowedCall("openat", .all, for: "the same on older kernels; what Landlock lets be read"),
-    AllowedCall("faccessat2", [.worker, .helper], for: "whose doing a refusal was"),
+    AllowedCall("faccessat2", [.workers, .helper], for: "whose doing a refusal was"),
     AllowedCall("fstat", .all, for: "facts of an open file"),
     AllowedCall("newfstatat", .all, for: "the same, as newer C libraries do it"),
-    AllowedCall("fstatfs", [.worker, .helper], for: "whether reading may wait for a device"),
+    AllowedCall("fstatfs", [.workers, .helper], for: "whether reading may wait for a device"),
     AllowedCall("readlinkat", .all, for: "where a symbolic link leads"),
     AllowedCall("readlink", .all, for: "the same"),
-    AllowedCall("preadv2", .worker, for: "reads content that is in memory, without waiting"),
-    AllowedCall("pread64", [.worker, .helper, .fetcher], for: "reads content; a sealed chain"),
-    AllowedCall("read", [.watcher, .fetcher], for: "events of inotify; the resolver's files"),
-    AllowedCall("read", .worker, for: "its own eventfd: a flight it waits for has ended"),
+    AllowedCall("preadv2", .workers, for: "reads content that is in memory, without waiting"),
+    AllowedCall("pread64", [.workers, .helper, .fetcher], for: "reads content; a sealed chain"),
+    AllowedCall(
+      "read", [.watcher, .fetcher, .resolver], for: "events of inotify; the resolver's files"),
+    AllowedCall("read", .workers, for: "its own eventfd: a flight it waits for has ended"),
     AllowedCall(
       "write", .all, for: "log lines; what the run time says before it aborts; siblings' eventfds"),
     AllowedCall("writev", .all, for: "the same in pieces"),
     AllowedCall("readahead", .helper, for: "brings a file into memory"),
     AllowedCall("getdents64", .helper, for: "directory listings"),
-    AllowedCall("lseek", [.helper, .fetcher], for: "directory listings; the resolver's files"),
+    AllowedCall(
+      "lseek", [.helper, .fetcher, .resolver], for: "directory listings; the resolver's files"),
     AllowedCall(
       "memfd_create", [.helper, .fetcher],
       for: "a listing's page, to hand it to the worker; a response for the master"),
@@ -168,7 +206,7 @@ package struct AllowedCall: Sendable {
     AllowedCall("mremap", .all, for: "the allocator; keeps what the memory may be used for"),
     AllowedCall("brk", .all, for: "the allocator"),
     AllowedCall("madvise", .all, for: "the allocator gives memory back"),
-    AllowedCall("mincore", .worker, for: "whether a file's next part is in memory"),
+    AllowedCall("mincore", .workers, for: "whether a file's next part is in memory"),
     AllowedCall(
       "futex", .all, for: "mutexes of the cache, left by the dead too; what is set up only once"),
   ]
@@ -180,7 +218,8 @@ package struct AllowedCall: Sendable {
     return [
       AllowedCall("getpid", .all, for: "its own number, for abort"),
       AllowedCall("gettid", .all, for: "its own number, for abort and mutexes"),
-      AllowedCall("getppid", [.helper, .watcher], for: "whether the master lives"),
+      AllowedCall(
+        "getppid", [.helper, .watcher, .resolver, .checker], for: "whether the master lives"),
       AllowedCall("getrandom", .all, for: "hash seeds and cryptography"),
       AllowedCall(
         "tgkill", .all, .among(argument: 0, values: [own]), for: "abort; nobody else's process"),

@@ -20,6 +20,12 @@ package enum SandboxKind: UInt32, Hashable, Sendable, CaseIterable {
   case helper = 1
   case watcher = 2
   case fetcher = 3
+  /// A worker that passes requests on, by TCP; with Unix sockets it is another kind, because what
+  /// listens on those often trusts whoever may connect.
+  case proxyWorker = 4
+  case unixProxyWorker = 5
+  case resolver = 6
+  case checker = 7
 
   /// As the log and `ring3ctl status` name it.
   package var title: String {
@@ -28,6 +34,10 @@ package enum SandboxKind: UInt32, Hashable, Sendable, CaseIterable {
     case .helper: return "I/O helper"
     case .watcher: return "file watcher"
     case .fetcher: return "OCSP fetcher"
+    case .proxyWorker: return "proxying worker"
+    case .unixProxyWorker: return "proxying worker with Unix sockets"
+    case .resolver: return "name resolver"
+    case .checker: return "health checker"
     }
   }
 
@@ -38,11 +48,18 @@ package enum SandboxKind: UInt32, Hashable, Sendable, CaseIterable {
 package struct SandboxKinds: OptionSet, Sendable {
   package let rawValue: UInt32
   package init(rawValue: UInt32) { self.rawValue = rawValue }
-  package static let worker = SandboxKind.worker.set
+  package static let workers: SandboxKinds = [proxyWorkers, SandboxKind.worker.set]
+  package static let proxyWorkers: SandboxKinds = [
+    SandboxKind.proxyWorker.set, SandboxKind.unixProxyWorker.set,
+  ]
   package static let helper = SandboxKind.helper.set
   package static let watcher = SandboxKind.watcher.set
   package static let fetcher = SandboxKind.fetcher.set
-  package static let all: SandboxKinds = [.worker, .helper, .watcher, .fetcher]
+  package static let resolver = SandboxKind.resolver.set
+  package static let checker = SandboxKind.checker.set
+  package static let all: SandboxKinds = [
+    .workers, .helper, .watcher, .fetcher, .resolver, .checker,
+  ]
 }
 
 /// Everything that a process needs to know to lock itself in.

@@ -61,6 +61,8 @@ package struct Heritage {
   package let watch: WatchLink?
   /// nil when no site is encrypted.
   package let tls: TLSHeritage?
+  /// nil when no request is passed on.
+  package let upstreams: UpstreamBoard?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
   /// What it locks itself in with before it serves; nil in tests.
@@ -71,7 +73,8 @@ package struct Heritage {
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?,
     flights: CacheFlights? = nil, scoreboard: Scoreboard, control: Descriptor,
     fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
-    errorLog: Descriptor, logs: [InheritedLog], sandbox: SandboxPlan? = nil
+    upstreams: UpstreamBoard? = nil, errorLog: Descriptor, logs: [InheritedLog],
+    sandbox: SandboxPlan? = nil
   ) {
     self.model = model
     self.generation = generation
@@ -87,6 +90,7 @@ package struct Heritage {
     self.fileHelper = fileHelper
     self.watch = watch
     self.tls = tls
+    self.upstreams = upstreams
     self.errorLog = errorLog
     self.logs = logs
     self.sandbox = sandbox

@@ -99,7 +99,7 @@ import Testing
     #expect(v4 == [SocketAddress(loopback, port: 8080)])
     let v6 = try NameResolver.addresses(of: "::1", port: 81)
     #expect(v6 == [SocketAddress(IPAddress(v6High: 0, low: 1), port: 81)])
-    #expect(throws: OutgoingFailure.self) {
+    #expect(throws: NameFailure.self) {
       _ = try NameResolver.addresses(of: "name.invalid", port: 80)
     }
   }

@@ -75,6 +75,47 @@ import Testing
     #expect(found["connect-allowed"] == "Connection refused")
   }
 
+  @Test(arguments: ["proxyWorker", "unixProxyWorker", "checker"])
+  func `who talks to servers behind this one reaches their ports only`(_ kind: String) throws {
+    let stopped = Self.stopped.keys.filter { $0 != "connect" }
+    let others = ["datagram-inet", "peer"]
+    let found = try probe(
+      kind, "on",
+      stopped + others
+        + ["stream-inet", "stream-unix", "forward", "forward-elsewhere", "openat-hosts"])
+    for act in stopped {
+      let call = Self.stopped[act] ?? ""
+      #expect(found[act]?.hasPrefix("stopped by \(call) (") == true, "\(act)")
+    }
+    #expect(found["datagram-inet"]?.hasPrefix("stopped by socket (") == true)
+    #expect(found["peer"]?.hasPrefix("stopped by getsockopt (") == true)
+    #expect(found["stream-inet"] == "done")
+    let unix = found["stream-unix"] ?? ""
+    #expect(kind == "proxyWorker" ? unix.hasPrefix("stopped by socket (") : unix == "done")
+    #expect(found["forward"] == "Connection refused")
+    guard Landlock.version > 0 else { return }
+    #expect(found["openat-hosts"] == "Permission denied")
+    guard Landlock.version >= 4 else { return }
+    #expect(found["forward-elsewhere"] == "Permission denied")
+  }
+
+  @Test func `the resolver of names asks DNS and nobody else`() throws {
+    let network: Set = ["connect", "socket-inet", "socket-netlink"]
+    let stopped = Self.stopped.keys.filter { !network.contains($0) }
+    let found = try probe(
+      "resolver", "on", stopped + ["connect", "names", "memfd_create", "openat-passwd"])
+    for act in stopped {
+      let call = Self.stopped[act] ?? ""
+      #expect(found[act]?.hasPrefix("stopped by \(call) (") == true, "\(act)")
+    }
+    #expect(found["names"] == "done")
+    #expect(found["memfd_create"]?.hasPrefix("stopped by memfd_create (") == true)
+    guard Landlock.version > 0 else { return }
+    #expect(found["openat-passwd"] == "Permission denied")
+    guard Landlock.version >= 4 else { return }
+    #expect(found["connect"] == "Permission denied")
+  }
+
   @Test func `each kind lacks what only others need`() throws {
     let own = ["memfd_create": "helper", "getdents64": "helper", "inotify_init1": "watcher"]
     for kind in ["worker", "helper", "watcher"] {

@@ -2,7 +2,7 @@
 // nothing that could. Prints what became of each act.
 //
 // Usage: sandboxprobe KIND on|report DIRECTORY ACT…
-// KIND is worker, helper, watcher or fetcher; DIRECTORY is what the sandbox lets be read. Every act
+// KIND is a case of SandboxKind; DIRECTORY is what the sandbox lets be read. Every act
 // is tried by a process of its own, which locks itself in by the same function and the same table
 // as the server's processes. One line for each: "ACT: stopped by CALL", "ACT: refused by the
 // sandbox", "ACT: ERRNO", "ACT: done", with "; reported CALL…" behind it.
@@ -40,6 +40,18 @@ func open(_ path: String, _ purpose: OpenPurpose = .read) -> CInt {
 
 /// What a fetcher may connect to here; nobody listens.
 let probePort: UInt16 = 1
+
+/// As a worker opens a connection to a server behind it.
+let streamKind = Int(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+
+func forward(port: UInt16) -> CInt {
+  switch Stream.connect(to: SocketAddress(IPAddress(v4: 0x7f00_0001), port: port)) {
+  case .connected: return 0
+  case .inProgress(let number): return Stream.connectError(number)?.code ?? 0
+  case .queueFull: return EAGAIN
+  case .refused(let error), .exhausted(let error): return error.code
+  }
+}
 
 /// What stands ready before the sandbox closes.
 struct Ready {
@@ -86,10 +98,16 @@ let acts: [String: (Ready) -> CInt] = [
   "listen": { call("listen", Int($0.socket), 1) },
   "socket-inet": { _ in call("socket", Int(AF_INET), 1) },
   "socket-unix": { _ in call("socket", Int(AF_UNIX), 1) },
+  "stream-inet": { _ in call("socket", Int(AF_INET), streamKind) },
+  "stream-unix": { _ in call("socket", Int(AF_UNIX), streamKind) },
+  "datagram-inet": { _ in call("socket", Int(AF_INET), Int(SOCK_DGRAM.rawValue)) },
+  "peer": { call("getsockopt", Int($0.socket), Int(SOL_SOCKET), Int(SO_PEERCRED)) },
   "socket-netlink": { _ in call("socket", Int(AF_NETLINK), 3) },
   "socket-audit": { _ in call("socket", Int(AF_NETLINK), 3, 9) },
   "socket-packet": { _ in call("socket", Int(AF_PACKET), 3) },
   "connect-allowed": { $0.network("connect", port: probePort) },
+  "forward": { _ in forward(port: probePort) },
+  "forward-elsewhere": { _ in forward(port: 9) },
   "resolve": { _ in
     // Two addresses: they are put in order, with the kernel's help.
     let outcome = Result { () throws(OutgoingFailure) in
@@ -102,6 +120,10 @@ let acts: [String: (Ready) -> CInt] = [
       return failure.text.hasSuffix(SystemError.text(of: ECONNREFUSED)) ? 0 : EACCES
     }
     return EIO
+  },
+  "names": { _ in
+    let addresses = try? NameResolver.addresses(of: "localhost", port: 80)
+    return addresses?.isEmpty == false ? 0 : EIO
   },
   "open-shadow": { _ in open("/etc/shadow") },
   "open-passwd": { _ in open("/etc/passwd") },
@@ -175,9 +197,11 @@ func outcome(_ process: Int32, _ plan: SandboxPlan) -> String {
   let kinds = Dictionary(uniqueKeysWithValues: SandboxKind.allCases.map { ("\($0)", $0) })
   let modes = Dictionary(uniqueKeysWithValues: SandboxMode.allCases.map { ($0.word, $0) })
   guard words.count > 3, let kind = kinds[words[0]], let mode = modes[words[1]] else {
-    print("usage: sandboxprobe worker|helper|watcher|fetcher on|report DIRECTORY ACT…")
+    print("usage: sandboxprobe KIND on|report DIRECTORY ACT…")
     ChildProcess.exit(2)
   }
+  let resolving: Set<SandboxKind> = [.fetcher, .resolver]
+  let calling: Set<SandboxKind> = [.fetcher, .proxyWorker, .unixProxyWorker, .checker]
   for name in words[3...] {
     guard let act = acts[name] else {
       print("\(name): no such act")
@@ -186,8 +210,8 @@ func outcome(_ process: Int32, _ plan: SandboxPlan) -> String {
     let plan = SandboxPlan(
       kind: kind, mode: mode,
       readablePaths: [Array(words[2].utf8)]
-        + (kind == .fetcher ? NameResolver.paths : []),
-      connectPorts: kind == .fetcher ? [probePort] : [], board: try SandboxBoard())
+        + (resolving.contains(kind) ? NameResolver.paths : []),
+      connectPorts: calling.contains(kind) ? [probePort] : [], board: try SandboxBoard())
     switch try ChildProcess.fork() {
     case .child: attempt(act, plan, words[2])
     case .parent(let process): print("\(name): \(outcome(process, plan))")
