@@ -67,7 +67,9 @@ extension EventLoop {
     let shown = exchange.errorStatus ?? status
     var fields = ResponseFields()
     if shown == 405 { fields.add("Allow", allowedMethods(exchange)) }
-    if shown == 503 { fields.add("Retry-After", "1") }
+    if shown == 503, let seconds = exchange.retryAfterSeconds {
+      fields.add("Retry-After", "\(seconds)")
+    }
     if let isDone = errorDocument(exchange, stream, status, fields) { return isDone }
     let body = ErrorPage.body(status: Int(shown), signature: signature(exchange))
     return respond(

@@ -61,6 +61,14 @@ final class EventLoop {
   var upstreams: ContiguousArray<UpstreamConnection?> = []
   /// Indexed by member.
   var pools: [UpstreamPool]
+  /// Chooses members and remembers how they do; nil when there are none.
+  let balancing: Upstreams?
+  /// Who fetches what, over all workers.
+  let flights: CacheFlights?
+  /// Requests that wait for somebody else's fetch, by what they wait for.
+  var flightWaiters: [FlightTicket: [UInt64]] = [:]
+  /// Flights that were over before anybody could be woken for them.
+  var flightsOver: [FlightTicket] = []
   /// Requests for Unix sockets whose queue was full.
   var knocking: [Forwarding] = []
   /// Over all pending outputs: see `Limits.copiedBytesMax`.
@@ -159,6 +167,10 @@ final class EventLoop {
         isEncrypted: model.isEncrypted(local: listener.address))
     }
     needsLocalAddress = model.tellsLocalAddressesApart
+    balancing = heritage.upstreams.map {
+      Upstreams(model, $0, processSlot: heritage.processSlot)
+    }
+    flights = heritage.flights
     pools = model.proxyMembers.map { _ in UpstreamPool() }
     certificates = heritage.tls.map { CertificateStore($0, heritage.model) }
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
@@ -224,6 +236,7 @@ final class EventLoop {
         dispatch(token, readiness)
       }
       resumeRunnable()
+      if !flightsOver.isEmpty { resumeFlights() }
       if now >= nextTick { tick() }
     }
     accessLogs.flush()
@@ -231,7 +244,7 @@ final class EventLoop {
   }
 
   private func timeout() -> Int32 {
-    guard runnable.isEmpty else { return 0 }
+    guard runnable.isEmpty, flightsOver.isEmpty else { return 0 }
     return Int32(clamping: max(0, nextTick - now))
   }
 
@@ -281,6 +294,7 @@ final class EventLoop {
     case .fileHelper: receiveHelperReplies()
     case .successor: receiveAcknowledgements(index)
     case .predecessor: takeOver(index)
+    case .flights: receiveFlights()
     }
   }
 
@@ -301,6 +315,7 @@ final class EventLoop {
     expireHelperRequests()
     resumeSettling()
     knockAgain()
+    resumeFlights()
     advanceHandover()
     if now >= nextFlush {
       accessLogs.flush()
@@ -327,6 +342,7 @@ enum Token {
     case fileHelper = 2
     case successor = 3
     case predecessor = 4
+    case flights = 5
   }
 
   static func special(_ kind: Kind, _ index: Int) -> UInt64 {

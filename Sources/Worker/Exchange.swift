@@ -63,6 +63,10 @@ final class Exchange {
   /// The part of a large file that was brought into memory last.
   var warmedOffset: Int64 = -1
   var copy: CopyInProgress?
+  /// What it waits for when somebody else fetches the same response.
+  var flightWait: FlightWait?
+  /// What a 503 tells the client; nil: nothing.
+  var retryAfterSeconds: Int? = 1
   /// Where it came from, for an application.
   var origin: RequestOrigin?
   /// How it is passed on to an application.

@@ -59,6 +59,10 @@ enum Limits {
   static let relayBytesMax = 131_072
   static let relayPiecesMax = 64
   static let relayHeadBytesMax = 131_072
+  /// How often a request waits for somebody else's fetch before it fetches for itself.
+  static let flightWaitsMax = 4
+  /// After a response that could not be stored, requests for it do not wait for each other.
+  static let parallelMilliseconds = 10_000
   /// Before a Unix socket with a full queue is tried again.
   static let knockMilliseconds: Int64 = 5
   /// Kept connections that were closed by the member at the moment of their use.

@@ -13,11 +13,13 @@ package enum WorkerProcess {
     do throws(SystemError) {
       TLSLibrary.stopWiping()
       heritage.cache?.attach(processSlot: heritage.processSlot)
+      heritage.flights?.attach(processSlot: heritage.processSlot)
       let loop = try EventLoop(heritage)
       loop.watch(loop.control, Token.special(.control, 0))
       if let files = heritage.fileHelper {
         loop.watch(MessageSocket(files), Token.special(.fileHelper, 0))
       }
+      try loop.watchFlights()
       loop.serve(heritage.served)
       // Last: everything is open, and nothing has been read from a client.
       if let sandbox = heritage.sandbox { Sandbox.enter(sandbox) }

@@ -17,6 +17,8 @@ struct CachingExchange {
   var stored: StoredResponse?
   /// Conditions and ranges of the client are answered from the cache, not by the application.
   var isForCache = false
+  /// Others wait for what comes of this.
+  var flight: FlightToken?
   /// How often it has waited for somebody else's fetch.
   var waitCount = 0
   /// Why a response was not stored, for Cache-Status.

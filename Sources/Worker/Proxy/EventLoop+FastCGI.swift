@@ -149,7 +149,7 @@ extension EventLoop {
       log(of: forwarding).write(
         .error, "response of \(name) refused: \(rejection.message)",
         client: forwarding.stream?.client)
-      memberFailed(forwarding)
+      memberFailed(forwarding, .badResponse)
       failForwarding(forwarding, 502, .proxyBroken)
       return false
     case .complete: break

@@ -91,7 +91,19 @@ extension EventLoop {
       pools[forwarding.member].waiting.append(forwarding)
       return
     }
-    switch open(forwarding, member) {
+    open(forwarding)
+  }
+
+  /// Begins a connection to the member's next address.
+  private func open(_ forwarding: Forwarding) {
+    let result: ConnectResult
+    switch balancing?.endpoint(forwarding.member) {
+    case .unix(let path): result = Stream.connect(toUnix: path)
+    case .tcp(let addresses) where forwarding.addressIndex < addresses.count:
+      result = Stream.connect(to: addresses[forwarding.addressIndex])
+    case .tcp, nil: return connectFailed(forwarding, .noAddress, "it has no address")
+    }
+    switch result {
     case .connected(let descriptor): enter(descriptor, forwarding, isConnected: true)
     case .inProgress(let descriptor): enter(descriptor, forwarding, isConnected: false)
     case .queueFull:
@@ -99,10 +111,21 @@ extension EventLoop {
       knocking.append(forwarding)
       nextTick = min(nextTick, now + Limits.knockMilliseconds)
     case .refused(let error):
-      memberFailed(forwarding)
-      connectFailed(forwarding, error)
-    case .exhausted(let error): connectFailed(forwarding, error)
+      guard !tryNextAddress(forwarding) else { return open(forwarding) }
+      connectFailed(forwarding, .connect(code: error.code), "\(error)")
+    case .exhausted(let error):
+      log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
+      failForwarding(forwarding, 503, .proxyConnect)
     }
+  }
+
+  /// Whether the member has another address.
+  private func tryNextAddress(_ forwarding: Forwarding) -> Bool {
+    guard case .tcp(let addresses) = balancing?.endpoint(forwarding.member),
+      forwarding.addressIndex + 1 < addresses.count
+    else { return false }
+    forwarding.addressIndex += 1
+    return true
   }
 
   /// Unix sockets whose queue was full are tried again, until the request has waited too long.
@@ -119,17 +142,6 @@ extension EventLoop {
     }
   }
 
-  private func open(_ forwarding: Forwarding, _ member: ProxyMember) -> ConnectResult {
-    switch member.address {
-    case .unix(let path): return Stream.connect(toUnix: Array(path.utf8))
-    case .host(let name, let port):
-      guard let address = IPAddress(name) else {
-        return .refused(SystemError(code: 0, operation: "resolve"))
-      }
-      return Stream.connect(to: SocketAddress(address, port: port))
-    }
-  }
-
   private func enter(_ descriptor: CInt, _ forwarding: Forwarding, isConnected: Bool) {
     let token =
       Token.upstreamBits | UInt64(takeSerial()) << 32 | UInt64(UInt32(bitPattern: descriptor))
@@ -140,11 +152,13 @@ extension EventLoop {
       try poller.add(descriptor, token: token, interest: upstream.interest)
     } catch {
       Descriptor.close(descriptor)
-      return connectFailed(forwarding, error)
+      log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
+      return failForwarding(forwarding, 503, .proxyConnect)
     }
     growTables(to: Int(descriptor))
     upstreams[Int(descriptor)] = upstream
     pools[forwarding.member].openCount += 1
+    balancing?.noteConnection(forwarding.member)
     bind(upstream, forwarding)
     if isConnected { return connected(upstream, forwarding) }
     forwarding.phase = .connecting
@@ -186,6 +200,7 @@ extension EventLoop {
       switch Stream.send(upstream.descriptor, gathered) {
       case .sent(let count):
         forwarding.requestSent += count
+        forwarding.sentByteCount += count
         deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
       case .wouldBlock:
         return setInterest(upstream, upstream.interest.union(.writable))
@@ -223,6 +238,7 @@ extension EventLoop {
 
   /// The response has come whole: the connection takes the next request, or is closed.
   func releaseUpstream(_ forwarding: Forwarding, isReusable: Bool) {
+    endAttempt(forwarding)
     guard let upstream = forwarding.upstream else { return }
     let parameters = model.proxyMembers[upstream.member].parameters
     let isClean =
@@ -250,20 +266,24 @@ extension EventLoop {
 
   // MARK: Failures
 
-  private func connectFailed(_ forwarding: Forwarding, _ error: SystemError) {
+  private func connectFailed(
+    _ forwarding: Forwarding, _ failure: UpstreamFailure, _ why: String
+  ) {
     let name = model.proxyMembers[forwarding.member].name
     log(of: forwarding).write(
-      .error, "cannot connect to \(name): \(error)", client: forwarding.stream?.client)
-    tryAnother(forwarding, 502, .proxyConnect)
+      .error, "cannot connect to \(name): \(why)", client: forwarding.stream?.client)
+    memberFailed(forwarding, failure)
+    tryAnother(forwarding, failure == .connectTimeout ? 504 : 502, .proxyConnect)
   }
 
-  func connectFailed(_ upstream: UpstreamConnection, _ forwarding: Forwarding, _ why: String) {
-    log(of: forwarding).write(
-      .error, "cannot connect to \(model.proxyMembers[upstream.member].name): \(why)",
-      client: forwarding.stream?.client)
+  /// A connection in progress has come to nothing.
+  func connectFailed(
+    _ upstream: UpstreamConnection, _ forwarding: Forwarding, _ failure: UpstreamFailure,
+    _ why: String
+  ) {
     closeUpstream(upstream)
-    memberFailed(forwarding)
-    tryAnother(forwarding, why == "timed out" ? 504 : 502, .proxyConnect)
+    guard !tryNextAddress(forwarding) else { return open(forwarding) }
+    connectFailed(forwarding, failure, why)
   }
 
   /// The connection broke, or closed, before the response was whole.
@@ -283,7 +303,7 @@ extension EventLoop {
     log(of: forwarding).write(
       .error, "\(model.proxyMembers[forwarding.member].name) \(why) before it answered",
       client: forwarding.stream?.client)
-    memberFailed(forwarding)
+    memberFailed(forwarding, .brokenBeforeResponse)
     tryAnother(forwarding, 502, .proxyBroken)
   }
 
@@ -294,7 +314,7 @@ extension EventLoop {
     guard !forwarding.hasResponse else { return breakRelay(forwarding, "was silent too long") }
     log(of: forwarding).write(
       .error, "\(name) did not answer in time", client: forwarding.stream?.client)
-    if model.proxyBalancers[forwarding.target.balancer].failsOnTimeout { memberFailed(forwarding) }
+    memberFailed(forwarding, .responseTimeout)
     failForwarding(forwarding, 504, .proxyTimeout)
   }
 
@@ -314,6 +334,7 @@ extension EventLoop {
       return failForwarding(forwarding, status, reason)
     }
     forwarding.member = next
+    forwarding.addressIndex = 0
     forwarding.staleCount = 0
     forwarding.requestIsBroken = false
     rewriteRequest(forwarding)
@@ -324,6 +345,7 @@ extension EventLoop {
   func failForwarding(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
     forwarding.phase = .ended
+    endAttempt(forwarding)
     if standInStale(forwarding) { return }
     endCaching(forwarding, .failed)
     let exchange = forwarding.exchange

@@ -226,7 +226,8 @@ extension EventLoop {
       .error, "\(name) \(why) in the middle of its answer", client: forwarding.stream?.client)
     forwarding.phase = .ended
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
-    memberFailed(forwarding)
+    memberFailed(forwarding, .badResponse)
+    endAttempt(forwarding)
     endCaching(forwarding, .failed)
     guard let stream = forwarding.stream else {
       forwarding.exchange.forwarding = nil
@@ -254,6 +255,7 @@ extension EventLoop {
     forwarding.phase = .ended
     forwarding.exchange.forwarding = nil
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
+    endAttempt(forwarding)
     endCaching(forwarding, .abandoned)
   }
 }

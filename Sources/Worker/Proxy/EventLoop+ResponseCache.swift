@@ -86,7 +86,7 @@ extension EventLoop {
 
   /// The stored response for a request, held. Suspect: it was invalidated softly, or its validity
   /// must be asked for in any case.
-  private func findResponse(
+  func findResponse(
     _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream
   ) -> (hit: CacheHit, facts: EntryFacts, isSuspect: Bool)? {
     guard let cache, var hit = cache.lookUp(caching.key.rawSpan, hash: caching.hash) else {
@@ -151,17 +151,6 @@ extension EventLoop {
 
   // MARK: Fetching
 
-  /// Asks the application, unless somebody does already (DESIGN 4.9).
-  private func fetch(
-    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
-    _ given: CachingExchange
-  ) -> Bool {
-    var caching = given
-    if caching.request.onlyIfCached { return fail(exchange, stream, 504, .gatewayOnlyIfCached) }
-    caching.isForCache = caching.stored != nil
-    return forward(target, exchange, stream, caching: caching)
-  }
-
   /// Fetches a newer response for nobody in particular, unless somebody does already.
   private func refresh(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
@@ -171,6 +160,13 @@ extension EventLoop {
     caching.stored = stored
     caching.isForCache = true
     caching.forward = .stale
+    if let flights {
+      let age = Int(exchange.route.settings.caching.lockMilliseconds)
+      guard case .mine(let token) = flights.begin(
+        flightHash(caching), ageMillisecondsMax: age, now: bootTicks)
+      else { return }
+      caching.flight = token
+    }
     let background = Exchange(
       head: exchange.head, bytes: exchange.bytes,
       receivedMicroseconds: exchange.receivedMicroseconds, host: exchange.host,

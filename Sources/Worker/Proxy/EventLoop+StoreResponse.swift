@@ -23,9 +23,11 @@ extension EventLoop {
     switch decide(fields, forwarding) {
     case .refuse(let refusal):
       forwarding.caching.refusal = refusal
+      endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
     case .store(let plan):
       if !beginStoring(plan, bytes, forwarding) {
         forwarding.caching.refusal = .noRoom
+        endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
       }
     }
     return true
@@ -183,6 +185,7 @@ extension EventLoop {
       else {
         cache.abandon(storing.fill)
         forwarding.storing = nil
+        endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
         return
       }
       storing.byteCount += range.count
@@ -197,13 +200,14 @@ extension EventLoop {
       if end == .whole, isCurrent {
         if cache?.publish(storing.fill, bodyByteCount: storing.byteCount) == true {
           scoreboard.add(to: .cacheFills, slot: slot)
+          return endFlight(forwarding, .stored)
         }
       } else {
         cache?.abandon(storing.fill)
       }
     }
+    endFlight(forwarding, .failed)
   }
-
   // MARK: Instead of the application
 
   /// A stale response stands in for an error (RFC 5861 §4, RFC 9111 §4.2.4); true: it did.

@@ -14,7 +14,8 @@ extension EventLoop {
     guard let forwarding = upstream.forwarding else { return idleUpstreamSpoke(upstream) }
     if !upstream.isConnected {
       if let error = Stream.connectError(upstream.descriptor) {
-        return connectFailed(upstream, forwarding, "\(error)")
+        return connectFailed(
+          upstream, forwarding, .connect(code: error.code), "\(error)")
       }
       connected(upstream, forwarding)
     } else if !readiness.isDisjoint(with: .writable), upstream.interest.contains(.writable) {
@@ -38,7 +39,7 @@ extension EventLoop {
     if upstream.isConnected {
       upstreamTimedOut(forwarding)
     } else {
-      connectFailed(upstream, forwarding, "timed out")
+      connectFailed(upstream, forwarding, .connectTimeout, "timed out")
     }
   }
 
@@ -52,7 +53,8 @@ extension EventLoop {
       buffer = received
     }
     switch Stream.receive(upstream.descriptor, into: buffer) {
-    case .received:
+    case .received(let count):
+      forwarding.receivedByteCount += count
       deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
       take(buffer, upstream, forwarding)
     case .wouldBlock: break
@@ -93,7 +95,7 @@ extension EventLoop {
         log(of: forwarding).write(
           .error, "response of \(name) refused: \(rejection.message)",
           client: forwarding.stream?.client)
-        memberFailed(forwarding)
+        memberFailed(forwarding, .badResponse)
         return failForwarding(forwarding, 502, .proxyBroken)
       case .complete:
         let next = start + forwarding.response.headByteCount

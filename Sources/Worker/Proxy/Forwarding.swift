@@ -39,6 +39,14 @@ final class Forwarding {
   var phase = Phase.queued
   /// Index into `Model.proxyMembers`; -1 before one was chosen.
   var member = -1
+  /// This attempt is among those that its member is busy with.
+  var isCounted = false
+  /// It finds out whether a member that had failed works again.
+  var isProbe = false
+  var sentByteCount = 0
+  var receivedByteCount = 0
+  /// Addresses of the member that were tried.
+  var addressIndex = 0
   /// Members that were tried and have failed.
   var tried: [Int] = []
   /// Attempts on connections that turned out to be closed.
