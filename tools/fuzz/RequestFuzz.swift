@@ -2,7 +2,8 @@
 //
 //   swiftc -sanitize=fuzzer -parse-as-library -O -swift-version 6 -package-name ring3 \
 //     -enable-experimental-feature Lifetimes $(find Sources/HTTP -name '*.swift') \
-//     tools/fuzz/RequestFuzz.swift -o /tmp/request-fuzz && /tmp/request-fuzz -max_total_time=20 tools/fuzz/corpus/request
+//     tools/fuzz/RequestFuzz.swift -o /tmp/request-fuzz \
+//     && /tmp/request-fuzz -max_total_time=20 tools/fuzz/corpus/request
 
 /// What must hold whatever arrives; a broken invariant traps, which libFuzzer reports.
 private struct Invariants {
