@@ -19,7 +19,8 @@ package enum ChunkedStep: Sendable {
 ///
 /// Feed it what has arrived; drop the bytes it consumed and feed it again. It keeps no bytes but
 /// trailers, if they are wanted: every byte given is consumed at once, except after a body range,
-/// when `step` should be called again with the rest. Content is limited by whoever takes it (413); framing is limited here.
+/// when `step` should be called again with the rest. Content is limited by whoever takes it (413);
+/// framing is limited here.
 package struct ChunkedDecoder: Sendable {
   /// Bytes of chunk extensions in one body; more is refused. Nobody needs them, attackers like
   /// them.

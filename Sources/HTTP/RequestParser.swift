@@ -1,6 +1,7 @@
 // From received bytes to a request head: strict (RFC 9112), in place, without allocation.
 
-/// What the head of a request, or of an application's response, may cost. Bytes that exceed a limit are refused before they are complete.
+/// What the head of a request, or of an application's response, may cost. Bytes that exceed a limit
+/// are refused before they are complete.
 package struct RequestLimits: Equatable, Sendable {
   /// The request line without its line end (LimitRequestLine); more is 414.
   package var requestLineBytesMax: Int

@@ -2,9 +2,9 @@
 
 /// Parses heads of CGI responses into the same shape as those of HTTP.
 ///
-/// Lines may end with LF alone, there is no status line, and Status and Location say what the status
-/// is. Framing is what the fields say; the body really ends where the output does, and a length that
-/// does not agree is a broken response. Rejections have status 502.
+/// Lines may end with LF alone, there is no status line, and Status and Location say what the
+/// status is. Framing is what the fields say; the body really ends where the output does, and a
+/// length that does not agree is a broken response. Rejections have status 502.
 package struct CGIResponseParser: Sendable {
   /// `requestLineBytesMax` is of no use here.
   package let limits: RequestLimits

@@ -42,8 +42,8 @@ package enum FastCGI {
     output += [0, 1, keepsConnection ? 1 : 0, 0, 0, 0, 0, 0]
   }
 
-  /// One name and value (§3.4), for `appendParameters`. A value of 2^31 bytes or more traps; request
-  /// limits keep them far below.
+  /// One name and value (§3.4), for `appendParameters`. A value of 2^31 bytes or more traps;
+  /// request limits keep them far below.
   package static func appendPair(name: RawSpan, value: RawSpan, to pairs: inout [UInt8]) {
     appendLength(name.byteCount, to: &pairs)
     appendLength(value.byteCount, to: &pairs)

@@ -3,8 +3,8 @@
 /// Who passed a request on, from the nearest to the farthest: the values of X-Forwarded-For or of
 /// Forwarded read from right to left.
 ///
-/// Whoever believes an address asks for the one before it; the first that is not believed, or is not
-/// an address, ends the walk, and what is left of it is hearsay.
+/// Whoever believes an address asks for the one before it; the first that is not believed, or is
+/// not an address, ends the walk, and what is left of it is hearsay.
 package struct ForwardedChain: ~Escapable {
   /// What one hop said of the one before it.
   package enum Hop: Equatable, Sendable {

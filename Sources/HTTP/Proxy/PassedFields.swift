@@ -2,8 +2,8 @@
 
 /// The first line of a request that the server itself sends.
 package enum RequestLine {
-  /// Appends `method SP target SP HTTP/1.1 CR LF`. Returns false, and appends nothing, if the method
-  /// is no token or the target has a byte that would end it, or the line, early.
+  /// Appends `method SP target SP HTTP/1.1 CR LF`. Returns false, and appends nothing, if the
+  /// method is no token or the target has a byte that would end it, or the line, early.
   package static func append(
     method: RawSpan, target: RawSpan, to output: inout [UInt8]
   ) -> Bool {

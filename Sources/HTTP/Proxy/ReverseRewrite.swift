@@ -12,9 +12,10 @@ package enum ReverseRewrite {
 
   /// If a Location, Content-Location or URI begins with `from`, appends it with `to` in its place.
   ///
-  /// `from` ends at the border of a path segment, so that `/app` does not fit `/application`. Scheme
-  /// and host are compared in any case of letters. Two slashes where both meet become one, and a
-  /// result that a client would take for another host (`//host/`) is written as the path it is.
+  /// `from` ends at the border of a path segment, so that `/app` does not fit `/application`.
+  /// Scheme and host are compared in any case of letters. Two slashes where both meet become one,
+  /// and a result that a client would take for another host (`//host/`) is written as the path it
+  /// is.
   package static func appendLocation(
     _ value: RawSpan, from: [UInt8], to: [UInt8], into output: inout [UInt8]
   ) -> Bool {

@@ -55,8 +55,8 @@ package enum Via {
     return false
   }
 
-  /// Whether one element of a Via value was written by `pseudonym`, in any case of letters. Comments,
-  /// which may nest and hold commas, are no part of names.
+  /// Whether one element of a Via value was written by `pseudonym`, in any case of letters.
+  /// Comments, which may nest and hold commas, are no part of names.
   package static func names(_ pseudonym: RawSpan, in value: RawSpan) -> Bool {
     // Which word of its element a word is: the protocol is 0, the name 1.
     var word = 0
