@@ -63,10 +63,13 @@ enum Callbacks {
       _, _, _, _, _, _, _, _ in NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
-      _, _, id, _, count, user in
-      unsafe Callbacks.with(user) { session in
-        session.dataCame(id, byteCount: count)
-        return 0
+      _, flags, id, data, count, user in
+      guard let data = unsafe data else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+      return unsafe Callbacks.with(user) { session in
+        unsafe session.dataCame(
+          id, RawSpan(_unsafeStart: data, byteCount: count),
+          isLastFrame: Callbacks.has(flags, NGHTTP2_FLAG_END_STREAM))
+        return session.isBroken ? NGHTTP2_ERR_CALLBACK_FAILURE.rawValue : 0
       }
     }
     unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in

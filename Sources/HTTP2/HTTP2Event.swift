@@ -45,9 +45,11 @@ package enum HTTP2Event: Sendable {
   case request(HTTP2Request)
   /// A request whose header list is beyond the limits: to be answered 431.
   case headTooLarge(HTTP2Stream, isHead: Bool, bodyFollows: Bool)
-  /// Bytes of a request's body came and were let go; several arrivals may be told as one.
+  /// Bytes of a request's body came, and were let go, or now wait if `keepBody` was said; several
+  /// arrivals may be told as one.
   case body(HTTP2Stream, byteCount: Int)
-  /// The request's body is complete.
+  /// The request's body is complete, and as long as its Content-Length, if it has one, said. Of a
+  /// kept one bytes may still wait.
   case bodyEnded(HTTP2Stream)
   /// The stream is over: `completed` if the whole response was put into the output, else it was
   /// reset with `code` (an `HTTP2ErrorCode` or anything the peer made up), by us if `byUs`.

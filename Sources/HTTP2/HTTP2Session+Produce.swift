@@ -106,24 +106,8 @@ extension HTTP2Session {
     streams[slot].isCompleted = true
     counters.completed += 1
     purses.responseCompleted(settings.limits)
+    if !streams[slot].requestEnded { responseOvertookBody(slot) }
   }
-
-  /// RFC 9113 §8.1: the rest of the request is not wanted, and that is no error. Not before the
-  /// client had time to read the response: some forget it when the reset comes together with it.
-  func noteLateBytes(_ count: Int, _ slot: Int) {
-    streams[slot].lateBytes += count
-    guard streams[slot].lateBytes > HTTP2Session.lateBytesMax, !streams[slot].isResetByUs else {
-      return
-    }
-    streams[slot].isResetByUs = true
-    check(
-      unsafe nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams[slot].id,
-        HTTP2ErrorCode.noError.rawValue))
-  }
-
-  /// What a client may go on sending after its answer: as on a lingering HTTP/1.1 connection.
-  static let lateBytesMax = 1 << 20
 
   func resetSent(_ id: Int32) {
     counters.resetsSent += 1

@@ -42,7 +42,11 @@ extension HTTP2Session {
         guard feed(bytes.extracting(fed..<end)) else { return bytes.byteCount }
         fed = end
         endBlock()
-        guard workspace.hasRoom else { return fed }
+        // What is to become of a body must be said before it comes.
+        guard workspace.hasRoom, !assembly.beginsBody else {
+          assembly.beginsBody = false
+          return fed
+        }
       case .exhausted:
         guard feed(bytes.extracting(fed..<bytes.byteCount)) else { return bytes.byteCount }
         suspendAssembly()
@@ -140,6 +144,7 @@ extension HTTP2Session {
     let request = HTTP2Request(
       stream: handle(slot), head: head, fieldCount: assembly.lineCount, bodyFollows: !endsStream)
     assembly.slot = -1
+    assembly.beginsBody = !endsStream
     tell(.request(request), slot)
   }
 
@@ -157,26 +162,6 @@ extension HTTP2Session {
       unsafe nghttp2_submit_rst_stream(
         session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams[slot].id,
         HTTP2ErrorCode.protocolError.rawValue))
-  }
-
-  func dataCame(_ id: Int32, byteCount: Int) {
-    counters.bodyBytes += byteCount
-    guard let slot = slot(of: id), streams[slot].isKnown else { return }
-    if streams[slot].isCompleted { noteLateBytes(byteCount, slot) }
-    workspace.add(bodyBytes: byteCount, handle(slot), of: self)
-  }
-
-  func dataFrameCame(_ id: Int32, contentBytes: Int, isPadded: Bool, endsStream: Bool) {
-    if isPadded, contentBytes > 0 || endsStream, contentBytes < FrameMeter.paddingBytesMax {
-      purses.emptyFrames.give(1, settings.limits.emptyFrames)
-    }
-    if endsStream, let slot = slot(of: id) { bodyEnded(slot) }
-  }
-
-  private func bodyEnded(_ slot: Int) {
-    streams[slot].requestEnded = true
-    guard streams[slot].isKnown else { return }
-    workspace.add(.bodyEnded(handle(slot)), of: self)
   }
 
   func streamClosed(_ id: Int32, code: UInt32) {
@@ -197,6 +182,7 @@ extension HTTP2Session {
         assembly.slot = -1
       }
     }
+    forgetBody(slot)
     freeSlot(slot)
   }
 }

@@ -117,6 +117,7 @@ extension HTTP2Session {
   package func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) -> Bool {
     guard !isBroken, failure == nil, let slot = slot(of: stream) else { return false }
     streams[slot].isResetByUs = true
+    dropBody(slot)
     return check(
       unsafe nghttp2_submit_rst_stream(
         session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue))

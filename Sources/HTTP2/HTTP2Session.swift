@@ -58,6 +58,9 @@ import Platform
   }
   @exclusivity(unchecked) private var assemblyStored = RequestAssembly()
   var suspended: SuspendedHead?
+  var keptBodies = KeptBodies()
+  /// Some streams may have been answered before their requests ended.
+  var hasLateStreams = false
 
   /// By slot.
   var streams: [StreamRecord] {
@@ -119,6 +122,8 @@ import Platform
     unsafe nghttp2_option_set_max_deflate_dynamic_table_size(
       option, settings.compressionTableBytes)
     unsafe nghttp2_option_set_no_closed_streams(option, 1)
+    // Windows are given back by hand, for who keeps a body decides when.
+    unsafe nghttp2_option_set_no_auto_window_update(option, 1)
     // Ours come first: they know what is useful, and CONTINUATION frames are counted by the
     // library each time it is given a part of one.
     unsafe nghttp2_option_set_stream_reset_rate_limit(option, 1 << 30, 1 << 20)
@@ -195,9 +200,12 @@ import Platform
     unsafe (memory.pointee.used, memory.pointee.most)
   }
 
-  /// Lets time pay into the budgets. `now` in whole seconds of any clock that never goes back.
+  /// Lets time pay into the budgets, and ends streams that were answered some seconds ago but whose
+  /// requests do not end: `hasOutput` tells. `now` in whole seconds of any clock that never goes
+  /// back; to be called about once a second.
   package func tick(second now: Int64) {
     guard now != second else { return }
+    if second != 0 { tickLateStreams() }
     if second != 0 && now > second {
       purses.pass(seconds: Int32(clamping: now - second), settings.limits)
     }

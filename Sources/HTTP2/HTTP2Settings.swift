@@ -48,7 +48,10 @@ package struct HTTP2Limits: Equatable, Sendable {
   package var acknowledgementsMax = 100
   /// Frames of any kind, but DATA, that wait to be sent.
   package var outboundFramesMax = 1000
-  /// All memory the library holds for one session, in bytes.
+  /// Bytes of kept bodies, over all streams, from which on the connection's window is held back:
+  /// at most this and one window of the connection are kept. Beyond it nothing ends, all wait.
+  package var keptBodyBytesMax = 1 << 20
+  /// All memory the library holds for one session, in bytes; kept bodies are not among it.
   package var memoryBytesMax = 2 << 20
 
   package init() {}

@@ -26,6 +26,8 @@ struct RequestAssembly {
   /// The request line stands.
   var isBegun = false
   var lineCount = 0
+  /// It was told as a request whose body follows.
+  var beginsBody = false
 
   init() {}
   init(slot: Int, isTrailer: Bool, headStart: Int) {

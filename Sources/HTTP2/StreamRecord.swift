@@ -9,12 +9,20 @@ struct StreamRecord {
   /// The owner was told of it.
   var isKnown = false
   var requestEnded = false
+  /// The body's last frame has begun.
+  var hasLastFrame = false
+  /// Its body is kept until it is taken.
+  var keepsBody = false
+  /// Bytes of its body were let go.
+  var hasLostBody = false
   /// A final response was ordered.
   var isResponding = false
   /// A whole response was put into the output.
   var isCompleted = false
   /// Bytes of the request's body that came after the whole response was put into the output.
   var lateBytes = 0
+  /// Seconds since then in which the request did not end.
+  var lateSeconds: UInt8 = 0
   /// The body said "deferred".
   var isDeferred = false
   /// Reset by the owner's will, or by ours after a whole response.

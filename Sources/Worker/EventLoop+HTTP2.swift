@@ -173,8 +173,9 @@ extension EventLoop {
     connection.site = stream.site
   }
 
-  /// A part of a body that nobody wants has come.
+  /// A part of a body has come; of one that nobody wants it is enough to count it.
   private func noteBody(_ count: Int, _ stream: MultiplexedStream) {
+    guard !stream.keepsBody else { return bodyArrived(stream, byteCount: count) }
     guard case .framed(let before)? = stream.body else { return }
     stream.body = .framed(before &+ UInt64(count))
     // What is answered already may send what it likes: its session lets it go.
@@ -185,6 +186,7 @@ extension EventLoop {
   private func endBody(_ stream: MultiplexedStream) {
     guard stream.state.bodyPending else { return }
     stream.state.bodyEnded()
+    guard !stream.keepsBody else { return bodyFinished(stream) }
     guard let exchange = stream.exchange, case .body = exchange.waiting else { return }
     resume(exchange, stream, nil)
   }

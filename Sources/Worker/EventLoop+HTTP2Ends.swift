@@ -64,6 +64,7 @@ extension EventLoop {
     for connection in connections {
       guard let connection, let http2 = connection.http2 else { continue }
       http2.session.tick(second: now / 1000)
+      if http2.session.hasOutput { queue(connection, http2) }
       guard let since = http2.leavingSince, !http2.hasSaidLast,
         now - since >= Limits.leavingMilliseconds
       else { continue }

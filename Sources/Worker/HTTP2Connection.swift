@@ -14,6 +14,8 @@ final class MultiplexedStream: RequestStream {
   var held = RegionRange(offset: 0, count: 0)
   /// The response has left whole, and is counted.
   var isAnswered = false
+  /// The session keeps the request's body until it is taken.
+  var keepsBody = false
 
   init(_ handle: HTTP2Stream, on connection: Connection, token: UInt64) {
     self.handle = handle
@@ -31,6 +33,7 @@ final class MultiplexedStream: RequestStream {
     state = ConnectionState()
     site = connection.site
     isAnswered = false
+    keepsBody = false
   }
 }
 

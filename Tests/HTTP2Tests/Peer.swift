@@ -40,6 +40,8 @@ final class Peer {
   var parserAgrees = true
   /// Answer each request at once with a body of so many bytes; nil: leave it.
   var answerBytes: Int?
+  /// Have each request's body kept.
+  var keepsBodies = false
 
   init(
     _ settings: HTTP2Settings = HTTP2Settings(), outputBytes: Int = 1 << 20,
@@ -80,6 +82,7 @@ final class Peer {
 
   private func note(_ request: HTTP2Request) {
     requests.append(request.stream)
+    if keepsBodies { session.keepBody(of: request.stream) }
     bodyFollows[request.stream.id] = request.bodyFollows
     let heads = workspace.heads
     texts.append(String(decoding: heads.copy(request.head), as: UTF8.self))
@@ -99,6 +102,13 @@ final class Peer {
     workspace.responseHead.append(Array(text.utf8))
     bodies.left[stream.id] = bytes
     return session.respond(to: stream, bodyFollows: bytes > 0)
+  }
+
+  /// Takes what waits of a kept body, or the beginning of it.
+  func take(_ stream: HTTP2Stream, upTo byteCountMax: Int = .max) -> [UInt8] {
+    let buffer = ByteBuffer(capacity: min(byteCountMax, 1 << 20))
+    let count = session.takeBody(of: stream, into: buffer, upTo: byteCountMax)
+    return buffer.copy(0..<count)
   }
 
   /// One call's frames.

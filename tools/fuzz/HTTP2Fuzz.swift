@@ -34,12 +34,16 @@ private final class Invariants {
   let output = ByteBuffer(capacity: 8192)
   let parser = RequestParser(limits: RequestLimits(headerBytesMax: 16_384))
   var open: [Int32: HTTP2Stream] = [:]
+  /// Streams whose bodies are kept.
+  var kept: Set<HTTP2Stream> = []
+  let taken = ByteBuffer(capacity: 4096)
 
   init() {
     var settings = HTTP2Settings()
     settings.headerListBytesMax = 4096
     settings.concurrentStreamsMax = 10
     settings.limits.memoryBytesMax = 512 << 10
+    settings.limits.keptBodyBytesMax = 4096
     session = HTTP2Session(settings: settings, workspace: Invariants.workspace)
   }
 
@@ -67,6 +71,7 @@ private final class Invariants {
     session.terminate(.cancel)
     produce()
     precondition(session.isDone)
+    checkBodies()
     precondition(session.libraryMemoryBytes.most <= (512 << 10) + 65_536)
   }
 
@@ -87,18 +92,51 @@ private final class Invariants {
       case .request(let request):
         precondition(open.updateValue(request.stream, forKey: request.stream.slot) == nil)
         check(request)
-        answer(request.stream)
+        if request.bodyFollows, request.stream.id / 2 % 3 > 0 {
+          precondition(session.keepBody(of: request.stream))
+          kept.insert(request.stream)
+        } else {
+          answer(request.stream)
+        }
       case .headTooLarge(let stream, _, _):
         precondition(open.updateValue(stream, forKey: stream.slot) == nil)
         answer(stream)
       case .body(let stream, let count):
         precondition(count >= 0 && open[stream.slot] == stream)
-      case .bodyEnded(let stream): precondition(open[stream.slot] == stream)
+        if kept.contains(stream) { use(stream, count) }
+      case .bodyEnded(let stream):
+        precondition(open[stream.slot] == stream)
+        if kept.contains(stream) { answer(stream) }
       case .closed(let stream, _, _, _):
         precondition(open.removeValue(forKey: stream.slot) == stream)
+        kept.remove(stream)
+        precondition(session.bodyByteCount(of: stream) == 0)
       }
     }
     precondition(open.count == session.openStreamCount && open.count <= 10)
+    checkBodies()
+  }
+
+  /// Takes some of a body, or gives it up, or answers before its end.
+  private func use(_ stream: HTTP2Stream, _ count: Int) {
+    switch (count + Int(stream.id)) % 16 {
+    case 0: session.dropBody(of: stream)
+    case 1: answer(stream)
+    case 2: session.reset(stream, .cancel)
+    case 3..<9:
+      let waiting = session.bodyByteCount(of: stream)
+      let byteCount = session.takeBody(of: stream, into: taken, upTo: count)
+      precondition(byteCount == min(waiting, count, taken.capacity))
+      precondition(session.bodyByteCount(of: stream) == waiting - byteCount)
+      taken.removeAll()
+    default: break
+    }
+  }
+
+  private func checkBodies() {
+    let (waiting, reserved) = session.keptBodyBytes
+    precondition(waiting == kept.reduce(0) { $0 + session.bodyByteCount(of: $1) })
+    precondition(waiting <= 4096 + 65_535 && (waiting > 0) == (reserved > 0))
   }
 
   /// The text is one head, of just these lines, or one that the parser refuses.

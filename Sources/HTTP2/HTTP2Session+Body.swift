@@ -1,0 +1,163 @@
+// Bodies of requests: let go as they come, or kept until they are taken.
+//
+// A stream's window is given back when its bytes are taken, so that a client waits for whoever
+// takes them; the connection's is when they come, so that it waits on that stream alone. Only when
+// all streams together hold more than `keptBodyBytesMax` does the connection wait too (RFC 9113
+// §5.2.2): a session never keeps more than that and one window of the connection.
+
+import CNGHTTP2
+import Platform
+
+extension HTTP2Session {
+  /// Orders a request's body to be kept, instead of being let go, until it is taken. To be said
+  /// when its `.request` was told, before the next `receive`. False: the stream is over, or a part
+  /// of the body is lost already.
+  @discardableResult
+  package func keepBody(of stream: HTTP2Stream) -> Bool {
+    guard !isBroken, failure == nil, let slot = slot(of: stream), !streams[slot].isCompleted,
+      !streams[slot].isResetByUs, !streams[slot].hasLostBody
+    else { return false }
+    streams[slot].keepsBody = true
+    return true
+  }
+
+  /// Bytes of a kept body that wait to be taken; 0 … the stream's window.
+  package func bodyByteCount(of stream: HTTP2Stream) -> Int {
+    guard let slot = slot(of: stream), streams[slot].keepsBody else { return 0 }
+    return keptBodies.byteCount(of: slot)
+  }
+
+  /// Moves the next bytes of a kept body to the end of a buffer, as many as wait, fit and are
+  /// wanted; their number. The client may send as many more, once `produce` has told it, if that
+  /// is worth a frame: see `hasOutput`.
+  package func takeBody(
+    of stream: HTTP2Stream, into buffer: ByteBuffer, upTo byteCountMax: Int
+  ) -> Int {
+    guard let slot = slot(of: stream), streams[slot].keepsBody else { return 0 }
+    let count = keptBodies.take(of: slot, into: buffer, upTo: byteCountMax)
+    giveBack(count, of: slot)
+    giveBackConnection(arrived: 0)
+    return count
+  }
+
+  /// A kept body is no longer wanted: what waits is let go, and so is all that still comes.
+  package func dropBody(of stream: HTTP2Stream) {
+    guard let slot = slot(of: stream) else { return }
+    dropBody(slot)
+  }
+
+  /// Bytes of kept bodies that wait, over all streams, and the memory that is reserved for them.
+  package var keptBodyBytes: (waiting: Int, reserved: Int) {
+    (keptBodies.byteCount, keptBodies.reservedBytes)
+  }
+
+  func dropBody(_ slot: Int) {
+    guard streams[slot].keepsBody else { return }
+    streams[slot].keepsBody = false
+    streams[slot].hasLostBody = true
+    giveBack(keptBodies.drop(slot), of: slot)
+    giveBackConnection(arrived: 0)
+  }
+
+  /// The stream is no more, and its window with it.
+  func forgetBody(_ slot: Int) {
+    guard streams[slot].keepsBody else { return }
+    streams[slot].keepsBody = false
+    _ = keptBodies.drop(slot)
+    giveBackConnection(arrived: 0)
+  }
+
+  // MARK: What the library finds
+
+  /// A part of a body; `isLastFrame`: of its last frame, behind which no window is needed.
+  func dataCame(_ id: Int32, _ bytes: RawSpan, isLastFrame: Bool) {
+    let count = bytes.byteCount
+    counters.bodyBytes += count
+    guard let slot = slot(of: id), streams[slot].isKnown else {
+      return giveBackConnection(arrived: count)
+    }
+    if isLastFrame { streams[slot].hasLastFrame = true }
+    if streams[slot].keepsBody {
+      keptBodies.append(bytes, to: slot)
+    } else {
+      streams[slot].hasLostBody = true
+      if streams[slot].isCompleted { noteLateBytes(count, slot) }
+      giveBack(count, of: slot)
+    }
+    giveBackConnection(arrived: count)
+    workspace.add(bodyBytes: count, handle(slot), of: self)
+  }
+
+  func dataFrameCame(_ id: Int32, contentBytes: Int, isPadded: Bool, endsStream: Bool) {
+    if isPadded, contentBytes > 0 || endsStream, contentBytes < FrameMeter.paddingBytesMax {
+      purses.emptyFrames.give(1, settings.limits.emptyFrames)
+    }
+    if endsStream, let slot = slot(of: id) { bodyEnded(slot) }
+  }
+
+  func bodyEnded(_ slot: Int) {
+    streams[slot].requestEnded = true
+    guard streams[slot].isKnown else { return }
+    workspace.add(.bodyEnded(handle(slot)), of: self)
+  }
+
+  // MARK: Windows
+
+  private func giveBack(_ count: Int, of slot: Int) {
+    guard count > 0, !isBroken, failure == nil, !streams[slot].isResetByUs,
+      !streams[slot].requestEnded, !streams[slot].hasLastFrame
+    else { return }
+    check(unsafe nghttp2_session_consume_stream(session, streams[slot].id, count))
+  }
+
+  private func giveBackConnection(arrived: Int) {
+    let credit = keptBodies.connectionCredit(
+      arrived: arrived, byteCountMax: settings.limits.keptBodyBytesMax)
+    guard credit > 0, !isBroken, failure == nil else { return }
+    check(unsafe nghttp2_session_consume_connection(session, credit))
+  }
+
+  // MARK: Behind the response
+
+  /// The whole response is in the output, and more of the request may come, which nobody wants.
+  func responseOvertookBody(_ slot: Int) {
+    dropBody(slot)
+    hasLateStreams = true
+  }
+
+  /// RFC 9113 §8.1: the rest of the request is not wanted, and that is no error. Not before the
+  /// client had time to read the response: some forget it when the reset comes together with it.
+  private func noteLateBytes(_ count: Int, _ slot: Int) {
+    streams[slot].lateBytes += count
+    if streams[slot].lateBytes > HTTP2Session.lateBytesMax { resetLate(slot) }
+  }
+
+  /// A second has passed: clients that neither end nor send what they began have had their time.
+  func tickLateStreams() {
+    guard hasLateStreams, !isBroken, failure == nil else { return }
+    hasLateStreams = false
+    for slot in streams.indices
+    where streams[slot].isLiving && streams[slot].isCompleted && !streams[slot].isResetByUs {
+      streams[slot].lateSeconds += 1
+      if streams[slot].lateSeconds > HTTP2Session.lateSecondsMax {
+        resetLate(slot)
+      } else {
+        hasLateStreams = true
+      }
+    }
+  }
+
+  private func resetLate(_ slot: Int) {
+    guard !streams[slot].isResetByUs else { return }
+    streams[slot].isResetByUs = true
+    check(
+      unsafe nghttp2_submit_rst_stream(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams[slot].id,
+        HTTP2ErrorCode.noError.rawValue))
+  }
+
+  /// What a client may go on sending after its answer, and for how many seconds: as on a lingering
+  /// HTTP/1.1 connection.
+  private static let lateBytesMax = 1 << 20
+  private static let lateSecondsMax: UInt8 = 2
+}
