@@ -2,6 +2,7 @@
 
 import Cache
 import Configuration
+import HTTP
 import Platform
 import Worker
 
@@ -95,7 +96,7 @@ struct PurgeOrder {
     switch subject {
     case .url(let url): url.resources
     case .prefix(let url): url.subtrees
-    case .labels(let labels): labels.map { .label(Array($0.utf8)) }
+    case .labels(let labels): labels.map { .label(CacheTags.tag(Array($0.utf8))) }
     case .host(let host): [.host(host)]
     case .pattern: []
     case .everything: [.everything]

@@ -1,5 +1,7 @@
 // Bodies of requests over HTTP/2 that somebody wants, kept by their sessions until they are taken.
 
+import Configuration
+import HTTP
 import HTTP2
 import Platform
 
@@ -37,8 +39,48 @@ extension EventLoop {
   }
 
   /// More of a kept body waits; `byteCount` bytes came since this was said last.
-  func bodyArrived(_ stream: MultiplexedStream, byteCount: Int) {}
+  func bodyArrived(_ stream: MultiplexedStream, byteCount: Int) {
+    guard let forwarding = stream.exchange?.forwarding else { return }
+    relayStreamBody(stream, forwarding)
+  }
 
   /// Nothing more of a kept body will come; some of it may still wait.
-  func bodyFinished(_ stream: MultiplexedStream) {}
+  func bodyFinished(_ stream: MultiplexedStream) {
+    guard let forwarding = stream.exchange?.forwarding else { return }
+    relayStreamBody(stream, forwarding)
+  }
+
+  /// Gives the application what has come of a body, as far as it takes it.
+  func relayStreamBody(_ stream: MultiplexedStream, _ forwarding: Forwarding) {
+    guard let http2 = stream.connection.http2, !forwarding.requestIsComplete else { return }
+    while forwarding.phase != .ended, stream.exchange?.forwarding === forwarding {
+      let waiting = http2.session.bodyByteCount(of: stream.handle)
+      let room = forwarding.requestRoom - Limits.chunkFrameBytesMax
+      let count = min(waiting, room, FastCGI.contentBytesMax)
+      guard count > 0 else { break }
+      forwarding.bodyByteCount += UInt64(count)
+      let limit = forwarding.exchange.route.settings.limitRequestBodyBytes
+      guard limit == 0 || forwarding.bodyByteCount <= limit else {
+        return refuseInput(stream, forwarding, 413, .entityTooLarge)
+      }
+      if forwarding.sendsChunks {
+        forwarding.append(Array("\(String(count, radix: 16))\r\n".utf8))
+      } else if forwarding.isFastCGI {
+        var header: [UInt8] = []
+        FastCGI.appendInputHeader(contentByteCount: count, to: &header)
+        forwarding.append(header)
+      }
+      forwarding.reserve(count + 2)
+      let taken = takeBody(of: stream, into: forwarding.request, upTo: count)
+      assert(taken == count, "bytes that waited are gone")
+      if forwarding.sendsChunks { forwarding.append([0x0d, 0x0a]) }
+      pushRequest(forwarding)
+    }
+    guard forwarding.phase != .ended, stream.exchange?.forwarding === forwarding else { return }
+    if !stream.state.bodyPending, http2.session.bodyByteCount(of: stream.handle) == 0 {
+      stream.body = nil
+      endRequest(forwarding)
+      pushRequest(forwarding)
+    }
+  }
 }

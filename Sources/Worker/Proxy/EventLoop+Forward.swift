@@ -30,6 +30,9 @@ extension EventLoop {
       setDeadline(stream, .max)
     }
     forwarding.requestIsComplete = stream?.state.bodyPending != true
+    if let stream = stream as? MultiplexedStream, stream.state.bodyPending {
+      _ = keepBody(of: stream)
+    }
     begin(forwarding)
     forwarding.isStarting = false
     return forwarding.isDoneAtStart
@@ -354,6 +357,7 @@ extension EventLoop {
     forwarding.stream = nil
     stream.state.relayFailed()
     head = exchange.head
+    if let stream = stream as? MultiplexedStream, stream.keepsBody { dropBody(of: stream) }
     // Not all of its body was read, and nobody is going to.
     if stream.state.bodyPending { stream.state.closeAfterResponse() }
     finish(forwarding, stream, isDone: fail(exchange, stream, status, reason))

@@ -106,7 +106,7 @@ extension EventLoop {
       validated: validated.raw, asOf: forwarding.exchange.asOf)
     let selector = stored.selector
     entry.selector = selector.rawSpan
-    let labels = plan.labels
+    let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
     let byteCount = cache.bodyByteCount(hit)
     guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return hit }

@@ -163,6 +163,9 @@ extension EventLoop {
   /// The application has taken something: the client may send more.
   func takeMoreOfBody(_ forwarding: Forwarding) {
     guard let stream = forwarding.stream, forwarding.phase != .ended else { return }
+    if let stream = stream as? MultiplexedStream {
+      return stream.keepsBody ? relayStreamBody(stream, forwarding) : ()
+    }
     guard let connection = stream as? Connection else { return }
     guard connection.body != nil || forwarding.phase == .tunnel else { return }
     if let kept = connection.input {

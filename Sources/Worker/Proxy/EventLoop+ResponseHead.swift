@@ -30,7 +30,7 @@ extension EventLoop {
       !settings.headerEditsAlways.isEmpty || isSuccess && !settings.headerEditsOnSuccess.isEmpty
     guard isEdited else {
       forEachField(of: forwarding.response, in: bytes) { name, value, known in
-        if known == .contentLength { return }
+        if EventLoop.isOurs(known) { return }
         let rewritten = rewrite(known, value, forwarding)
         ResponseHead.appendField(name: name, value: rewritten.rawSpan, to: &head)
       }
@@ -72,13 +72,22 @@ extension EventLoop {
   func relayedFields(of bytes: RawSpan, _ forwarding: Forwarding) -> ResponseFields {
     var fields = ResponseFields()
     forEachField(of: forwarding.response, in: bytes) { name, value, known in
-      if known == .contentLength { return }
+      if EventLoop.isOurs(known) { return }
       fields.add(
         String(decoding: name.array, as: UTF8.self), rewrite(known, value, forwarding))
     }
     let isSuccess = (200..<400).contains(forwarding.response.status)
     edit(&fields, forwarding.exchange, isSuccess: isSuccess)
     return fields
+  }
+
+  /// Fields that this server writes itself, and orders to its cache: for nobody behind it
+  /// (RFC 9213 §2.1).
+  private static func isOurs(_ known: ResponseField?) -> Bool {
+    switch known {
+    case .contentLength, .ring3CacheControl, .surrogateKey, .cacheTag: true
+    default: false
+    }
   }
 
   /// Addresses of the application become those that the client knows.

@@ -66,8 +66,24 @@ extension EventLoop {
       cache.invalidate(CacheTarget(resourceOfKey: key), hard: false)
     }
     for group in CacheTags.invalidatedGroups(fields, method: exchange.head.method) {
-      cache.invalidate(.label(group), hard: false)
+      let label = label(group, exchange, forwarding.origin)
+      cache.invalidate(.label(label), hard: false)
     }
+  }
+
+  /// Tags and groups as the store has them.
+  func labels(_ plan: StoragePlan, _ exchange: Exchange, _ origin: RequestOrigin) -> [UInt8] {
+    plan.tags.reduce(into: []) { $0 += label($1, exchange, origin) + [0] }
+  }
+
+  /// Groups are those of one origin (RFC 9875 §2): no application can empty another's. Tags are for
+  /// the operator, over all sites.
+  private func label(
+    _ tag: [UInt8], _ exchange: Exchange, _ origin: RequestOrigin
+  ) -> [UInt8] {
+    guard tag.starts(with: Array("g:".utf8)) else { return tag }
+    let port = origin.local.map { "\($0.port)" } ?? ""
+    return tag + Array(" \(origin.isEncrypted ? "https" : "http") \(port) ".utf8) + exchange.host
   }
 
   /// The canonical key of a target on the same host.
@@ -109,7 +125,7 @@ extension EventLoop {
       key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.exchange.asOf)
     entry.selector = selector.rawSpan
-    let labels = plan.labels
+    let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
     guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return false }
     forwarding.storing = StoringResponse(fill: fill)
@@ -254,11 +270,6 @@ extension EventLoop {
     let bytes = exchange.bytes
     finish(forwarding, stream, isDone: send(chosen, on: stream, bytes.rawSpan))
   }
-}
-
-extension StoragePlan {
-  /// Tags as the store has them.
-  var labels: [UInt8] { tags.reduce(into: []) { $0 += $1 + [0] } }
 }
 
 extension ReuseDecision {
