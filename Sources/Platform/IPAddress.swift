@@ -31,6 +31,25 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     case .v6: return high == 0 && low == 1
     }
   }
+  /// Of a network without a name on the internet: RFC 1918, loopback, link-local, RFC 4193.
+  package var isPrivate: Bool {
+    let plain = unmapped
+    guard plain.family == .v4 else {
+      return isLoopback || high >> 57 == 0xfc >> 1 || high >> 54 == 0xfe80 >> 6
+    }
+    let value = plain.low
+    return value >> 24 == 10 || value >> 24 == 127 || value >> 20 == 0xac1
+      || value >> 16 == 0xc0a8 || value >> 16 == 0xa9fe
+  }
+
+  /// Four or sixteen bytes in network order.
+  package var networkBytes: [UInt8] {
+    func bytes(_ word: UInt64, _ count: Int) -> [UInt8] {
+      (0..<count).map { UInt8(truncatingIfNeeded: word >> UInt64((count - 1 - $0) * 8)) }
+    }
+    return family == .v4 ? bytes(low, 4) : bytes(high, 8) + bytes(low, 8)
+  }
+
   /// ::ffff:a.b.c.d as the IPv4 address it stands for (RFC 4291 §2.5.5.2).
   package var unmapped: IPAddress {
     guard family == .v6, high == 0, low >> 32 == 0xffff else { return self }

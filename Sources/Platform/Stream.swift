@@ -73,9 +73,16 @@ package enum Stream {
   /// recv(2) behind the buffer's valid bytes, at most its free room (which must not be zero).
   @inline(__always)
   package static func receive(_ number: CInt, into buffer: ByteBuffer) -> ReceiveResult {
+    receive(number, into: buffer, flags: 0)
+  }
+
+  @inline(__always)
+  private static func receive(
+    _ number: CInt, into buffer: ByteBuffer, flags: CInt
+  ) -> ReceiveResult {
     precondition(buffer.free > 0)
     while true {
-      let received = unsafe recv(number, buffer.base + buffer.count, buffer.free, 0)
+      let received = unsafe recv(number, buffer.base + buffer.count, buffer.free, flags)
       if received > 0 {
         buffer.noteReceived(received)
         return .received(received)
@@ -121,6 +128,18 @@ package enum Stream {
     var value = linger(l_onoff: 1, l_linger: 0)
     _ = unsafe setsockopt(
       number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  /// Looks at what has arrived, up to the buffer's free room, and leaves it there: recv(2) with
+  /// MSG_PEEK.
+  package static func peek(_ number: CInt, into buffer: ByteBuffer) -> ReceiveResult {
+    receive(number, into: buffer, flags: CInt(MSG_PEEK))
+  }
+
+  /// Takes `count` bytes that have arrived away; `buffer` must have room for them.
+  package static func discard(_ number: CInt, count: Int, by buffer: ByteBuffer) {
+    precondition(count <= buffer.free)
+    _ = unsafe recv(number, buffer.base + buffer.count, count, 0)
   }
 
   /// Whether a connection that nothing is expected of is as it should be: not closed, and nothing

@@ -10,7 +10,10 @@ import Platform
 class RequestStream {
   /// What events and helpers' answers name it by; never used again while this process lives.
   final let token: UInt64
-  final let client: SocketAddress
+  /// Who is told to logs, to rules and to applications; a trusted proxy may have said so.
+  final var client: SocketAddress
+  /// What the other side says of the way to it is believed.
+  final var isBelieved = false
   /// Index into `EventLoop.listeners`: local address, address class, scheme.
   final let listener: Int
   /// Set only where the virtual hosts tell local addresses apart.
@@ -43,6 +46,10 @@ class RequestStream {
 /// stream of requests.
 final class Connection: RequestStream {
   let descriptor: CInt
+  /// The other side of the socket, or who the PROXY protocol says it is.
+  var peer: SocketAddress
+  /// It begins with the PROXY protocol, which has not come yet.
+  var awaitsProxyHeader = false
   /// nil: in clear text.
   var security: ConnectionSecurity?
   /// nil: HTTP/1.1.
@@ -69,6 +76,7 @@ final class Connection: RequestStream {
     keyPrefix: [UInt8]
   ) {
     self.descriptor = descriptor
+    peer = client
     super.init(
       token: UInt64(serial) << 32 | UInt64(UInt32(bitPattern: descriptor)), client: client,
       listener: listener, local: local, keyPrefix: keyPrefix)

@@ -109,6 +109,7 @@ extension EventLoop {
       keyPrefix: local.map { CacheKeys.prefix(local: $0, model: model) }
         ?? listeners[listener].keyPrefix)
     connection.requestCount = requestCount
+    connection.awaitsProxyHeader = requestCount == 0 && expectsProxyHeader(listener, client)
     do throws(SystemError) {
       try poller.add(descriptor, token: connection.token, interest: .readable)
     } catch {

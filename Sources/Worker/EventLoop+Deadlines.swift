@@ -124,6 +124,12 @@ struct SitePolicy {
 }
 
 extension Model {
+  /// What the first site of a local address believes; nil: nobody says who the client is.
+  func remoteIP(local: SocketAddress) -> RemoteIPSettings? {
+    let settings = sites[site(local: local, host: []).site].remoteIP
+    return settings.field.isEmpty && !settings.expectsProxyProtocol ? nil : settings
+  }
+
   /// Whether connections in clear text to a local address may speak HTTP/2 from the start.
   func takesClearTextHTTP2(local: SocketAddress) -> Bool {
     let first = sites[site(local: local, host: []).site]

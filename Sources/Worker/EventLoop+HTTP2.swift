@@ -158,6 +158,9 @@ extension EventLoop {
     _ stream: MultiplexedStream, _ connection: Connection, _ http2: HTTP2Connection,
     _ bytes: RawSpan
   ) {
+    if let believed = listeners[connection.listener].remoteIP, !believed.field.isEmpty {
+      believe(stream, believed, bytes)
+    }
     let isLookedFor =
       head.method.isRetrieval && head.body == .none && !head.unknownExpectation
     if isLookedFor, let chosen = probe(stream, bytes), isAdmitted(chosen, on: connection) {

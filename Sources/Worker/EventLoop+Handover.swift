@@ -114,7 +114,7 @@ extension EventLoop {
         batch.map {
           HandedConnection(
             listener: listeners[$0.listener].identifier, requestCount: $0.requestCount,
-            client: $0.client)
+            client: $0.peer)
         })
       do throws(SystemError) {
         guard

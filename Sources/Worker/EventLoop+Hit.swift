@@ -21,6 +21,9 @@ extension EventLoop {
   @inline(__always)
   func answer(_ connection: Connection, _ buffer: ByteBuffer, from start: Int) -> Bool {
     let bytes = buffer.bytes.extracting(start..<buffer.count)
+    if let believed = listeners[connection.listener].remoteIP, !believed.field.isEmpty {
+      believe(connection, believed, bytes)
+    }
     let isLookedFor =
       head.method.isRetrieval && head.body == .none && !head.unknownExpectation
     if isLookedFor, let chosen = probe(connection, bytes), isAdmitted(chosen, on: connection) {

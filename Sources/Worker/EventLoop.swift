@@ -18,6 +18,8 @@ struct LocalListener {
   let takesClearTextHTTP2: Bool
   /// Whether connections begin with a handshake of TLS.
   let isEncrypted: Bool
+  /// Who is believed about the client; nil: nobody.
+  let remoteIP: RemoteIPSettings?
 }
 
 /// Everything a worker is. Single-threaded: no method waits for anything but `Poller.wait`.
@@ -69,6 +71,8 @@ final class EventLoop {
   var flightWaiters: [FlightTicket: [UInt64]] = [:]
   /// Flights that were over before anybody could be woken for them.
   var flightsOver: [FlightTicket] = []
+  /// Connections of which a part of the PROXY protocol has come.
+  var awaitingHeader: [UInt64] = []
   /// Requests for Unix sockets whose queue was full.
   var knocking: [Forwarding] = []
   /// Over all pending outputs: see `Limits.copiedBytesMax`.
@@ -164,7 +168,8 @@ final class EventLoop {
         descriptor: listener.descriptor,
         keyPrefix: CacheKeys.prefix(local: listener.address, model: model),
         takesClearTextHTTP2: model.takesClearTextHTTP2(local: listener.address),
-        isEncrypted: model.isEncrypted(local: listener.address))
+        isEncrypted: model.isEncrypted(local: listener.address),
+        remoteIP: model.remoteIP(local: listener.address))
     }
     needsLocalAddress = model.tellsLocalAddressesApart
     balancing = heritage.upstreams.map {
@@ -260,6 +265,7 @@ final class EventLoop {
     // Out of epoll: it waits to be handed over, and a token left from before must not wake it.
     guard !connection.isLeaving else { return }
     connection.security?.isQueued = false
+    guard !connection.awaitsProxyHeader || takeProxyHeader(connection) else { return }
     switch connection.state.phase {
     case .handshake:
       // It waits for a certificate; only a broken connection needs no more waiting.
@@ -315,6 +321,7 @@ final class EventLoop {
     expireHelperRequests()
     resumeSettling()
     knockAgain()
+    resumeAwaitingHeader()
     resumeFlights()
     advanceHandover()
     if now >= nextFlush {

@@ -64,6 +64,7 @@ extension EventLoop {
     forwarding.request.removeAll()
     forwarding.requestSent = 0
     let member = model.proxyMembers[forwarding.member]
+    appendProxyHeader(forwarding, member)
     forwarding.isFastCGI = member.scheme == .fcgi
     if forwarding.isFastCGI {
       writeFastCGIRequest(forwarding, member)
@@ -72,6 +73,21 @@ extension EventLoop {
     }
     forwarding.requestHeadByteCount = forwarding.request.count
     if !body.isEmpty { forwarding.append(body) }
+  }
+
+  /// `proxyprotocol`: the client, in front of the one request of the connection.
+  private func appendProxyHeader(_ forwarding: Forwarding, _ member: ProxyMember) {
+    guard let version = member.parameters.proxyProtocol else { return }
+    var connection = ProxiedConnection()
+    if let client = forwarding.origin.client, let local = forwarding.origin.local {
+      connection = ProxiedConnection(client: client, local: local)
+    }
+    var header: [UInt8] = []
+    switch version {
+    case .v1: ProxyProtocol.appendText(connection, to: &header)
+    case .v2: ProxyProtocol.appendBinary(connection, to: &header)
+    }
+    forwarding.append(header)
   }
 
   // MARK: Connections
@@ -246,7 +262,7 @@ extension EventLoop {
     let parameters = model.proxyMembers[upstream.member].parameters
     let isClean =
       isReusable && (forwarding.response.keepAlive || forwarding.isFastCGI)
-      && !parameters.disablesReuse
+      && !parameters.disablesReuse && parameters.proxyProtocol == nil
       && forwarding.requestIsComplete && forwarding.requestSent == forwarding.request.count
       && !forwarding.requestIsBroken && upstream.input == nil && !handover.isDraining
     guard isClean else { return closeUpstream(upstream) }

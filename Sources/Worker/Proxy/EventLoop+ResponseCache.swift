@@ -182,7 +182,7 @@ extension EventLoop {
   func origin(of stream: RequestStream) -> RequestOrigin {
     RequestOrigin(
       client: stream.client, local: localAddress(of: stream),
-      isEncrypted: listeners[stream.listener].isEncrypted)
+      isEncrypted: listeners[stream.listener].isEncrypted, isBelieved: stream.isBelieved)
   }
 
   /// Facts of a stored response as the rules want them.
