@@ -84,7 +84,7 @@ let package = Package(
     .testTarget(name: "PlatformTests", dependencies: ["CLinux", "Platform"]),
     .testTarget(
       name: "TLSTests", dependencies: ["COpenSSL", "TLS", "Platform"], exclude: ["Data"]),
-    .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
+    .testTarget(name: "HTTPTests", dependencies: ["HTTP"], exclude: ["Data"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "CNGHTTP2", "HTTP", "Platform"]),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],

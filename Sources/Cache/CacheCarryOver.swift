@@ -188,7 +188,8 @@ extension CacheStore {
     )
     var entryHead = CacheEntryHead(
       key: source.span(at: key.offset, count: key.count), hash: hash, facts: old.facts(hit),
-      head: source.span(at: head.offset, count: head.count), validated: 0, asOf: asOf)
+      head: source.span(at: head.offset, count: head.count),
+      validated: old.movingWordToKeep(entry), asOf: asOf)
     entryHead.selector = source.span(at: selector.offset, count: selector.count)
     entryHead.labels = source.span(at: labels.offset, count: labels.count)
     guard let fill = beginFill(entryHead, bodyByteCount: old.bodyByteCount(hit)) else {

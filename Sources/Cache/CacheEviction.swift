@@ -80,7 +80,7 @@ extension CacheStore {
     var start = firstFree(shard, before: local)
     var end = nextUnit(shard, from: local, used: true)
     while end - start < units {
-      guard rest > 0, end + 2 <= shard.unitCount else { return nil }
+      guard rest > 0, end + EntryLayout.unitsMin <= shard.unitCount else { return nil }
       let neighbour = shard.offset(end)
       // Any bytes may lie here: an entry is what the index names.
       guard state(neighbour) == EntryLayout.live, !sparing || mark(neighbour) == 0,

@@ -60,6 +60,39 @@ extension CacheStore {
     return true
   }
 
+  /// Copies bytes of a held or pinned entry's body into a fill of the same process, in order: how
+  /// an entry gets another head and keeps its body, which a 304 with changed fields asks for (RFC
+  /// 9111 section 4.3.4). The fill has the body's length and room of its own: readers keep the old
+  /// entry, whose memory is never written to, until `publish` puts the new one in its place.
+  ///
+  /// The old entry's `isKnownGood` or `standing` must have been asked: that looks at the checksum
+  /// from before a restart, where this makes a new one.
+  ///
+  /// - Parameters:
+  ///   - done: 0 to begin, then what the last call returned.
+  ///   - byteCountMax: so much at most is copied: 1 MiB takes about a tenth of a millisecond.
+  /// - Returns: bytes copied in all, the body's length at the end; nil when there is no room:
+  ///   abandon the fill.
+  package func copyBody(
+    of hit: CacheHit, to fill: CacheFill, from done: Int, byteCountMax: Int
+  ) -> Int? {
+    let region = region
+    var start = 0
+    var done = done
+    let end = min(bodyByteCount(hit), done + byteCountMax)
+    for index in 0..<extentCount(hit) where done < end {
+      let range = extent(hit, index)
+      if done < start + range.count {
+        let count = min(start + range.count, end) - done
+        let bytes = region.span(at: range.offset + done - start, count: count)
+        guard write(bytes, at: done, of: fill) else { return nil }
+        done += count
+      }
+      start += range.count
+    }
+    return done
+  }
+
   /// Brings the body's checksum on to the first `count` extents, which must be complete.
   func sumComplete(_ fill: CacheFill, upTo count: Int) {
     var progress = fillProgress[fill.recordIndex]

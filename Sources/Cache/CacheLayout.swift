@@ -42,7 +42,7 @@ enum HeaderLayout {
   /// "Ring3\0\0\1" as a little-endian word.
   static let magicValue: UInt64 = 0x0100_0033_676e_6952
   /// Raised with every change of any layout in this file or of `EntryFacts`.
-  static let versionValue: UInt32 = 2
+  static let versionValue: UInt32 = 3
 }
 
 /// Offsets in a process slot. Only the slot's owner writes it while it lives, except that lock
@@ -167,7 +167,9 @@ enum EntryLayout {
   /// When it was made: seconds of CLOCK_BOOTTIME.
   static let created = 68
   @usableFromInline static let facts = 72
-  @usableFromInline static let byteTotal = 120
+  @usableFromInline static let byteTotal = 136
+  /// No entry takes less.
+  static let unitsMin = (byteTotal + 63) / 64
   /// Where that part of the header starts.
   static let immutable = 40
   /// Per extent, in the table: unit, bytes.

@@ -10,9 +10,9 @@ extension CacheStore {
     KeyHash.hash(key, seed0: seed0, seed1: seed1)
   }
 
-  /// Finds an entry by its whole key, any of its variants, and holds it until `release`, `follow`
-  /// or the next look-up. An alias is returned as it is: its `facts.kind` says so, `follow` goes
-  /// on.
+  /// Finds an entry by its whole key, any of its variants whatever their selectors are, and holds
+  /// it until `release`, `follow` or the next look-up. An alias is returned as it is: its
+  /// `facts.kind` says so, `follow` goes on.
   ///
   /// How it holds it without a lock (DESIGN 4.2) is in HoldProtocol.swift.
   @inlinable

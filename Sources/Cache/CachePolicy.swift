@@ -9,6 +9,9 @@
 // expiry of whoever is looked at, so old entries grow cheaper as new ones come. What leaves is
 // remembered for a while with its uses (CacheGhosts): what returns soon starts with those, what
 // is seen once goes soon. Every step takes constant time, under the shard's mutex.
+//
+// An application's response that is too stale to be sent, and has no validator, is not queued anew
+// however often it was used. Nor is it looked for: that would need an order by time as well.
 
 import Platform
 
@@ -87,7 +90,9 @@ extension CacheStore {
       guard let entry = earliest(shard) else { return nil }
       setField(shard, ShardLayout.clock, Int(expiry(entry)))
       let mark = mark(entry)
-      guard mark > 0, visit < QueueNumber.visitsMax, requeues > 0 else { return entry }
+      guard mark > 0, visit < QueueNumber.visitsMax, requeues > 0, !isOfNoUse(entry) else {
+        return entry
+      }
       requeues -= 1
       removeFromQueue(shard, entry)
       setFrequency(entry, frequency(entry) + mark)
@@ -95,6 +100,12 @@ extension CacheStore {
       enqueue(shard, entry)
     }
     return nil
+  }
+
+  /// Whether an entry's uses are no reason to keep it: nothing can be answered with it any more.
+  private func isOfNoUse(_ entry: Int) -> Bool {
+    let hit = CacheHit(offset: entry)
+    return facts(hit).isOfNoUse(age: (Clock.bootTicks() &- validated(hit)) & EntryTime.mask)
   }
 
   /// The first entry of the queue that is due first.

@@ -92,9 +92,26 @@ extension CacheStore {
     // An entry from the future would never show its body's checksum.
     let good = entry + EntryLayout.goodAsOf
     if region.loadRelaxed64(at: good) > generation { region.storeRelaxed64(generation, at: good) }
-    // Nobody has found it right under the epoch that begins now, whatever the word says.
-    region.storeRelaxed64(0, at: entry + EntryLayout.validated)
+    region.storeRelaxed64(movingWordToKeep(entry), at: entry + EntryLayout.validated)
   }
+
+  /// What of an entry's moving word outlives those who wrote it. Nobody has found it right under
+  /// the epoch that begins now, whatever the word says; but an application's response is as old as
+  /// it was. A time before it was made, or to come, is damage: then it is as old as it can be.
+  func movingWordToKeep(_ entry: Int) -> UInt64 {
+    let hit = CacheHit(offset: entry)
+    guard facts(hit).flags.contains(.isResponse) else { return 0 }
+    let made = UInt64(createdSeconds(hit)) * EntryTime.ticksPerSecond
+    let time = validated(hit) & EntryTime.mask
+    // The response may have begun to come a while before the entry was made.
+    let earliest = made &- CacheStore.fillTicksMax
+    let possible = Clock.bootTicks() &- earliest
+    return (time &- earliest) & EntryTime.mask <= possible & EntryTime.mask
+      ? time : earliest & EntryTime.mask
+  }
+
+  /// An entry is made at most so long after the time that it counts its age from.
+  private static let fillTicksMax = 3600 * EntryTime.ticksPerSecond
 
   /// The entry that an index word names, if everything about it fits.
   func soundEntry(
@@ -168,7 +185,7 @@ extension CacheStore {
   }
 
   private func hasRoomForHeader(_ shard: CacheShard, _ entry: Int) -> Bool {
-    shard.local(entryUnit(entry)) + 2 <= shard.unitCount
+    shard.local(entryUnit(entry)) + EntryLayout.unitsMin <= shard.unitCount
   }
 
   /// Whether an entry's sizes agree with each other and all its places lie in the shard's arena.

@@ -33,7 +33,7 @@ extension CacheStore {
       let shard = geometry.shard(place / geometry.bucketCount)
       visit(
         shard.index + place % geometry.bucketCount * ShardLayout.bucketBytes, in: shard,
-        where: { _ in true }, body)
+        where: { _ in true }, { hit, _ in body(hit) })
     }
     release()
     return end < total ? end : nil
@@ -41,6 +41,37 @@ extension CacheStore {
 
   /// How many buckets a whole walk visits.
   package var bucketTotal: Int { geometry.shardCount * geometry.bucketCount }
+
+  /// Holds the variant of a key that `rank` puts highest, as `lookUp` would. `rank` looks at each
+  /// variant, at most 32 that last, while it is held; nil: not this one. It must not look up.
+  package func lookUpBest(
+    _ key: RawSpan, hash: UInt64, rank: (CacheHit) -> UInt64?
+  ) -> CacheHit? {
+    let shard = geometry.shard(hash: hash)
+    // Again when the best one was replaced between being seen and being held.
+    for _ in 0..<4 {
+      var best: (rank: UInt64, place: Int, entry: Int)?
+      for step in 0..<ShardLayout.bucketsPerGroup {
+        let bucket = geometry.bucketOffset(hash: hash, step: step)
+        visit(bucket, in: shard, where: { $0 >> 32 == hash >> 32 }) { hit, place in
+          guard hasKey(hit.offset, key), let rank = rank(hit) else { return }
+          if best.map({ $0.rank < rank }) ?? true { best = (rank, place, hit.offset) }
+        }
+        // Nothing of this key lies further on.
+        if region.load(at: geometry.spillPlace(hash: hash), as: UInt8.self) == 0 { break }
+      }
+      guard let best else { break }
+      let word = (hash >> 32) << 32 | UInt64(entryUnit(best.entry))
+      if region.hold(entryUnit(best.entry), namedAt: best.place, hazard: hazardOffset) == word,
+        hasKey(best.entry, key), rank(CacheHit(offset: best.entry)) != nil
+      {
+        noteUse(best.entry)
+        return CacheHit(offset: best.entry)
+      }
+    }
+    release()
+    return nil
+  }
 
   /// Visits all variants of a key, as `walk` does.
   package func forEachVariant(of key: RawSpan, _ body: (CacheHit) -> Void) {
@@ -50,15 +81,16 @@ extension CacheStore {
       visit(
         geometry.bucketOffset(hash: hash, step: step), in: shard,
         where: { $0 >> 32 == hash >> 32 },
-        { if hasKey($0.offset, key) { body($0) } })
+        { hit, _ in if hasKey(hit.offset, key) { body(hit) } })
     }
     release()
   }
 
-  /// Holds one after the other what the words of a bucket name, if `isWanted` of the word.
+  /// Holds one after the other what the words of a bucket name, if `isWanted` of the word. `body`
+  /// gets the word's place too.
   private func visit(
     _ bucket: Int, in shard: CacheShard, where isWanted: (UInt64) -> Bool,
-    _ body: (CacheHit) -> Void
+    _ body: (_ hit: CacheHit, _ place: Int) -> Void
   ) {
     for slot in 0..<ShardLayout.slotsPerBucket {
       let place = bucket + slot * 8
@@ -70,7 +102,7 @@ extension CacheStore {
         guard shard.contains(unit), isWanted(word) else { break }
         let again = region.hold(unit, namedAt: place, hazard: hazardOffset)
         if again == word {
-          body(CacheHit(offset: entryOffset(unit)))
+          body(CacheHit(offset: entryOffset(unit)), place)
           break
         }
         word = again

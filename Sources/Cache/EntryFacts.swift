@@ -12,6 +12,34 @@ package enum EntryKind: UInt8, Sendable {
   case negative = 2
 }
 
+/// What is particular to an application's response.
+package struct ResponseFlags: OptionSet, BitwiseCopyable, Sendable {
+  package let rawValue: UInt16
+
+  @inlinable
+  package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// Made by an application: how long it is fresh is in its facts. Without it: made from a file.
+  package static let isResponse = ResponseFlags(rawValue: 1)
+  /// Never sent when it is stale, whatever is said elsewhere: must-revalidate, proxy-revalidate
+  /// and s-maxage of RFC 9111 section 5.2.2.
+  package static let mustRevalidate = ResponseFlags(rawValue: 2)
+  /// Validated before each use: no-cache of RFC 9111 section 5.2.2.4.
+  package static let validatesAlways = ResponseFlags(rawValue: 4)
+}
+
+/// How moving words and facts count time. The store knows as much of a moving word as this: when
+/// its process is gone, what it says of routing means nothing, but an application's response is as
+/// old as it was.
+package enum EntryTime {
+  /// A tick is an eighth of a second of CLOCK_BOOTTIME.
+  package static let ticksPerSecond: UInt64 = 8
+  /// Times are counted modulo this: a year.
+  package static let span: UInt64 = 1 << 28
+  /// The bits of a moving word that say when.
+  package static let mask = span - 1
+}
+
 /// The immutable facts of an entry. All bit patterns are valid, since they are read from memory
 /// that outlives programs; `layoutVersion` is raised whenever a field moves.
 package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
@@ -42,8 +70,20 @@ package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
   package var contentHeadCount: UInt16 = 0
   /// `EntryKind.rawValue`.
   package var kindCode: UInt8 = 0
-  private var spare0: UInt8 = 0
-  private var spare1: UInt16 = 0
+  private var spare: UInt8 = 0
+  /// `ResponseFlags.rawValue`.
+  package var flagBits: UInt16 = 0
+  /// Of an application's response: for how many ticks (`EntryTime`) after the time in its moving
+  /// word it is fresh, the age that it came with already subtracted; 0: stale at once. From
+  /// `EntryTime.span` on, and so with `freshUntilInvalidated`, time does not end it.
+  package var freshTicks: UInt32 = 0
+  /// How old it was at the time in its moving word: what its `Age` starts at. RFC 9111 section
+  /// 4.2.3, corrected_initial_age.
+  package var initialAgeSeconds: UInt32 = 0
+  /// How long it may be sent after that while it is fetched anew, and when that fails: RFC 5861,
+  /// or the operator's orders.
+  package var staleWhileRevalidateSeconds: UInt32 = 0
+  package var staleIfErrorSeconds: UInt32 = 0
 
   package init() {}
 
@@ -52,6 +92,29 @@ package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
   package var kind: EntryKind {
     get { EntryKind(rawValue: kindCode) ?? .content }
     set { kindCode = newValue.rawValue }
+  }
+
+  /// Unknown bits mean nothing.
+  @inlinable
+  package var flags: ResponseFlags {
+    get { ResponseFlags(rawValue: flagBits) }
+    set { flagBits = newValue.rawValue }
+  }
+
+  /// Of `freshTicks`.
+  package static let freshUntilInvalidated = UInt32.max
+
+  /// Whether nothing can be answered with it any more: an application's response that is too stale
+  /// to be sent and that nothing can be validated by. `age`: ticks since the time in its moving
+  /// word.
+  func isOfNoUse(age: @autoclosure () -> UInt64) -> Bool {
+    guard flags.contains(.isResponse), etagCount == 0, lastModifiedSeconds == 0,
+      freshTicks < EntryTime.span
+    else { return false }
+    let staleSeconds =
+      flags.contains(.mustRevalidate)
+      ? 0 : UInt64(max(staleWhileRevalidateSeconds, staleIfErrorSeconds))
+    return age() > UInt64(freshTicks) + staleSeconds * EntryTime.ticksPerSecond
   }
 
   /// A name for a file's state: st_dev, st_ino, st_size, st_mtim and st_ctim in nanoseconds. Never

@@ -139,7 +139,7 @@ package enum AcceptEncoding {
 
   /// `OWS ";" OWS "q=" qvalue` in thousandths (RFC 9110 §12.4.2); 1000 if there is none, nil if it
   /// is malformed: such an element is not counted.
-  private static func weight(_ text: RawSpan, from semicolon: Int) -> Int? {
+  static func weight(_ text: RawSpan, from semicolon: Int) -> Int? {
     guard semicolon < text.byteCount else { return 1000 }
     var index = semicolon + 1
     while index < text.byteCount && ASCII.isBlank(Scan.byte(text, at: index)) { index += 1 }

@@ -17,9 +17,9 @@ package enum ChunkedStep: Sendable {
 
 /// Decodes one chunked body.
 ///
-/// Feed it what has arrived; drop the bytes it consumed and feed it again. It keeps no bytes: every
-/// byte given is consumed at once, except after a body range, when `step` should be called again
-/// with the rest. Content is limited by whoever takes it (413); framing is limited here.
+/// Feed it what has arrived; drop the bytes it consumed and feed it again. It keeps no bytes but
+/// trailers, if they are wanted: every byte given is consumed at once, except after a body range,
+/// when `step` should be called again with the rest. Content is limited by whoever takes it (413); framing is limited here.
 package struct ChunkedDecoder: Sendable {
   /// Bytes of chunk extensions in one body; more is refused. Nobody needs them, attackers like
   /// them.
@@ -41,11 +41,16 @@ package struct ChunkedDecoder: Sendable {
   private var trailerLineCount = 0
   /// Content bytes handed out so far.
   package private(set) var bodyByteCount: UInt64 = 0
+  /// The trailer fields so far, each line with its CR LF, if they are kept; whole once the body is
+  /// done. `Trailers.forEachForwarded` reads them.
+  package private(set) var trailers: [UInt8] = []
+  private let keepsTrailers: Bool
   private let limits: RequestLimits
 
-  /// Trailers are held to the limits of field sections.
-  package init(limits: RequestLimits = RequestLimits()) {
+  /// Trailers are held to the limits of field sections, whether they are kept or not.
+  package init(limits: RequestLimits = RequestLimits(), keepsTrailers: Bool = false) {
     self.limits = limits
+    self.keepsTrailers = keepsTrailers
   }
 
   /// The body has ended.
@@ -199,7 +204,7 @@ package struct ChunkedDecoder: Sendable {
     return countExtensionByte()
   }
 
-  /// Trailer fields are read as strictly as fields, and dropped (RFC 9110 §6.5.1).
+  /// Trailer fields are read as strictly as fields, and dropped or kept apart (RFC 9110 §6.5.1).
   private mutating func takeTrailer(_ byte: UInt8) -> Refusal? {
     trailerByteCount += 1
     trailerLineByteCount += 1
@@ -236,8 +241,10 @@ package struct ChunkedDecoder: Sendable {
           : Refusal(reason: .header, text: "a control character in a trailer")
       }
     default:
-      return expect(byte, ASCII.lineFeed, then: .trailerStart)
+      guard byte == ASCII.lineFeed else { return expect(byte, ASCII.lineFeed, then: state) }
+      state = .trailerStart
     }
+    if keepsTrailers { trailers.append(byte) }
     return nil
   }
 

@@ -75,6 +75,13 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
   case http2HeaderList = 58
   case http2Stalled = 59
   case streamReset = 60
+  // Applications.
+  case proxyConnect = 61
+  case proxyBroken = 62
+  case proxyTimeout = 63
+  case proxyUnavailable = 64
+  case proxyLoop = 65
+  case gatewayOnlyIfCached = 66
 
   /// The word written to logs and shown by counters.
   package var word: String {
@@ -140,6 +147,12 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
     case .http2HeaderList: "HTTP2_HeaderList"
     case .http2Stalled: "HTTP2_Stalled"
     case .streamReset: "Stream_Reset"
+    case .proxyConnect: "Proxy_Connect"
+    case .proxyBroken: "Proxy_Broken"
+    case .proxyTimeout: "Proxy_Timeout"
+    case .proxyUnavailable: "Proxy_Unavailable"
+    case .proxyLoop: "Proxy_Loop"
+    case .gatewayOnlyIfCached: "Only_If_Cached"
     }
   }
 

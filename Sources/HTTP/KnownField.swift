@@ -2,7 +2,7 @@
 
 /// Fields that the server acts on, or that clients send so often that recognising them is cheaper
 /// than checking their names byte by byte.
-package enum KnownField: UInt8, Sendable, CaseIterable {
+package enum KnownField: UInt8, Sendable, CaseIterable, FieldVocabulary {
   // The parser itself reads the first five.
   case host = 0
   case connection
@@ -45,6 +45,17 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     switch self {
     case .host, .contentLength, .transferEncoding, .expect: true
     default: false
+    }
+  }
+
+  /// RFC 9112 §3.2 (Host) and §6.3 (lengths); two expectations are nobody's honest wish.
+  @inline(never)
+  func repeated(at start: Int) -> ParseStop {
+    switch self {
+    case .host: .refuse(400, .hostname, at: start, "more than one Host")
+    case .contentLength: .refuse(400, .number, at: start, "more than one Content-Length")
+    case .transferEncoding: .refuse(400, .header, at: start, "more than one Transfer-Encoding")
+    default: .refuse(400, .header, at: start, "more than one Expect")
     }
   }
 

@@ -18,6 +18,17 @@ package enum Method: UInt8, Sendable, CaseIterable {
   @inlinable
   package var isRetrieval: Bool { self == .get || self == .head }
 
+  /// Asks for nothing to be changed (RFC 9110 §9.2.1).
+  package var isSafe: Bool {
+    switch self {
+    case .get, .head, .options, .trace: true
+    default: false
+    }
+  }
+
+  /// Sent twice it means what it means sent once (RFC 9110 §9.2.2).
+  package var isIdempotent: Bool { isSafe || self == .put || self == .delete }
+
   /// As written in a request line; empty for `other`.
   package var name: StaticString {
     switch self {

@@ -28,7 +28,7 @@ package enum PercentEncoding {
     }
   }
 
-  private static func append(escaped byte: UInt8, to bytes: inout [UInt8]) {
+  static func append(escaped byte: UInt8, to bytes: inout [UInt8]) {
     let digits: StaticString = "0123456789ABCDEF"
     bytes.append(0x25)
     bytes.append(Scan.literalByte(digits, Int(byte >> 4)))

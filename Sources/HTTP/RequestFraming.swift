@@ -1,17 +1,6 @@
 // What the fields say about the message itself: host, body length, connection, expectation.
 
 extension RequestParser {
-  /// RFC 9112 §3.2 (Host) and §6.3 (lengths); two expectations are nobody's honest wish.
-  @inline(never)
-  func repeated(_ field: KnownField, at start: Int) -> ParseStop {
-    switch field {
-    case .host: .refuse(400, .hostname, at: start, "more than one Host")
-    case .contentLength: .refuse(400, .number, at: start, "more than one Content-Length")
-    case .transferEncoding: .refuse(400, .header, at: start, "more than one Transfer-Encoding")
-    default: .refuse(400, .header, at: start, "more than one Expect")
-    }
-  }
-
   /// Decides what depends on the whole head.
   @inline(__always)
   func settle(_ bytes: RawSpan, _ head: inout RequestHead) throws(ParseStop) {
@@ -42,23 +31,9 @@ extension RequestParser {
       head.keepAlive = true
       return
     }
-    var saysClose = false
-    var saysKeepAlive = false
-    for line in 0..<head.fieldCount where head.lines[line].known == .connection {
-      let value = head.lines[line].value.span(in: bytes)
-      var list = TokenList(value)
-      while let token = list.next() {
-        let option = value.extracting(token.start..<token.end)
-        if FieldName.equal(option, "close") {
-          saysClose = true
-        } else if FieldName.equal(option, "keep-alive") {
-          saysKeepAlive = true
-        } else if FieldName.equal(option, "upgrade") {
-          head.connectionUpgrade = true
-        }
-      }
-    }
-    head.keepAlive = !saysClose && (head.minorVersion >= 1 || saysKeepAlive)
+    let options = ConnectionOptions(head, in: bytes)
+    head.connectionUpgrade = options.saysUpgrade
+    head.keepAlive = !options.saysClose && (head.minorVersion >= 1 || options.saysKeepAlive)
   }
 
   /// Message body length (RFC 9112 §6.1 to §6.3), stricter than it must be: whatever two servers
@@ -79,7 +54,7 @@ extension RequestParser {
       }
       head.body = .chunked
     } else if let length = head.known(.contentLength) {
-      let byteCount = try parseLength(bytes, length)
+      let byteCount = try DecimalNumber.contentLength(bytes, length)
       head.body = byteCount == 0 ? .none : .length(byteCount)
     }
     // A server must ignore Expect from HTTP/1.0 (RFC 9110 §10.1.1).
@@ -89,15 +64,6 @@ extension RequestParser {
     } else {
       head.unknownExpectation = true
     }
-  }
-
-  /// `1*DIGIT`, nothing else: no sign, no list, nothing above 2^63 - 1 (RFC 9110 §8.6).
-  private func parseLength(_ bytes: RawSpan, _ value: BufferRange) throws(ParseStop) -> UInt64 {
-    guard let number = DecimalNumber.parse(value.span(in: bytes)), number <= UInt64(Int64.max)
-    else {
-      throw .refuse(400, .number, at: value.start, "a Content-Length that is not a number")
-    }
-    return number
   }
 }
 
@@ -114,6 +80,17 @@ package enum DecimalNumber {
       let (sum, isTooLargeToo) = product.addingReportingOverflow(UInt64(byte &- 0x30))
       guard !isTooLarge, !isTooLargeToo else { return nil }
       number = sum
+    }
+    return number
+  }
+
+  /// A Content-Length: `1*DIGIT`, nothing else: no sign, no list, nothing above 2^63 - 1
+  /// (RFC 9110 §8.6).
+  static func contentLength(
+    _ bytes: RawSpan, _ value: BufferRange
+  ) throws(ParseStop) -> UInt64 {
+    guard let number = parse(value.span(in: bytes)), number <= UInt64(Int64.max) else {
+      throw .refuse(400, .number, at: value.start, "a Content-Length that is not a number")
     }
     return number
   }

@@ -25,17 +25,26 @@ package enum BodyFraming: Equatable, Sendable {
 package struct FieldLine: Equatable, Sendable {
   package var name: BufferRange
   package var value: BufferRange
-  /// Raw value of the `KnownField`, or 0xff.
+  /// Raw value of the `KnownField` (in a response, of the `ResponseField`), or `unknown`.
   @usableFromInline var knownNumber: UInt8
+
+  /// The number of no field.
+  @usableFromInline static var unknown: UInt8 { 0xff }
 
   @inlinable
   package var known: KnownField? { KnownField(rawValue: knownNumber) }
 
-  @inlinable
-  init(name: BufferRange, value: BufferRange, known: KnownField?) {
+  @inline(__always)
+  init(name: BufferRange, value: BufferRange, knownNumber: UInt8) {
     self.name = name
     self.value = value
-    knownNumber = known?.rawValue ?? 0xff
+    self.knownNumber = knownNumber
+  }
+
+  /// Room for a line.
+  static var empty: FieldLine {
+    let nowhere = BufferRange(offset: 0, count: 0)
+    return FieldLine(name: nowhere, value: nowhere, knownNumber: unknown)
   }
 }
 
@@ -44,22 +53,53 @@ package struct FieldLine: Equatable, Sendable {
 @usableFromInline
 struct FieldIndex: Sendable {
   @usableFromInline var count = 0
-  /// One bit a `KnownField`.
+  /// One bit a `KnownField`, or a `ResponseField`.
   @usableFromInline var present: UInt64 = 0
   @usableFromInline var repeated: UInt64 = 0
   /// Line number of the first field of that kind, meaningful where its bit is set.
-  @usableFromInline var firstLine = InlineArray<40, UInt16>(repeating: 0)
+  @usableFromInline var firstLine = InlineArray<64, UInt16>(repeating: 0)
 
-  /// Remembers that line `count` is `field`; false if there was one before.
+  /// Remembers that line `count` is the field of that number; false if there was one before.
   @inline(__always)
-  mutating func note(_ field: KnownField) -> Bool {
-    guard present & field.bit == 0 else {
-      repeated |= field.bit
+  mutating func note(_ number: UInt8) -> Bool {
+    let bit: UInt64 = 1 &<< UInt64(number)
+    guard present & bit == 0 else {
+      repeated |= bit
       return false
     }
-    present |= field.bit
-    firstLine[Int(field.rawValue)] = UInt16(truncatingIfNeeded: count)
+    present |= bit
+    firstLine[Int(number)] = UInt16(truncatingIfNeeded: count)
     return true
+  }
+
+  /// All values of a field in `lines`, joined with ", ".
+  func joinedValue(of number: UInt8, _ lines: [FieldLine], in bytes: RawSpan) -> [UInt8] {
+    var joined: [UInt8] = []
+    var isFirst = true
+    for line in 0..<count where lines[line].knownNumber == number {
+      if !isFirst { joined += [ASCII.comma, ASCII.space] }
+      joined.append(copying: lines[line].value.span(in: bytes))
+      isFirst = false
+    }
+    return joined
+  }
+
+  /// The first value in `lines` of a field called `name`.
+  func value(
+    named name: StaticString, _ lines: [FieldLine], in bytes: RawSpan
+  ) -> BufferRange? {
+    for line in 0..<count where FieldName.equal(lines[line].name.span(in: bytes), name) {
+      return lines[line].value
+    }
+    return nil
+  }
+
+  /// Forgets all fields.
+  @inline(__always)
+  mutating func reset() {
+    count = 0
+    present = 0
+    repeated = 0
   }
 }
 
@@ -120,9 +160,7 @@ package struct RequestHead: Sendable {
 
   /// A head with room for `fieldCapacity` field lines; it grows when a request has more.
   package init(fieldCapacity: Int = 64) {
-    let empty = BufferRange(offset: 0, count: 0)
-    lines = [FieldLine](
-      repeating: FieldLine(name: empty, value: empty, known: nil), count: max(fieldCapacity, 1))
+    lines = [FieldLine](repeating: .empty, count: max(fieldCapacity, 1))
   }
 
   /// The query without its "?", or nil if there is no "?".
@@ -163,30 +201,18 @@ package struct RequestHead: Sendable {
   /// All values of a field joined with ", " (RFC 9110 §5.3); nil if it is not there. Allocates.
   package func joinedValue(of field: KnownField, in bytes: RawSpan) -> [UInt8]? {
     guard has(field) else { return nil }
-    var joined: [UInt8] = []
-    var isFirst = true
-    for number in 0..<fieldCount where lines[number].known == field {
-      if !isFirst { joined += [ASCII.comma, ASCII.space] }
-      joined.append(copying: lines[number].value.span(in: bytes))
-      isFirst = false
-    }
-    return joined
+    return index.joinedValue(of: field.rawValue, lines, in: bytes)
   }
 
   /// The value of the first field whose name is `name` in any case of letters.
   package func value(named name: StaticString, in bytes: RawSpan) -> BufferRange? {
-    for number in 0..<fieldCount where FieldName.equal(lines[number].name.span(in: bytes), name) {
-      return lines[number].value
-    }
-    return nil
+    index.value(named: name, lines, in: bytes)
   }
 
   /// Forgets the request before, so that nothing of it can show in the next.
   @inline(__always)
   mutating func reset() {
-    index.count = 0
-    index.present = 0
-    index.repeated = 0
+    index.reset()
     hasQuery = false
     hasAuthority = false
     targetSchemeIsSecure = false

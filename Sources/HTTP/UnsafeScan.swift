@@ -54,6 +54,34 @@ package enum Scan {
     return word | ((wanted & 0x4040_4040_4040_4040) &>> 1) == wanted
   }
 
+  /// Whether the bytes from `start` on spell a literal of lower-case letters, digits and "-",
+  /// letters in either case; false if fewer bytes are left. The literal is a constant and so is
+  /// what is compared with it: two or three words.
+  @inline(__always)
+  static func spells(_ bytes: RawSpan, at start: Int, _ text: StaticString) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard start >= 0, start <= bytes.byteCount &- count else { return false }
+    guard count >= 8 else {
+      for index in 0..<count {
+        let wanted = literalByte(text, index)
+        let byte = uncheckedByte(bytes, start &+ index)
+        guard byte | (wanted & 0x40) &>> 1 == wanted else { return false }
+      }
+      return true
+    }
+    var offset = 0
+    while true {
+      let wanted = UInt64(
+        littleEndian: unsafe UnsafeRawPointer(text.utf8Start + offset)
+          .loadUnaligned(as: UInt64.self))
+      let folded = unchecked(bytes, start &+ offset) | (wanted & 0x4040_4040_4040_4040) &>> 1
+      guard folded == wanted else { return false }
+      guard offset < count &- 8 else { return true }
+      // The last word overlaps the one before.
+      offset = min(offset &+ 8, count &- 8)
+    }
+  }
+
   /// Byte-for-byte equality with a literal.
   package static func equal(_ bytes: RawSpan, _ text: StaticString) -> Bool {
     guard bytes.byteCount == text.utf8CodeUnitCount else { return false }

@@ -23,6 +23,12 @@ import Glibc
     unsafe base = .allocate(byteCount: capacity, alignment: 16)
   }
 
+  /// A copy of some bytes; at least one.
+  package convenience init(holding bytes: [UInt8]) {
+    self.init(capacity: bytes.count)
+    append(bytes)
+  }
+
   deinit { unsafe base.deallocate() }
 
   @inlinable
@@ -78,6 +84,29 @@ import Glibc
 
   @inlinable
   package func append(_ array: [UInt8]) { append(array.rawSpan) }
+
+  /// Adds the bytes of a literal.
+  package func append(_ text: StaticString) {
+    let added = text.utf8CodeUnitCount
+    precondition(added <= capacity - count)
+    guard added > 0 else { return }
+    unsafe memcpy(base + count, text.utf8Start, added)
+    unsafe filled += added
+  }
+
+  /// Adds a number in decimal, as text.
+  package func append(decimal number: Int64) {
+    var digits = InlineArray<20, UInt8>(repeating: 0)
+    var rest = number.magnitude
+    var first = 20
+    repeat {
+      first -= 1
+      digits[first] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    } while rest > 0
+    if number < 0 { append(0x2d) }
+    for index in first..<20 { append(digits[index]) }
+  }
 
   /// Puts other bytes in place of valid ones.
   @inlinable @inline(__always)

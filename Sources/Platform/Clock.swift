@@ -15,6 +15,8 @@ package enum Clock {
   package static func bootSeconds() -> UInt32 {
     UInt32(truncatingIfNeeded: bootMilliseconds() / 1000)
   }
+  /// Eighths of a second since boot, suspended time included.
+  package static func bootTicks() -> UInt64 { UInt64(bootMilliseconds() / 125) }
   /// Seconds since 1970-01-01 UTC: what HTTP dates and logs show.
   package static func realSeconds() -> Int64 { read(CLOCK_REALTIME, 1_000_000_000) }
   /// Nanoseconds since 1970-01-01 UTC: compared with a file's mtime.

@@ -123,6 +123,14 @@ package enum Stream {
       number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
   }
 
+  /// Whether a connection that nothing is expected of is as it should be: not closed, and nothing
+  /// received. recv(2) with MSG_PEEK.
+  package static func isQuiet(_ number: CInt) -> Bool {
+    var byte: UInt8 = 0
+    return unsafe recv(number, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) < 0
+      && ring3_errno() == EAGAIN
+  }
+
   static func socketAddress(_ storage: sockaddr_storage) -> SocketAddress {
     let family = CInt(storage.ss_family)
     return unsafe withUnsafeBytes(of: storage) { bytes in

@@ -21,6 +21,9 @@ package struct ConnectionState: Equatable, Sendable {
     case body
     /// A response is partly sent. → idle, body, lingering, closed
     case sending
+    /// The request is passed on: its body may still come while its response already goes.
+    /// → working, idle, body, lingering, closed
+    case relaying
     /// Our side is closed; the client's last bytes are read and thrown away, so that the kernel
     /// does not answer them with a reset that would destroy the response (RFC 9112 §9.6). → closed
     case lingering
@@ -113,7 +116,16 @@ package struct ConnectionState: Equatable, Sendable {
   package mutating func bodyEnded() { bodyPending = false }
 
   /// The response has begun to leave.
-  package mutating func responseBegun() { phase = .sending }
+  package mutating func responseBegun() { if phase != .relaying { phase = .sending } }
+
+  /// The request is passed on to an application.
+  package mutating func relayBegun() {
+    assert(phase == .working || phase == .body)
+    phase = .relaying
+  }
+
+  /// The application will not answer after all; nothing of a response has left.
+  package mutating func relayFailed() { if phase == .relaying { phase = .working } }
 
   /// The response has left entirely; `bufferedCount` bytes of input wait behind it.
   package mutating func responseEnded(bufferedCount: Int, reason: EndReason) -> Action {
@@ -151,7 +163,11 @@ package struct ConnectionState: Equatable, Sendable {
     case .head, .body, .handshake:
       phase = .closed
       return .close(.clientReset)
-    case .working, .sending:
+    case .relaying where bodyPending:
+      // What the application gets of the body must not look like the whole.
+      phase = .closed
+      return .close(.clientReset)
+    case .relaying, .working, .sending:
       // Half-closed: the client may still read its answer.
       closesAfterResponse = true
       return .none
@@ -177,6 +193,9 @@ package struct ConnectionState: Equatable, Sendable {
     case .sending:
       phase = .closed
       return .close(.timerSend)
+    case .relaying:
+      phase = .closed
+      return .close(bodyPending ? .timerEntityBody : .timerSend)
     case .lingering:
       phase = .closed
       return .close(.timerLinger)

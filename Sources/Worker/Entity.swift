@@ -63,6 +63,8 @@ struct Entity {
   var status: UInt16 = 200
   var site: Int
   var outcome: CacheOutcome
+  /// Date, Age and Cache-Status of an application's response; empty: it is made now.
+  var ageLines: [UInt8] = []
 
   init(
     head: EntityHead, byteCount: Int64, source: Source, status: UInt16 = 200, site: Int,

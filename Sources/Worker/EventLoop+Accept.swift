@@ -117,10 +117,7 @@ extension EventLoop {
       return nil
     }
     let index = Int(descriptor)
-    while connections.count <= index {
-      connections.append(nil)
-      deadlines.append(.max)
-    }
+    growTables(to: index)
     connections[index] = connection
     openCount += 1
     nextTick = min(nextTick, now + Limits.tickMilliseconds)
@@ -130,6 +127,15 @@ extension EventLoop {
       beginIdle(connection)
     }
     return connection
+  }
+
+  /// Makes a place for a descriptor in the flat tables.
+  func growTables(to index: Int) {
+    while connections.count <= index {
+      connections.append(nil)
+      upstreams.append(nil)
+      deadlines.append(.max)
+    }
   }
 
   /// 30 bits: the two top bits of a token say that it is not a connection's.

@@ -10,11 +10,11 @@ extension EventLoop {
   /// Acts on every connection whose deadline has passed.
   func expireDeadlines() {
     for index in deadlines.indices where deadlines[index] <= now {
+      deadlines[index] = .max
       guard let connection = connections[index] else {
-        deadlines[index] = .max
+        if let upstream = upstreams[index] { expireUpstream(upstream) }
         continue
       }
-      deadlines[index] = .max
       if let http2 = connection.http2 {
         expireHTTP2(connection, http2)
       } else {

@@ -266,7 +266,9 @@ extension EventLoop {
     _ entity: Entity, status: UInt16, lines: [UInt8], parts: [EntityPart] = [],
     on stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
   ) -> Bool {
-    var first = prefixes.head(status: status, connection: connectionField(stream, head))
+    var first = prefixes.head(
+      status: status, connection: connectionField(stream, head),
+      dateAndAge: status < 400 ? entity.ageLines : [])
     if entity.head.expiresAccessSeconds >= 0 && status < 400 {
       first += expiresLine(entity.head.expiresAccessSeconds)
     }
@@ -349,6 +351,11 @@ enum EntityPart {
 enum EntryChecks {
   /// Access depends on the client's address: the request is routed, then served from the entry.
   static let clientAddress: UInt32 = 1
+  /// Cache-Control of the request counts: an application's response for a client that sends none
+  /// is sent without a further look.
+  static let requestDirectives: UInt32 = 2
+  /// Nothing to look at: `CacheStatusField Off`.
+  static let hidesStatus: UInt32 = 4
 }
 
 extension CacheStore {

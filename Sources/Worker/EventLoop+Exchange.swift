@@ -47,9 +47,7 @@ extension EventLoop {
     }
     if head.unknownExpectation { return fail(exchange, stream, 417, .expectation) }
     switch head.method {
-    case .connect, .other:
-      // RFC 9110 §9.1: a method that is not recognised is 501.
-      return fail(exchange, stream, 501, .notImplemented)
+    case .connect: return fail(exchange, stream, 501, .notImplemented)
     case .trace where !site.traceEnable:
       return methodNotAllowed(exchange, stream)
     case .trace:
@@ -100,10 +98,14 @@ extension EventLoop {
       return fail(exchange, stream, UInt16(status), .completed)
     case .redirect(let status, let location):
       return redirect(exchange, stream, status: UInt16(status), location: location)
-    case .proxy:
-      return fail(exchange, stream, 501, .notImplemented)
+    case .proxy(let target):
+      // A document for an error is not worth another error.
+      guard exchange.errorStatus == nil else { return fail(exchange, stream, 500, .internal) }
+      return passOn(target, exchange, stream)
     case .file(let path, let root):
       if exchange.errorStatus == nil {
+        // RFC 9110 §9.1: a method that is not recognised is 501.
+        if head.method == .other { return fail(exchange, stream, 501, .notImplemented) }
         if head.method == .options { return respondOptions(exchange, stream) }
         guard head.method.isRetrieval else { return methodNotAllowed(exchange, stream) }
         guard invite(exchange, stream) else { return false }
@@ -122,7 +124,7 @@ extension EventLoop {
   /// 100 (Continue) for a body that is read only to be thrown away; without it the client might
   /// wait. Refusals answer at once instead, and close (RFC 9110 §10.1.1). False: the client is
   /// gone.
-  private func invite(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+  func invite(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard head.expectsContinue, stream.state.bodyPending, !exchange.invited else { return true }
     guard sendInterim(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8), on: stream) else {
       close(stream, .clientReset)
@@ -313,6 +315,7 @@ extension EventLoop {
     }
     if case .fill(let fill)? = exchange.copy?.target { cache?.abandon(fill) }
     exchange.copy = nil
+    if let forwarding = exchange.forwarding { leave(forwarding) }
   }
 
   private func watchHelperRoom(_ files: HelperClient) {

@@ -75,7 +75,7 @@ extension EventLoop {
   }
 
   /// A spelling other than the canonical one gets an alias from its second use on (DESIGN 3.5).
-  private func noteSpelling(
+  func noteSpelling(
     _ exchange: Exchange, _ stream: RequestStream, base: [UInt8], facts: EntryFacts,
     _ validated: ValidatedWord
   ) {

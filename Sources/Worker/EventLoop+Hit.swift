@@ -11,6 +11,8 @@ struct ChosenEntry {
   var facts: EntryFacts
   var site: Int
   var outcome: CacheOutcome
+  /// Cache-Status of an application's response; nil: a plain hit.
+  var status: [UInt8]?
 }
 
 extension EventLoop {
@@ -73,6 +75,7 @@ extension EventLoop {
       // A negative answer is that of the canonical spelling alone: a redirect repeats the query.
       guard facts.kind == .content else { return missed(.missesAbsent) }
     }
+    if facts.flags.contains(.isResponse) { return probeResponse(hit, stream, bytes) }
     if facts.variantsAvailable != 0 || facts.coding != 0 {
       guard let variant = chooseVariant(cache, hit, facts, bytes) else {
         return missed(.missesVariant)
@@ -89,7 +92,7 @@ extension EventLoop {
 
   /// Counts why the probe has no answer, and lets go of what it found. Apart from the hit's code.
   @inline(never)
-  private func missed(_ reason: Counter) -> ChosenEntry? {
+  func missed(_ reason: Counter) -> ChosenEntry? {
     cache?.release()
     scoreboard.add(to: reason, slot: slot)
     return nil
@@ -97,7 +100,7 @@ extension EventLoop {
 
   /// The same for an entry that may not be used as it is: the gravest reason counts.
   @inline(never)
-  private func missed(_ hit: CacheHit, _ facts: EntryFacts, _ word: ValidatedWord) -> ChosenEntry? {
+  func missed(_ hit: CacheHit, _ facts: EntryFacts, _ word: ValidatedWord) -> ChosenEntry? {
     switch cache?.peekStanding(hit) {
     case .gone: return missed(.missesHard)
     case .stale: return missed(.missesSoft)
@@ -141,11 +144,16 @@ extension EventLoop {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
     // Conditions and ranges are for what is there (RFC 9110 §13.2.1).
-    guard isNegative || !head.hasConditionsOrRange else {
-      return sendConditionally(Entity(chosen, in: cache), on: connection, head, bytes)
+    guard chosen.facts.status != 200 || !head.hasConditionsOrRange else {
+      return sendConditionally(entity(of: chosen, in: cache), on: connection, head, bytes)
     }
     gathered.removeAll()
-    if isNegative {
+    if chosen.facts.flags.contains(.isResponse) {
+      writeResponsePrefix(
+        chosen, connectionField(connection, head),
+        lengthOf: cache.bodyByteCount(chosen.hit))
+      gathered.append(extra)
+    } else if isNegative {
       extra.removeAll()
       extra.append(
         prefixes.head(

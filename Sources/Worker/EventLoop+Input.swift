@@ -23,7 +23,10 @@ extension EventLoop {
     case .wouldBlock:
       break
     case .closed:
-      setInterest(connection, [])
+      if let forwarding = connection.exchange?.forwarding, forwarding.phase == .tunnel {
+        return tunnelInputEnded(connection, forwarding)
+      }
+      setInterest(connection, connection.interest.intersection(.writable))
       perform(connection.state.peerClosed(), on: connection)
     case .broken:
       perform(connection.state.broken(), on: connection)
@@ -57,6 +60,8 @@ extension EventLoop {
       // Not asked for: kept for later, and no more read.
       keep(connection, buffer, from: 0)
       setInterest(connection, [])
+    case .relaying:
+      relayInput(connection, buffer)
     case .multiplexed:
       receiveFrames(connection, buffer.bytes)
       buffer.removeAll()
@@ -98,6 +103,7 @@ extension EventLoop {
           // It waits for a file or for room in the socket, or it is closed.
           if connection.state.phase != .closed { keep(connection, buffer, from: next) }
           if connection.state.phase == .body { beginBody(connection) }
+          if connection.state.phase == .relaying { beginRelayInput(connection) }
           return
         }
         start = next

@@ -30,6 +30,9 @@ extension EventLoop {
       return false
     case .waiting:
       return false
+    case .starved:
+      relayStarved(connection)
+      return false
     case .failed(let reason):
       fail(connection, reason)
       return false
@@ -47,6 +50,7 @@ extension EventLoop {
     case .blocked: awaitRoom(connection)
     case .yielded: yield(connection)
     case .waiting: break
+    case .starved: relayStarved(connection)
     case .failed(let reason): fail(connection, reason)
     }
   }
@@ -67,8 +71,10 @@ extension EventLoop {
   }
 
   private func awaitRoom(_ connection: Connection) {
-    // While a response is stuck nothing more is read: that is the back-pressure.
-    setInterest(connection, .writable)
+    // While a response is stuck nothing more is read: that is the back-pressure. A body that an
+    // application takes goes on.
+    let goesOn = connection.state.phase == .relaying && connection.interest.contains(.readable)
+    setInterest(connection, goesOn ? [.readable, .writable] : .writable)
     setDeadline(connection, now + policies[connection.site].timeoutMilliseconds)
   }
 
@@ -88,6 +94,7 @@ extension EventLoop {
   func endOutput(_ stream: RequestStream, _ output: PendingOutput) {
     release(output)
     stream.output = nil
+    if let forwarding = stream.exchange?.forwarding { leave(forwarding) }
     stream.exchange = nil
   }
 
@@ -110,6 +117,8 @@ extension EventLoop {
     case yielded
     /// A helper brings the file's next bytes into memory.
     case waiting
+    /// All there is has left, and an application will give more.
+    case starved
     case failed(EndReason)
   }
 
@@ -155,7 +164,7 @@ extension EventLoop {
       }
     }
     switch flush(connection) {
-    case .sent: return .finished
+    case .sent: return output.isOpen ? .starved : .finished
     case .wouldBlock: return .blocked
     case .broken: return .failed(.clientReset)
     }

@@ -23,9 +23,9 @@ extension EventLoop {
   ) {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
-    guard isNegative || !head.hasConditionsOrRange else {
+    guard chosen.facts.status != 200 || !head.hasConditionsOrRange else {
       http2.enter(stream)
-      _ = sendConditionally(Entity(chosen, in: cache), on: stream, head, bytes)
+      _ = sendConditionally(entity(of: chosen, in: cache), on: stream, head, bytes)
       return
     }
     let head = http2.workspace.responseHead
@@ -36,7 +36,11 @@ extension EventLoop {
       cache.release()
       return refuseHead(stream, range.count)
     }
-    if isNegative {
+    if chosen.facts.flags.contains(.isResponse) {
+      writeResponsePrefix(chosen, .none, lengthOf: cache.bodyByteCount(chosen.hit))
+      let lines = extra
+      head.append(lines.bytes)
+    } else if isNegative {
       head.append(prefixes.head(status: chosen.facts.status, connection: .none))
     } else {
       let prefix = prefixes.buffer(.none)
@@ -166,7 +170,10 @@ extension EventLoop {
       return abort(stream, .connectionDropped)
     }
     http2.hasWork = true
-    guard http2.session.respond(to: stream.handle, bodyFollows: output.next != nil) else {
+    guard
+      http2.session.respond(
+        to: stream.handle, bodyFollows: output.next != nil || output.isOpen)
+    else {
       return abort(stream, .internal)
     }
     queue(stream.connection, http2)
@@ -236,6 +243,10 @@ extension EventLoop {
     scoreboard.add(count, to: .bytesSent, slot: slot)
     if count > 0 { stream.connection.http2?.hasWork = true }
     guard output.next == nil else { return .more }
+    if output.isOpen {
+      relayStarved(stream)
+      return count > 0 ? .more : .deferred
+    }
     // The client's side of the stream may stay open for long.
     release(output)
     return .end

@@ -57,6 +57,12 @@ final class EventLoop {
   /// ten thousand of them is a walk over 80 KB a few times a second and setting one is a store.
   var deadlines: ContiguousArray<Int64> = []
   var openCount = 0
+  /// Connections to applications, indexed by descriptor as `connections`.
+  var upstreams: ContiguousArray<UpstreamConnection?> = []
+  /// Indexed by member.
+  var pools: [UpstreamPool]
+  /// Requests for Unix sockets whose queue was full.
+  var knocking: [Forwarding] = []
   /// Over all pending outputs: see `Limits.copiedBytesMax`.
   var copiedBytes = 0
   var nextSerial: UInt32 = 1
@@ -87,6 +93,15 @@ final class EventLoop {
   lazy var workspace = HTTP2Workspace(responseHeadBytesMax: Limits.responseHeadBytesMax)
   var parser: RequestParser
   var head = RequestHead()
+  /// Bytes of the application at hand; empty between events.
+  let received = ByteBuffer(capacity: Limits.receiveBytes)
+  /// The head of the response being relayed, until it has left.
+  let relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
+  let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])
+  let lastChunk = ByteBuffer(holding: Array("0\r\n\r\n".utf8))
+  let responseParser = ResponseParser()
+  let cgiParser = CGIResponseParser()
+  let dates = DateTexts()
 
   /// Monotonic milliseconds of the present batch.
   var now: Int64 = 0
@@ -144,6 +159,7 @@ final class EventLoop {
         isEncrypted: model.isEncrypted(local: listener.address))
     }
     needsLocalAddress = model.tellsLocalAddressesApart
+    pools = model.proxyMembers.map { _ in UpstreamPool() }
     certificates = heritage.tls.map { CertificateStore($0, heritage.model) }
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
     revalidateTicks = UInt64(
@@ -220,7 +236,10 @@ final class EventLoop {
   }
 
   private func dispatch(_ token: UInt64, _ readiness: Readiness) {
-    guard token & Token.specialBit == 0 else { return dispatchSpecial(token, readiness) }
+    guard token & Token.specialBit == 0 else {
+      if token & Token.streamBit != 0 { return dispatchUpstream(token, readiness) }
+      return dispatchSpecial(token, readiness)
+    }
     let descriptor = Int(truncatingIfNeeded: token & 0xffff_ffff)
     guard descriptor < connections.count, let connection = connections[descriptor],
       connection.token == token
@@ -239,6 +258,7 @@ final class EventLoop {
       }
       continueHandshake(connection)
     case .multiplexed: continueHTTP2(connection, readiness)
+    case .relaying: continueRelay(connection, readiness)
     case .sending:
       if let exchange = connection.exchange, case .output = exchange.waiting {
         // A helper is busy for it; only a broken connection needs no more waiting.
@@ -280,6 +300,7 @@ final class EventLoop {
     expireDeadlines()
     expireHelperRequests()
     resumeSettling()
+    knockAgain()
     advanceHandover()
     if now >= nextFlush {
       accessLogs.flush()
@@ -297,6 +318,8 @@ enum Token {
   static let specialBit: UInt64 = 1 << 63
   /// Not epoll's: names a stream of an HTTP/2 connection by its place in `EventLoop.streams`.
   static let streamBit: UInt64 = 1 << 62
+  /// Both name a connection to an application by its descriptor.
+  static let upstreamBits = specialBit | streamBit
 
   enum Kind: UInt64 {
     case listener = 0

@@ -21,6 +21,10 @@ final class Exchange {
     case settling(until: Int64)
     /// A helper brings the next part of a large file into memory.
     case output
+    /// An application answers.
+    case application
+    /// Somebody else fetches the same response.
+    case flight
   }
 
   let head: RequestHead
@@ -59,6 +63,10 @@ final class Exchange {
   /// The part of a large file that was brought into memory last.
   var warmedOffset: Int64 = -1
   var copy: CopyInProgress?
+  /// Where it came from, for an application.
+  var origin: RequestOrigin?
+  /// How it is passed on to an application.
+  var forwarding: Forwarding?
 
   init(
     head: RequestHead, bytes: [UInt8], receivedMicroseconds: Int64, host: [UInt8], site: SiteMatch,

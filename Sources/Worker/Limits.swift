@@ -51,6 +51,18 @@ enum Limits {
   static let frameSlackBytes = 4096
   /// How long a request may be on its way to a server that has said it is leaving.
   static let leavingMilliseconds: Int64 = 1000
+  /// Of a request that is passed on: sent and not yet sent; what is less can be sent again.
+  static let requestBufferBytesMax = 65_536
+  /// What a chunk takes beside its content.
+  static let chunkFrameBytesMax = 64
+  /// Of a response that its client is too slow for; then its application has to wait.
+  static let relayBytesMax = 131_072
+  static let relayPiecesMax = 64
+  static let relayHeadBytesMax = 131_072
+  /// Before a Unix socket with a full queue is tried again.
+  static let knockMilliseconds: Int64 = 5
+  /// Kept connections that were closed by the member at the moment of their use.
+  static let staleConnectionsMax = 3
   /// Brought into memory ahead of a send.
   static let warmBytes = 2_097_152
 }

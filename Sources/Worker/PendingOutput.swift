@@ -27,12 +27,15 @@ final class PendingOutput {
   var file: OpenFile?
   /// Bytes of large rests that could not be pinned and were copied for this response.
   var copiedBytes = 0
+  /// More pieces will come.
+  var isOpen = false
   /// What is recorded when the response has left or failed.
   var record: ExchangeRecord
 
   init(record: ExchangeRecord) { self.record = record }
 
   var isEmpty: Bool { first == pieces.count }
+  var pieceCount: Int { pieces.count - first }
 
   /// Bytes of our own that are still to be sent.
   var ownByteCount: Int {
@@ -47,14 +50,15 @@ final class PendingOutput {
     first = 0
   }
 
-  func append(_ piece: Piece) { pieces.append(piece) }
+  func append(_ piece: Piece) {
+    if first == pieces.count { removePieces() }
+    pieces.append(piece)
+  }
 
   /// Appends bytes of our own; nothing for none.
   func append(_ bytes: [UInt8]) {
     guard !bytes.isEmpty else { return }
-    let buffer = ByteBuffer(capacity: bytes.count)
-    buffer.append(bytes)
-    pieces.append(.bytes(buffer, from: 0, count: bytes.count))
+    append(.bytes(ByteBuffer(holding: bytes), from: 0, count: bytes.count))
   }
 
   /// Takes the first `count` bytes, which are our own: the head, for a transport that writes it in

@@ -55,12 +55,19 @@ final class ResponsePrefixes {
     entries[connection.rawValue].second = second
   }
 
-  /// Status line, Date, Server, Connection for any status, each with its line end.
-  func head(status: UInt16, connection: ConnectionField) -> [UInt8] {
+  /// Status line, Date, Server, Connection for any status, each with its line end. `dateAndAge`:
+  /// an application's own lines instead of Date and Server.
+  func head(
+    status: UInt16, connection: ConnectionField, dateAndAge: [UInt8] = []
+  ) -> [UInt8] {
     var bytes: [UInt8] = []
     ResponseHead.appendStatusLine(Int(status), to: &bytes)
-    ResponseHead.appendField("Date", date, to: &bytes)
-    if !server.isEmpty { ResponseHead.appendField("Server", server, to: &bytes) }
+    if dateAndAge.isEmpty {
+      ResponseHead.appendField("Date", date, to: &bytes)
+      if !server.isEmpty { ResponseHead.appendField("Server", server, to: &bytes) }
+    } else {
+      bytes += dateAndAge
+    }
     switch connection {
     case .none: break
     case .keepAlive:

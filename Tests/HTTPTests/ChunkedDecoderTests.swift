@@ -85,4 +85,31 @@ private let bad: [String] = [
     #expect(decode(bytes("0\r\nX: 45678901\r\n\r\n"), limits: limits).status == 431)
     #expect(decode(bytes("0\r\nX: 1\r\nX: 2\r\nX: 3\r\n\r\n"), limits: limits).status == 431)
   }
+
+  @Test func `trailers are kept if wanted, and those that come too late are not passed on`() {
+    let section =
+      "Server-Timing: a\r\nX:\t b c \r\nHost: x\r\ncontent-length: 5\r\nSet-Cookie: a=b\r\nY:\r\n"
+    let data = bytes("1\r\na\r\n0\r\n\(section)\r\nGET")
+    for step in [1, 7, data.count] {
+      var decoder = ChunkedDecoder(keepsTrailers: true)
+      var start = 0
+      while !decoder.isDone {
+        let window = Array(data[start..<min(start + step, data.count)])
+        switch decoder.step(window.rawSpan) {
+        case .needMore(let count), .body(_, let count), .done(let count): start += count
+        case .rejected: Issue.record("refused"); return
+        }
+      }
+      #expect(start == data.count - 3)
+      #expect(text(decoder.trailers) == section)
+      var found: [String] = []
+      Trailers.forEachForwarded(in: decoder.trailers.rawSpan) { name, value in
+        found.append(text([UInt8](copying: name)) + "=" + text([UInt8](copying: value)))
+      }
+      #expect(found == ["Server-Timing=a", "X=b c", "Y="])
+    }
+    var indifferent = ChunkedDecoder()
+    _ = indifferent.step(bytes("0\r\nX: y\r\n\r\n").rawSpan)
+    #expect(indifferent.isDone && indifferent.trailers.isEmpty)
+  }
 }

@@ -277,16 +277,8 @@ private let refused: [(Int, String)] = [
     var generator = SeededGenerator(state: seed)
     let alphabet = bytes("\r\n \t:/?#%aZ09-\0\u{7f}") + [0xff, 0x80]
     for _ in 0..<3000 {
-      var data = bytes(accepted.randomElement(using: &generator) ?? "")
-      for _ in 0..<Int.random(in: 0...3, using: &generator) where !data.isEmpty {
-        let position = Int.random(in: 0..<data.count, using: &generator)
-        let byte = alphabet.randomElement(using: &generator) ?? 0
-        switch Int.random(in: 0..<3, using: &generator) {
-        case 0: data[position] = byte
-        case 1: data.insert(byte, at: position)
-        default: data.remove(at: position)
-        }
-      }
+      let sample = bytes(accepted.randomElement(using: &generator) ?? "")
+      let data = damaged(sample, with: alphabet, using: &generator)
       let whole = parse(data)
       var head = RequestHead()
       var progress = ParseProgress()

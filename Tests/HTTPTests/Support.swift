@@ -77,3 +77,20 @@ struct SeededGenerator: RandomNumberGenerator {
     return value ^ (value >> 31)
   }
 }
+
+/// `data` with up to three bytes replaced, added or left out, bytes of `alphabet` where one is put.
+func damaged(
+  _ data: [UInt8], with alphabet: [UInt8], using generator: inout SeededGenerator
+) -> [UInt8] {
+  var data = data
+  for _ in 0..<Int.random(in: 0...3, using: &generator) where !data.isEmpty {
+    let position = Int.random(in: 0..<data.count, using: &generator)
+    let byte = alphabet.randomElement(using: &generator) ?? 0
+    switch Int.random(in: 0..<3, using: &generator) {
+    case 0: data[position] = byte
+    case 1: data.insert(byte, at: position)
+    default: data.remove(at: position)
+    }
+  }
+  return data
+}

@@ -1,8 +1,11 @@
 // A libFuzzer target for everything that reads bytes from the network; built with Sources/HTTP.
+<<<<<<< HEAD
+=======
 //
 //   swiftc -sanitize=fuzzer -parse-as-library -O -swift-version 6 -package-name ring3 \
-//     -enable-experimental-feature Lifetimes Sources/HTTP/*.swift tools/fuzz/RequestFuzz.swift \
-//     -o /tmp/request-fuzz && /tmp/request-fuzz -max_total_time=20 tools/fuzz/corpus/request
+//     -enable-experimental-feature Lifetimes $(find Sources/HTTP -name '*.swift') \
+//     tools/fuzz/RequestFuzz.swift -o /tmp/request-fuzz && /tmp/request-fuzz -max_total_time=20 tools/fuzz/corpus/request
+>>>>>>> 8cd01f3cec6466b7cc3e155318861ba8204ddc46
 
 /// What must hold whatever arrives; a broken invariant traps, which libFuzzer reports.
 private struct Invariants {

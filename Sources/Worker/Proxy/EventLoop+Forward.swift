@@ -1,0 +1,341 @@
+// Passing a request on: choose a member, connect or take a connection, send, try again.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Begins to pass a request on; true when its response has left whole.
+  func forward(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream?,
+    caching: CachingExchange = CachingExchange()
+  ) -> Bool {
+    if let stream {
+      exchange.origin = origin(of: stream)
+      if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
+      let members = model.proxyBalancers[target.balancer].members
+      if head.body != .none, members.contains(where: { model.proxyMembers[$0].scheme == .fcgi }) {
+        // The protocol has no way to say that the length of a body is not known.
+        if head.body == .chunked { return fail(exchange, stream, 411, .lengthRequired) }
+        guard invite(exchange, stream) else { return false }
+      }
+    }
+    let forwarding = Forwarding(exchange, stream, target, now: now)
+    forwarding.caching = caching
+    exchange.forwarding = forwarding
+    exchange.waiting = .application
+    if let stream {
+      stream.state.relayBegun()
+      setDeadline(stream, .max)
+    }
+    forwarding.requestIsComplete = stream?.state.bodyPending != true
+    begin(forwarding)
+    forwarding.isStarting = false
+    return forwarding.isDoneAtStart
+  }
+
+  /// An answer of our own has been given in the application's place.
+  func finish(_ forwarding: Forwarding, _ stream: RequestStream, isDone: Bool) {
+    if forwarding.isStarting {
+      forwarding.isDoneAtStart = isDone
+    } else if isDone {
+      finishResponse(stream)
+    }
+  }
+
+  /// Chooses a member and sends the request to it.
+  private func begin(_ forwarding: Forwarding) {
+    guard let member = chooseMember(forwarding) else {
+      return failForwarding(forwarding, 503, .proxyUnavailable)
+    }
+    forwarding.member = member
+    rewriteRequest(forwarding)
+    connect(forwarding)
+  }
+
+  /// The head for the chosen member, in front of what is there of the body.
+  private func rewriteRequest(_ forwarding: Forwarding) {
+    let body = forwarding.request.copy(
+      forwarding.requestHeadByteCount..<forwarding.request.count)
+    forwarding.request.removeAll()
+    forwarding.requestSent = 0
+    let member = model.proxyMembers[forwarding.member]
+    forwarding.isFastCGI = member.scheme == .fcgi
+    if forwarding.isFastCGI {
+      writeFastCGIRequest(forwarding, member)
+    } else {
+      writeRequestHead(forwarding, member)
+    }
+    forwarding.requestHeadByteCount = forwarding.request.count
+    if !body.isEmpty { forwarding.append(body) }
+  }
+
+  // MARK: Connections
+
+  /// Takes an idle connection or opens one.
+  func connect(_ forwarding: Forwarding) {
+    let member = model.proxyMembers[forwarding.member]
+    while let upstream = pools[forwarding.member].idle.popLast() {
+      // What may be sent twice finds out by itself, and saves the question.
+      guard forwarding.exchange.head.method.isIdempotent || Stream.isQuiet(upstream.descriptor)
+      else {
+        closeUpstream(upstream)
+        continue
+      }
+      bind(upstream, forwarding)
+      return pushRequest(forwarding)
+    }
+    if let most = member.parameters.connectionsMax, pools[forwarding.member].openCount >= most {
+      forwarding.phase = .queued
+      pools[forwarding.member].waiting.append(forwarding)
+      return
+    }
+    switch open(forwarding, member) {
+    case .connected(let descriptor): enter(descriptor, forwarding, isConnected: true)
+    case .inProgress(let descriptor): enter(descriptor, forwarding, isConnected: false)
+    case .queueFull:
+      forwarding.phase = .queued
+      knocking.append(forwarding)
+      nextTick = min(nextTick, now + Limits.knockMilliseconds)
+    case .refused(let error):
+      memberFailed(forwarding)
+      connectFailed(forwarding, error)
+    case .exhausted(let error): connectFailed(forwarding, error)
+    }
+  }
+
+  /// Unix sockets whose queue was full are tried again, until the request has waited too long.
+  func knockAgain() {
+    guard !knocking.isEmpty else { return }
+    let forwardings = knocking
+    knocking.removeAll()
+    for forwarding in forwardings where forwarding.phase == .queued {
+      if now - forwarding.begun > timeout(of: forwarding) {
+        failForwarding(forwarding, 504, .proxyTimeout)
+      } else {
+        connect(forwarding)
+      }
+    }
+  }
+
+  private func open(_ forwarding: Forwarding, _ member: ProxyMember) -> ConnectResult {
+    switch member.address {
+    case .unix(let path): return Stream.connect(toUnix: Array(path.utf8))
+    case .host(let name, let port):
+      guard let address = IPAddress(name) else {
+        return .refused(SystemError(code: 0, operation: "resolve"))
+      }
+      return Stream.connect(to: SocketAddress(address, port: port))
+    }
+  }
+
+  private func enter(_ descriptor: CInt, _ forwarding: Forwarding, isConnected: Bool) {
+    let token =
+      Token.upstreamBits | UInt64(takeSerial()) << 32 | UInt64(UInt32(bitPattern: descriptor))
+    let upstream = UpstreamConnection(
+      descriptor: descriptor, token: token, member: forwarding.member,
+      interest: isConnected ? .readable : [.readable, .writable])
+    do throws(SystemError) {
+      try poller.add(descriptor, token: token, interest: upstream.interest)
+    } catch {
+      Descriptor.close(descriptor)
+      return connectFailed(forwarding, error)
+    }
+    growTables(to: Int(descriptor))
+    upstreams[Int(descriptor)] = upstream
+    pools[forwarding.member].openCount += 1
+    bind(upstream, forwarding)
+    if isConnected { return connected(upstream, forwarding) }
+    forwarding.phase = .connecting
+    let parameters = model.proxyMembers[forwarding.member].parameters
+    deadlines[Int(descriptor)] =
+      now + (parameters.connectMilliseconds ?? timeout(of: forwarding))
+  }
+
+  private func bind(_ upstream: UpstreamConnection, _ forwarding: Forwarding) {
+    upstream.forwarding = forwarding
+    upstream.requestCount += 1
+    forwarding.upstream = upstream
+    forwarding.phase = .head
+    deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+  }
+
+  func connected(_ upstream: UpstreamConnection, _ forwarding: Forwarding) {
+    upstream.isConnected = true
+    forwarding.phase = .head
+    deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+    pushRequest(forwarding)
+  }
+
+  /// How long a member may be silent.
+  func timeout(of forwarding: Forwarding) -> Int64 {
+    model.proxyMembers[forwarding.member].parameters.timeoutMilliseconds
+      ?? forwarding.exchange.route.settings.proxy.timeoutMilliseconds
+      ?? policies[forwarding.exchange.site.site].timeoutMilliseconds
+  }
+
+  /// Sends what there is of the request, and waits for room or for the answer.
+  func pushRequest(_ forwarding: Forwarding) {
+    guard let upstream = forwarding.upstream, upstream.isConnected else { return }
+    while forwarding.requestSent < forwarding.request.count, !forwarding.requestIsBroken {
+      gathered.removeAll()
+      gathered.append(
+        forwarding.request, from: forwarding.requestSent,
+        count: forwarding.request.count - forwarding.requestSent)
+      switch Stream.send(upstream.descriptor, gathered) {
+      case .sent(let count):
+        forwarding.requestSent += count
+        deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+      case .wouldBlock:
+        return setInterest(upstream, upstream.interest.union(.writable))
+      case .broken:
+        // It may have answered before it closed: that is read first.
+        forwarding.requestIsBroken = true
+      }
+    }
+    if upstream.interest.contains(.writable) {
+      setInterest(upstream, upstream.interest.subtracting(.writable))
+    }
+  }
+
+  func setInterest(_ upstream: UpstreamConnection, _ interest: Interest) {
+    guard upstream.interest != interest else { return }
+    upstream.interest = interest
+    do throws(SystemError) {
+      try poller.modify(upstream.descriptor, token: upstream.token, interest: interest)
+    } catch {
+      errorLog.write(.error, "\(error)")
+    }
+  }
+
+  func closeUpstream(_ upstream: UpstreamConnection) {
+    let index = Int(upstream.descriptor)
+    guard upstreams[index] === upstream else { return }
+    upstream.forwarding?.upstream = nil
+    upstream.forwarding = nil
+    upstreams[index] = nil
+    deadlines[index] = .max
+    pools[upstream.member].openCount -= 1
+    Descriptor.close(upstream.descriptor)
+    takeUpQueued(upstream.member)
+  }
+
+  /// The response has come whole: the connection takes the next request, or is closed.
+  func releaseUpstream(_ forwarding: Forwarding, isReusable: Bool) {
+    guard let upstream = forwarding.upstream else { return }
+    let parameters = model.proxyMembers[upstream.member].parameters
+    let isClean =
+      isReusable && (forwarding.response.keepAlive || forwarding.isFastCGI)
+      && !parameters.disablesReuse
+      && forwarding.requestIsComplete && forwarding.requestSent == forwarding.request.count
+      && !forwarding.requestIsBroken && upstream.input == nil && !handover.isDraining
+    guard isClean else { return closeUpstream(upstream) }
+    upstream.forwarding = nil
+    forwarding.upstream = nil
+    setInterest(upstream, .readable)
+    deadlines[Int(upstream.descriptor)] = now + parameters.idleMilliseconds
+    pools[upstream.member].idle.append(upstream)
+    takeUpQueued(upstream.member)
+  }
+
+  /// Somebody waits for a connection to this member.
+  private func takeUpQueued(_ member: Int) {
+    while !pools[member].waiting.isEmpty {
+      let forwarding = pools[member].waiting.removeFirst()
+      guard forwarding.phase == .queued else { continue }
+      return connect(forwarding)
+    }
+  }
+
+  // MARK: Failures
+
+  private func connectFailed(_ forwarding: Forwarding, _ error: SystemError) {
+    let name = model.proxyMembers[forwarding.member].name
+    log(of: forwarding).write(
+      .error, "cannot connect to \(name): \(error)", client: forwarding.stream?.client)
+    tryAnother(forwarding, 502, .proxyConnect)
+  }
+
+  func connectFailed(_ upstream: UpstreamConnection, _ forwarding: Forwarding, _ why: String) {
+    log(of: forwarding).write(
+      .error, "cannot connect to \(model.proxyMembers[upstream.member].name): \(why)",
+      client: forwarding.stream?.client)
+    closeUpstream(upstream)
+    memberFailed(forwarding)
+    tryAnother(forwarding, why == "timed out" ? 504 : 502, .proxyConnect)
+  }
+
+  /// The connection broke, or closed, before the response was whole.
+  func upstreamLost(_ forwarding: Forwarding, _ why: String) {
+    guard let upstream = forwarding.upstream else { return }
+    let wasUsedBefore = upstream.requestCount > 1
+    closeUpstream(upstream)
+    guard !forwarding.hasResponse else { return breakRelay(forwarding, why) }
+    // A kept connection that the member closed just when the request was on its way: nothing is
+    // wrong with the member (RFC 9112 §9.3.1). Only what may be done twice is sent again.
+    if wasUsedBefore, forwarding.staleCount < Limits.staleConnectionsMax, mayResend(forwarding) {
+      forwarding.staleCount += 1
+      forwarding.requestSent = 0
+      forwarding.requestIsBroken = false
+      return connect(forwarding)
+    }
+    log(of: forwarding).write(
+      .error, "\(model.proxyMembers[forwarding.member].name) \(why) before it answered",
+      client: forwarding.stream?.client)
+    memberFailed(forwarding)
+    tryAnother(forwarding, 502, .proxyBroken)
+  }
+
+  func upstreamTimedOut(_ forwarding: Forwarding) {
+    guard let upstream = forwarding.upstream else { return }
+    closeUpstream(upstream)
+    let name = model.proxyMembers[forwarding.member].name
+    guard !forwarding.hasResponse else { return breakRelay(forwarding, "was silent too long") }
+    log(of: forwarding).write(
+      .error, "\(name) did not answer in time", client: forwarding.stream?.client)
+    if model.proxyBalancers[forwarding.target.balancer].failsOnTimeout { memberFailed(forwarding) }
+    failForwarding(forwarding, 504, .proxyTimeout)
+  }
+
+  /// Whether nothing can go wrong when the request is sent a second time (RFC 9110 §9.2.2).
+  private func mayResend(_ forwarding: Forwarding) -> Bool {
+    RequestRetry.isAllowed(
+      forwarding.exchange.head.method, forwarding.requestSent == 0 ? .notSent : .sent,
+      bodyIsReplayable: forwarding.isReplayable)
+  }
+
+  /// Another member, if there is one and the request may be sent again; else an error.
+  private func tryAnother(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
+    let balancer = model.proxyBalancers[forwarding.target.balancer]
+    forwarding.tried.append(forwarding.member)
+    let isLast = forwarding.tried.count > balancer.retriesMax ?? balancer.members.count - 1
+    guard !isLast, mayResend(forwarding), let next = chooseMember(forwarding) else {
+      return failForwarding(forwarding, status, reason)
+    }
+    forwarding.member = next
+    forwarding.staleCount = 0
+    forwarding.requestIsBroken = false
+    rewriteRequest(forwarding)
+    connect(forwarding)
+  }
+
+  /// Answers with an error of our own; nothing of a response has been sent.
+  func failForwarding(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
+    if let upstream = forwarding.upstream { closeUpstream(upstream) }
+    forwarding.phase = .ended
+    if standInStale(forwarding) { return }
+    endCaching(forwarding, .failed)
+    let exchange = forwarding.exchange
+    exchange.forwarding = nil
+    guard let stream = forwarding.stream else { return }
+    forwarding.stream = nil
+    stream.state.relayFailed()
+    head = exchange.head
+    // Not all of its body was read, and nobody is going to.
+    if stream.state.bodyPending { stream.state.closeAfterResponse() }
+    finish(forwarding, stream, isDone: fail(exchange, stream, status, reason))
+  }
+
+  func log(of forwarding: Forwarding) -> ErrorLog { siteErrorLogs[forwarding.exchange.site.site] }
+}

@@ -1,0 +1,258 @@
+// An application's response is asked of the cache first: fresh, stale, to be validated, or missing.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Answers from the cache, or by the application; true when the answer has left whole.
+  func passOn(_ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    let settings = exchange.route.settings.caching
+    if isPurge(exchange) { return purge(exchange, stream) }
+    var caching = CachingExchange()
+    guard head.method.isRetrieval, head.body == .none else {
+      caching.forward = .method
+      return forward(target, exchange, stream, caching: caching)
+    }
+    guard settings.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
+      return forward(target, exchange, stream, caching: caching)
+    }
+    caching.key = responseKey(exchange, stream, settings)
+    guard caching.key.count <= Limits.keyBytesMax / 2 else {
+      caching.key = []
+      return forward(target, exchange, stream, caching: caching)
+    }
+    caching.hash = cache.hash(caching.key.rawSpan)
+    let bytes = exchange.bytes
+    if !settings.ignoresRequestCacheControl {
+      caching.request = RequestCacheControl(exchange.head, in: bytes.rawSpan)
+    }
+    return answerStored(target, exchange, stream, caching)
+  }
+
+  /// The key of an application's response: the canonical path, and of the query what counts.
+  func responseKey(
+    _ exchange: Exchange, _ stream: RequestStream, _ settings: CachingSettings
+  ) -> [UInt8] {
+    var key = CacheKeys.canonical(
+      prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
+    guard let query = exchange.head.query else { return key }
+    let counted = QueryKey.apply(settings.keyQuery.rule, to: exchange.copy(query))
+    if !counted.isEmpty || settings.keyQuery == .all { key += [UInt8(ascii: "?")] + counted }
+    return key
+  }
+
+  /// Looks for a stored response and does what the rules say of it (RFC 9111 §4).
+  func answerStored(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
+    _ given: CachingExchange
+  ) -> Bool {
+    guard let cache else { preconditionFailure("no cache to look into") }
+    var caching = given
+    guard let found = findResponse(caching, exchange, stream) else {
+      let isVaryMiss = cache.lookUp(caching.key.rawSpan, hash: caching.hash) != nil
+      caching.forward = isVaryMiss ? .varyMiss : .uriMiss
+      cache.release()
+      return fetch(target, exchange, stream, caching)
+    }
+    let (hit, facts, isSuspect) = found
+    let word = ValidatedWord(raw: cache.validated(hit))
+    let use = ReuseRules.decide(
+      storedFacts(facts, word), request: caching.request,
+      orders: CachingOrders(exchange.route.settings.caching))
+    switch isSuspect ? ReuseDecision.validate : use {
+    case .fresh, .stale:
+      return serveStored(hit, facts, exchange, stream, caching, status: nil)
+    case .staleWhileRevalidate:
+      let stored = storedResponse(hit, facts, cache)
+      refresh(target, exchange, stream, caching, stored)
+      // The hazard slot holds one entry, and a refresh may have looked at others.
+      guard let again = findResponse(caching, exchange, stream) else {
+        cache.release()
+        return fetch(target, exchange, stream, caching)
+      }
+      return serveStored(again.hit, again.facts, exchange, stream, caching, status: nil)
+    case .validate:
+      caching.stored = storedResponse(hit, facts, cache)
+      caching.forward = isFresh(facts, word) && !isSuspect ? .request : .stale
+      cache.release()
+      return fetch(target, exchange, stream, caching)
+    case .unsatisfiable:
+      cache.release()
+      return fail(exchange, stream, 504, .gatewayOnlyIfCached)
+    }
+  }
+
+  /// The stored response for a request, held. Suspect: it was invalidated softly, or its validity
+  /// must be asked for in any case.
+  private func findResponse(
+    _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream
+  ) -> (hit: CacheHit, facts: EntryFacts, isSuspect: Bool)? {
+    guard let cache, var hit = cache.lookUp(caching.key.rawSpan, hash: caching.hash) else {
+      return nil
+    }
+    if cache.selectorRange(hit).count > 0, cache.facts(hit).flags.contains(.isResponse) {
+      let bytes = exchange.bytes
+      guard let variant = chooseResponse(cache, hit, exchange.head, bytes.rawSpan) else {
+        return nil
+      }
+      hit = variant
+    }
+    let facts = cache.facts(hit)
+    guard facts.flags.contains(.isResponse), facts.kind == .content,
+      facts.fingerprint == responseFingerprint(exchange)
+    else {
+      if isCurrent, facts.kind == .content { _ = cache.drop(hit) }
+      return nil
+    }
+    switch cache.standing(hit) {
+    case .good: return (hit, facts, false)
+    case .stale: return (hit, facts, true)
+    case .gone:
+      if isCurrent { _ = cache.drop(hit) }
+      return nil
+    }
+  }
+
+  /// Of everything that the configuration says about this response.
+  func responseFingerprint(_ exchange: Exchange) -> UInt64 {
+    var mark = Fingerprint()
+    mark.mix(model.sites[exchange.site.site].fingerprint)
+    mark.mix(exchange.route.settings.fingerprint)
+    if case .proxy(let target) = exchange.route.action {
+      mark.mix(model.proxyBalancers[target.balancer].name)
+      mark.mix(target.path)
+    }
+    return mark.value
+  }
+
+  /// Sends a stored response, and notes that routing still leads to it.
+  private func serveStored(
+    _ hit: CacheHit, _ facts: EntryFacts, _ exchange: Exchange, _ stream: RequestStream,
+    _ caching: CachingExchange, status: [UInt8]?
+  ) -> Bool {
+    guard let cache else { preconditionFailure("a hit without a cache") }
+    let word = ValidatedWord(raw: cache.validated(hit))
+    let routed = ValidatedWord(
+      epoch: routingEpoch, site: exchange.site.site, ticks: word.raw & ValidatedWord.timeMask)
+    if isCurrent {
+      if routed != word { _ = cache.setValidated(hit, from: word.raw, to: routed.raw) }
+      noteSpelling(exchange, stream, base: caching.key, facts: facts, routed)
+    }
+    // The alias may have been looked up: hold the entry itself.
+    let chosen = ChosenEntry(
+      hit: hit, facts: facts, site: exchange.site.site, outcome: .hit, status: status)
+    stream.exchange = nil
+    head = exchange.head
+    let bytes = exchange.bytes
+    return send(chosen, on: stream, bytes.rawSpan)
+  }
+
+  // MARK: Fetching
+
+  /// Asks the application, unless somebody does already (DESIGN 4.9).
+  private func fetch(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
+    _ given: CachingExchange
+  ) -> Bool {
+    var caching = given
+    if caching.request.onlyIfCached { return fail(exchange, stream, 504, .gatewayOnlyIfCached) }
+    caching.isForCache = caching.stored != nil
+    return forward(target, exchange, stream, caching: caching)
+  }
+
+  /// Fetches a newer response for nobody in particular, unless somebody does already.
+  private func refresh(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
+    _ given: CachingExchange, _ stored: StoredResponse
+  ) {
+    var caching = given
+    caching.stored = stored
+    caching.isForCache = true
+    caching.forward = .stale
+    let background = Exchange(
+      head: exchange.head, bytes: exchange.bytes,
+      receivedMicroseconds: exchange.receivedMicroseconds, host: exchange.host,
+      site: exchange.site, settings: exchange.route.settings, asOf: cache?.generation ?? 0,
+      ticks: bootTicks)
+    background.path = exchange.path
+    background.currentPath = exchange.currentPath
+    background.route = exchange.route
+    background.origin = origin(of: stream)
+    _ = forward(target, background, nil, caching: caching)
+  }
+
+  func origin(of stream: RequestStream) -> RequestOrigin {
+    RequestOrigin(
+      client: stream.client, local: localAddress(of: stream),
+      isEncrypted: listeners[stream.listener].isEncrypted)
+  }
+
+  /// Facts of a stored response as the rules want them.
+  func storedFacts(_ facts: EntryFacts, _ word: ValidatedWord) -> StoredFacts {
+    let ticksPerSecond = EntryTime.ticksPerSecond
+    let freshTicks = min(UInt64(facts.freshTicks), EntryTime.span)
+    var stored = StoredFacts(
+      lifetimeSeconds: Int64(facts.initialAgeSeconds) + Int64(freshTicks / ticksPerSecond),
+      initialAgeSeconds: Int64(facts.initialAgeSeconds),
+      residentSeconds: Int64(word.age(at: bootTicks) / ticksPerSecond))
+    stored.staleWhileRevalidateSeconds = Int64(facts.staleWhileRevalidateSeconds)
+    stored.staleIfErrorSeconds = Int64(facts.staleIfErrorSeconds)
+    stored.mustRevalidate = facts.flags.contains(.mustRevalidate)
+    stored.mustValidate = facts.flags.contains(.validatesAlways)
+    return stored
+  }
+
+  private func storedResponse(
+    _ hit: CacheHit, _ facts: EntryFacts, _ cache: CacheStore
+  ) -> StoredResponse {
+    let range = cache.selectorRange(hit)
+    var lines: [UInt8] = []
+    if facts.etagCount > 0 {
+      let headRange = cache.headRange(hit)
+      let tag = cache.region.copyOut(
+        at: headRange.offset + Int(facts.etagOffset), count: Int(facts.etagCount))
+      ResponseHead.appendField("If-None-Match", tag, to: &lines)
+    }
+    if facts.lastModifiedSeconds > 0 {
+      ResponseHead.appendField(
+        "If-Modified-Since", date: Int64(facts.lastModifiedSeconds), to: &lines)
+    }
+    return StoredResponse(
+      facts: facts, selector: cache.region.copyOut(at: range.offset, count: range.count),
+      edition: cache.edition(hit), conditionLines: lines)
+  }
+}
+
+extension CachingOrders {
+  /// What the configuration says of a path.
+  init(_ settings: CachingSettings) {
+    self.init()
+    isEnabled = settings.isEnabled
+    defaultSeconds = settings.defaultSeconds
+    lastModifiedPermille = settings.lastModifiedPermille
+    secondsMax = settings.secondsMax
+    secondsMin = settings.secondsMin
+    ignoredFields = settings.ignoredFields.map { Array($0.utf8) }
+    ignoresRequestCacheControl = settings.ignoresRequestCacheControl
+    storesExpired = settings.storesExpired
+    storesNoStore = settings.storesNoStore
+    storesPrivate = settings.storesPrivate
+    storesVaryUserAgent = settings.storesVaryUserAgent
+    storesVaryCookie = settings.storesVaryCookie
+    staleOnErrorSeconds = settings.staleOnErrorSeconds
+    staleWhileRevalidateSeconds = settings.staleWhileRevalidateSeconds
+  }
+}
+
+extension CacheKeyQuery {
+  var rule: QueryKeyRule {
+    switch self {
+    case .all: .all
+    case .none: .none
+    case .keep(let names, let sorted): .keep(Set(names.map { Array($0.utf8) }), sorted: sorted)
+    case .drop(let names, let sorted): .drop(Set(names.map { Array($0.utf8) }), sorted: sorted)
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// One request on its way through an application: what was sent of it, what came back of the answer.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+/// A request that is passed on. It lives from the choice of a member to the last byte of the
+/// response, and outlives its client only while it fills the cache.
+final class Forwarding {
+  enum Phase {
+    /// `max` connections to the member are busy.
+    case queued
+    case connecting
+    /// The request is being sent, or an answer waited for.
+    case head
+    case body
+    /// Bytes of any kind, both ways (101).
+    case tunnel
+    case ended
+  }
+
+  /// How the rest of the response's body is recognised.
+  enum ResponseBody {
+    case none
+    case length(UInt64)
+    case chunked(ChunkedDecoder)
+    case untilClose
+  }
+
+  let exchange: Exchange
+  /// Who waits for the response; nil: nobody any more, or nobody ever did.
+  var stream: RequestStream?
+  let target: ProxyTarget
+  /// Where the request came from; known also when nobody waits any more.
+  let origin: RequestOrigin
+  /// Monotonic milliseconds.
+  let begun: Int64
+  var phase = Phase.queued
+  /// Index into `Model.proxyMembers`; -1 before one was chosen.
+  var member = -1
+  /// Members that were tried and have failed.
+  var tried: [Int] = []
+  /// Attempts on connections that turned out to be closed.
+  var staleCount = 0
+  var upstream: UpstreamConnection?
+
+  /// Bytes of the body taken, over HTTP/2.
+  var bodyByteCount: UInt64 = 0
+  /// The request as the member gets it: head, then the framed body as it comes.
+  var request = ByteBuffer(capacity: 2048)
+  /// How much of `request` is sent.
+  var requestSent = 0
+  /// Bytes of the head in `request`: the body can be sent again while they are there.
+  var requestHeadByteCount = 0
+  /// The beginning of the request was dropped, so it cannot be sent a second time.
+  var isReplayable = true
+  /// All of the request is in `request`, or was.
+  var requestIsComplete = false
+  /// The client wants another protocol, and the member may be asked for it.
+  var asksForUpgrade = false
+  /// The body is sent in chunks.
+  var sendsChunks = false
+  /// Nothing more can be sent; what the member has said before is still read.
+  var requestIsBroken = false
+
+  /// The member speaks FastCGI.
+  var isFastCGI = false
+  var records = FastCGIReader()
+  /// The beginning of a head that has not come whole, of FastCGI.
+  var cgiHead: ByteBuffer?
+
+  var response = ReceivedResponse()
+  var responseBody = ResponseBody.none
+  /// A head other than 1xx has come from the member.
+  var hasResponse = false
+  /// The response's body goes to an HTTP/1.1 client in chunks.
+  var relaysChunks = false
+  /// The client is slower than the member, which is not read until that changes.
+  var isPaused = false
+  /// What the response is stored as while it passes.
+  var storing: StoringResponse?
+  /// What the cache has to do with this request.
+  var caching = CachingExchange()
+
+  /// Within the call that began it: whoever called goes on when the response has left.
+  var isStarting = true
+  /// The response has left whole within that call.
+  var isDoneAtStart = false
+
+  init(_ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, now: Int64) {
+    begun = now
+    origin = exchange.origin ?? RequestOrigin(isEncrypted: false)
+    self.exchange = exchange
+    self.stream = stream
+    self.target = target
+  }
+
+  /// Bytes that may still be added to `request`.
+  var requestRoom: Int {
+    max(0, Limits.requestBufferBytesMax - (request.count - requestSent))
+  }
+
+  /// Makes room for so many bytes more.
+  func reserve(_ count: Int) { if request.free < count { makeRoom(count) } }
+
+  /// Adds bytes to the request. What was sent is dropped when it becomes too much to keep.
+  func append(_ bytes: RawSpan) {
+    if request.free < bytes.byteCount { makeRoom(bytes.byteCount) }
+    request.append(bytes)
+  }
+
+  func append(_ bytes: [UInt8]) { append(bytes.rawSpan) }
+
+  private func makeRoom(_ count: Int) {
+    if request.count + count > Limits.requestBufferBytesMax + requestHeadByteCount
+      && requestSent > 0
+    {
+      request.removeFirst(requestSent)
+      requestSent = 0
+      isReplayable = false
+    }
+    guard request.free < count else { return }
+    let larger = ByteBuffer(capacity: max(request.capacity * 2, request.count + count))
+    larger.append(request.bytes)
+    request = larger
+  }
+}
+
+/// Where a request came from.
+struct RequestOrigin {
+  var client: SocketAddress?
+  /// The address that it came to.
+  var local: SocketAddress?
+  var isEncrypted: Bool
+  /// What it says of the way before is believed: its sender is a trusted proxy.
+  var isBelieved = false
+}
