@@ -96,7 +96,8 @@ extension Master {
         "helpers",
         .array(helpers.blocks.flatMap { $0.processes.sorted() }.map { .number(Int64($0)) })
       ),
-      ("watcher", watcherJSON), ("upstreams", upstreamJSON), ("sandbox", sandboxJSON), ("tls", tlsJSON),
+      ("watcher", watcherJSON), ("upstreams", upstreamJSON), ("sandbox", sandboxJSON),
+      ("tls", tlsJSON),
       ("counters", .object(counters)),
       ("ends", .object(ends)),
       ("cache", cacheValue),

@@ -8,8 +8,8 @@ package enum ConnectResult {
   case connected(CInt)
   /// Reported as writable when it is decided; `Stream.connectError` then tells how.
   case inProgress(CInt)
-  /// EAGAIN of a Unix socket: there is a server, but its queue of waiting connections is full. To be
-  /// tried again in a moment, since nothing reports when there is room (unix(7)).
+  /// EAGAIN of a Unix socket: there is a server, but its queue of waiting connections is full. To
+  /// be tried again in a moment, since nothing reports when there is room (unix(7)).
   case queueFull
   /// The target, or the way to it, is the reason.
   case refused(SystemError)
