@@ -46,7 +46,8 @@ extension DirectiveTable {
         *.example.com.pem for all names with one more label. A file is read when its name is first
         asked for, so ten thousand cost nothing at start, and again when it has changed. Names
         without a file, and clients that give no name, get the SSLCertificateFile of the same
-        site; without one the connection is refused.
+        site; without one the connection is refused. Those in use are listed by ring3ctl
+        certificates, and the log tells of one that ends soon.
 
           SSLCertificateDirectory /etc/ring3/certificates
         """),
@@ -137,8 +138,9 @@ extension DirectiveTable {
       manual: """
         Whether the server asks the certificate's issuer for a signed statement that it is not
         revoked (OCSP) and sends it along. A process of its own asks; no connection waits for it.
-        Certificates that name no responder have none, and several large issuers have given theirs
-        up.
+        Every certificate of a site has its own, those of SSLCertificateDirectory from when a client
+        first wants them (1,024 of them at a time). Certificates that name no responder have none,
+        and several large issuers have given theirs up.
 
           SSLUseStapling On
         """),

@@ -2,6 +2,7 @@
 
 import Configuration
 import Platform
+import TLS
 import Worker
 
 extension Master {
@@ -18,9 +19,13 @@ extension Master {
       let directory = model.sites[question.site].tls?.certificateDirectory
     {
       do throws(CertificateProblem) {
-        let found = try CertificateDirectory.find(question, in: directory.text)
+        let now = Clock.monotonicMilliseconds()
+        let found = try CertificateDirectory.find(question, in: directory.text) { file, identity in
+          namedCertificates.use(file, identity, now: now)
+        }
         answer.finding = found.finding
         content = found.content
+        note(found, now)
       } catch {
         answer.finding = .unusable
         tell(error)
@@ -33,6 +38,17 @@ extension Master {
 }
 
 extension Master {
+  /// What is in use is stapled and watched for its end.
+  private func note(_ found: CertificateDirectory.Found, _ now: Int64) {
+    for file in found.absent { namedCertificates.drop(file) }
+    guard let read = found.read else { return }
+    let pem = TLSNamedBytes(name: read.file.path, bytes: read.chain)
+    namedCertificates.keep(
+      read.file,
+      NamedCertificates.Entry(
+        identity: read.identity, facts: try? TLSCertificateFacts(pem: pem), usedAt: now))
+  }
+
   /// A file that cannot be used is told once a minute, however often a client names it.
   private func tell(_ problem: CertificateProblem) {
     let now = Clock.monotonicMilliseconds()
@@ -45,20 +61,24 @@ extension Master {
 }
 
 enum CertificateDirectory {
-  /// The exact name's file, else that of the left-most wildcard.
+  /// What a question leads to.
+  struct Found {
+    var finding = CertificateAnswer.Finding.absent
+    /// The file for the worker.
+    var content: [Descriptor] = []
+    /// The file's certificates without the key, where they were wanted here.
+    var read: (file: NamedFile, identity: UInt64, chain: [UInt8])?
+    /// Files that there are not.
+    var absent: [NamedFile] = []
+  }
+
+  /// The exact name's file, else that of the left-most wildcard. `isWanted`: whether to read the
+  /// certificates of a file in this state for our own use, too.
   static func find(
-    _ question: CertificateQuestion, in path: String
-  ) throws(CertificateProblem) -> (
-    finding: CertificateAnswer.Finding, content: [Descriptor]
-  ) {
-    let directory: Descriptor
-    do throws(SystemError) {
-      directory = try File.open(Array(path.utf8), for: [.locate, .directory])
-    } catch {
-      throw CertificateProblem(
-        text: "the certificate directory '\(path)' cannot be opened: "
-          + SystemError.text(of: error.code))
-    }
+    _ question: CertificateQuestion, in path: String, isWanted: (NamedFile, UInt64) -> Bool
+  ) throws(CertificateProblem) -> Found {
+    let directory = try open(path)
+    var found = Found()
     let candidates = [
       (name: question.name, known: question.exactIdentity, isWildcard: false),
       (
@@ -75,16 +95,26 @@ enum CertificateDirectory {
           throw SystemError(code: SystemError.invalidArgument, operation: "open")
         }
         let identity = identity(of: facts)
-        if identity == candidate.known {
-          return (.unchanged(isWildcard: candidate.isWildcard), [])
-        }
+        let named = NamedFile(directory: path, name: name)
+        let isKnown = identity == candidate.known
+        let isWanted = isWanted(named, identity)
+        found.finding =
+          isKnown
+          ? .unchanged(isWildcard: candidate.isWildcard)
+          : .file(isWildcard: candidate.isWildcard, identity: identity)
+        guard isWanted || !isKnown else { return found }
         let bytes = try File.content(of: file, byteCountMax: CertificateReader.fileBytesMax)
         defer { bytes.wipe() }
-        return (
-          .file(isWildcard: candidate.isWildcard, identity: identity), [try File.sealed(bytes)]
-        )
+        if !isKnown { found.content = [try File.sealed(bytes)] }
+        if isWanted {
+          found.read = (named, identity, CertificateReader.certificatesOnly(bytes))
+        }
+        return found
       } catch {
-        if error.code == SystemError.notFound || error.code == SystemError.nameTooLong { continue }
+        if error.code == SystemError.notFound || error.code == SystemError.nameTooLong {
+          found.absent.append(NamedFile(directory: path, name: name))
+          continue
+        }
         let subject = "'\(path)/\(String(decoding: name, as: UTF8.self))'"
         throw CertificateProblem(
           text: error.code == SystemError.invalidArgument
@@ -92,7 +122,34 @@ enum CertificateDirectory {
             : "\(subject) cannot be read: \(SystemError.text(of: error.code))")
       }
     }
-    return (.absent, [])
+    return found
+  }
+
+  /// The certificates of a file, read for them alone.
+  static func chain(_ file: NamedFile) throws(CertificateProblem) -> [UInt8] {
+    do throws(SystemError) {
+      let descriptor = try open(
+        file.name, try File.open(Array(file.directory.utf8), for: [.locate, .directory]))
+      guard try File.facts(descriptor).isRegularFile else {
+        throw SystemError(code: SystemError.invalidArgument, operation: "open")
+      }
+      let bytes = try File.content(of: descriptor, byteCountMax: CertificateReader.fileBytesMax)
+      defer { bytes.wipe() }
+      return CertificateReader.certificatesOnly(bytes)
+    } catch {
+      throw CertificateProblem(
+        text: "'\(file.path)' cannot be read: \(SystemError.text(of: error.code))")
+    }
+  }
+
+  private static func open(_ path: String) throws(CertificateProblem) -> Descriptor {
+    do throws(SystemError) {
+      return try File.open(Array(path.utf8), for: [.locate, .directory])
+    } catch {
+      throw CertificateProblem(
+        text: "the certificate directory '\(path)' cannot be opened: "
+          + SystemError.text(of: error.code))
+    }
   }
 
   /// Nothing outside the directory; where the kernel cannot see to that, no link at all: the name

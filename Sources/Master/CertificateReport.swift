@@ -37,7 +37,7 @@ struct CertificateLine {
 }
 
 extension Master {
-  /// Of the serving generation, those that end first in front.
+  /// Of the serving generation, those that end first in front; by name only those in use.
   var certificateLines: [CertificateLine] {
     guard let record = currentRecord, let set = record.certificates else { return [] }
     var lines: [CertificateLine] = []
@@ -48,6 +48,16 @@ extension Master {
           sites: sites, path: $0.path, keyPath: $0.keyPath, facts: $0.facts,
           problem: group.problem, staple: staples[$0.facts.fingerprint])
       }
+    }
+    for (file, entry) in namedCertificates.entries {
+      let sites = record.model.sites.filter {
+        $0.tls?.certificateDirectory?.text == file.directory
+      }
+      guard let facts = entry.facts, !sites.isEmpty else { continue }
+      lines.append(
+        CertificateLine(
+          sites: sites.map(\.title), path: file.path, keyPath: file.path, facts: facts,
+          problem: nil, staple: staples[facts.fingerprint]))
     }
     return lines.sorted {
       ($0.facts.notAfterSeconds, $0.path) < ($1.facts.notAfterSeconds, $1.path)
@@ -84,7 +94,9 @@ extension Master {
       if let staple = line.staple { text += "  ocsp    \(CertificateReport.state(of: staple))\n" }
       if let problem = line.problem { text += "  PROBLEM changed files are not used: \(problem)\n" }
     }
-    for path in certificateDirectories { text += "\(path)/NAME.pem by server name\n" }
+    for path in certificateDirectories {
+      text += "\(path)/NAME.pem by server name; those in use are listed\n"
+    }
     return .success(text.isEmpty ? "no site is encrypted\n" : text)
   }
 

@@ -17,8 +17,6 @@ struct CertificateGroup {
   var certificates: [CertificateFacts] = []
   /// By path, as they were when they were read.
   var facts: [String: FileFacts] = [:]
-  /// DER of the OCSP response that is shown; empty: none.
-  var staple: [UInt8] = []
   /// What is known of changes since then.
   var change = CertificateChange.none
   /// Why the files as they are now cannot be used.
@@ -46,6 +44,7 @@ struct CertificateSet {
   let hello: TLSContext
   /// nil: none of the sites resumes sessions.
   let tickets: TLSTicketKeys?
+  let staples: TLSStaples
   var groups: [CertificateGroup]
   /// By site: its place in `groups`; nil: it is not encrypted.
   let groupOfSite: [Int?]
@@ -65,7 +64,7 @@ struct CertificateSet {
     }
     return TLSHeritage(
       hello: hello, contexts: groupOfSite.map { $0.flatMap { groups[$0].context } },
-      tickets: tickets, authorities: authorities)
+      tickets: tickets, authorities: authorities, staples: staples)
   }
 }
 
@@ -80,18 +79,18 @@ struct CertificateLoader {
   /// Paths that have been spoken of.
   private var told: Set<String> = []
 
-  /// OCSP responses at hand, by the fingerprints of their certificates.
-  private let staples: [[UInt8]: [UInt8]]
+  private let staples: TLSStaples
 
-  private init(_ model: Model, _ staples: [[UInt8]: [UInt8]]) {
+  private init(_ model: Model, _ staples: TLSStaples) {
     self.model = model
     self.staples = staples
   }
 
   /// nil and no error when no site is encrypted; nil and errors when anything cannot be used.
-  /// `tickets`: the keys that the server makes; those of files are read here.
+  /// `tickets`: the keys that the server makes; those of files are read here. `staples`: what is
+  /// stapled.
   static func load(
-    _ model: Model, tickets: TLSTicketKeys?, staples: [[UInt8]: [UInt8]] = [:]
+    _ model: Model, tickets: TLSTicketKeys?, staples: TLSStaples = TLSStaples()
   ) -> (set: CertificateSet?, diagnostics: [Diagnostic]) {
     guard model.usesTLS else { return (nil, []) }
     var loader = CertificateLoader(model, staples)
@@ -117,7 +116,8 @@ struct CertificateLoader {
         if let group = group(sites, tickets) { groups.append(group) }
       }
       return CertificateSet(
-        hello: hello, tickets: tickets, groups: groups, groupOfSite: groupOfSite)
+        hello: hello, tickets: tickets, staples: staples, groups: groups,
+        groupOfSite: groupOfSite)
     } catch {
       diagnostics.append(.error("\(error)"))
       return nil
@@ -186,11 +186,8 @@ struct CertificateLoader {
     do throws(TLSError) {
       // Made even when it is not used: the rules of the policy have to be right.
       group.certificates = try CertificateGroup.certificates(tls, material)
-      if tls.stapling != nil, let first = group.certificates.first {
-        group.staple = staples[first.facts.fingerprint] ?? []
-      }
-      let staple = group.staple.isEmpty ? nil : group.staple
-      let context = try TLSContext(TLSPolicy(site, material, staple: staple), tickets: tickets)
+      let context = try TLSContext(
+        TLSPolicy(site, material), tickets: tickets, staples: tls.stapling.map { _ in staples })
       warnOfStaples(group.certificates, tls)
       group.authorities = material.authorities(of: tls)
       if !tls.certificates.isEmpty { group.context = context }
@@ -203,19 +200,21 @@ struct CertificateLoader {
   }
 
   private mutating func warnOfStaples(_ certificates: [CertificateFacts], _ tls: SiteTLS) {
-    guard let first = certificates.first else { return }
-    let word = tls.certificates.first?.file
-    if first.facts.mustStaple && tls.stapling == nil {
+    for certificate in certificates {
+      let word = tls.certificates.first { $0.file.text == certificate.path }?.file
+      if certificate.facts.mustStaple && tls.stapling == nil {
+        tell(
+          word,
+          "the certificate in '\(certificate.path)' promises a stapled OCSP response; write "
+            + "'SSLUseStapling on', or clients refuse it", .warning)
+      }
+      guard let stapling = tls.stapling, stapling.responderURL == nil,
+        certificate.facts.ocspURL == nil
+      else { continue }
       tell(
         word,
-        "the certificate in '\(first.path)' promises a stapled OCSP response; write "
-          + "'SSLUseStapling on', or clients refuse it", .warning)
-    }
-    if let stapling = tls.stapling, stapling.responderURL == nil, first.facts.ocspURL == nil {
-      tell(
-        word,
-        "'SSLUseStapling on' without effect: the certificate in '\(first.path)' names no OCSP "
-          + "responder; name one with SSLStaplingForceURL", .warning)
+        "'SSLUseStapling on' without effect: the certificate in '\(certificate.path)' names no "
+          + "OCSP responder; name one with SSLStaplingForceURL", .warning)
     }
   }
 
@@ -292,7 +291,7 @@ extension CertificateGroup {
 
   /// Reads everything again and makes a context of it. Returns what workers need for the same.
   mutating func renew(
-    _ model: Model, tickets: TLSTicketKeys?
+    _ model: Model, tickets: TLSTicketKeys?, staples: TLSStaples
   ) throws(CertificateProblem) -> (update: CertificateUpdate, warnings: [String]) {
     let site = model.sites[sites[0]]
     guard let tls = site.tls else { throw CertificateProblem(text: "the site is not encrypted") }
@@ -311,18 +310,14 @@ extension CertificateGroup {
     }
     do throws(TLSError) {
       let renewed = try CertificateGroup.certificates(tls, material)
-      // A response speaks of one certificate: never of its successor.
-      let old = certificates.first?.facts.fingerprint
-      if renewed.first?.facts.fingerprint != old { staple = [] }
-      let staple = staple.isEmpty ? nil : staple
-      let fresh = try TLSContext(TLSPolicy(site, material, staple: staple), tickets: tickets)
+      let fresh = try TLSContext(
+        TLSPolicy(site, material), tickets: tickets, staples: tls.stapling.map { _ in staples })
       certificates = renewed
       if !tls.certificates.isEmpty { context = fresh }
       authorities = material.authorities(of: tls)
       self.facts = facts
       problem = nil
-      let update = CertificateUpdate(sites: sites, material: material, staple: self.staple)
-      return (update, fresh.warnings)
+      return (CertificateUpdate(sites: sites, material: material), fresh.warnings)
     } catch {
       material.wipeKeys(of: tls)
       throw CertificateProblem(text: "\(error)")

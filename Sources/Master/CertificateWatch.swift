@@ -58,6 +58,7 @@ extension Master {
     certificatesLookedAt = now
     rotateTicketKeys()
     if supervisor.isStopping { return }
+    namedCertificates.forget(except: certificateDirectoriesInUse, now: now)
     tendStaples(now)
     if currentRecord != nil, now - (expiryLookedAt ?? .min / 2) >= Limits.expiryLookMilliseconds {
       expiryLookedAt = now
@@ -76,6 +77,17 @@ extension Master {
       }
       generations[number]?.certificates = set
     }
+  }
+
+  private var certificateDirectoriesInUse: Set<String> {
+    var paths: Set<String> = []
+    for (number, record) in generations where shakesHands(number) {
+      for group in record.certificates?.groups ?? [] {
+        let tls = group.sites.first.flatMap { record.model.sites[$0].tls }
+        if let path = tls?.certificateDirectory?.text { paths.insert(path) }
+      }
+    }
+    return paths
   }
 
   /// Starting, serving, or the one that may take over again.
@@ -100,7 +112,8 @@ extension Master {
       return
     }
     do throws(CertificateProblem) {
-      let (update, warnings) = try set.groups[place].renew(model, tickets: set.tickets)
+      let (update, warnings) = try set.groups[place].renew(
+        model, tickets: set.tickets, staples: set.staples)
       set.groups[place].change = .none
       let names = set.groups[place].certificates.map { "'\($0.path)'" }.joined(separator: ", ")
       log.write(.notice, "certificate files have changed and are used: \(names)")
@@ -140,10 +153,10 @@ struct PreparedConfiguration {
   let diagnostics: [Diagnostic]
 
   /// Reads the certificates too. `tickets`: the server's own keys; nil to check only.
-  /// `staples`: OCSP responses at hand, by the fingerprints of their certificates.
+  /// `staples`: what is stapled.
   init(
     _ loaded: LoadResult, tickets: (Model) -> TLSTicketKeys? = { _ in nil },
-    staples: [[UInt8]: [UInt8]] = [:]
+    staples: TLSStaples = TLSStaples()
   ) {
     guard let model = loaded.model else {
       (self.model, certificates, diagnostics) = (nil, nil, loaded.diagnostics)
@@ -170,7 +183,7 @@ extension Master {
       rooms.load(arguments),
       tickets: { model in
         model.usesTLS && model.server.ticketKeyFiles.isEmpty ? ownTicketKeys() : nil
-      }, staples: staples.mapValues(\.response))
+      }, staples: shownStaples)
   }
 }
 

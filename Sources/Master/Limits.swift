@@ -82,10 +82,18 @@ package enum Limits {
   /// Between two looks at that.
   package static let expiryLookMilliseconds: Int64 = 60_000
 
+  /// Files of `SSLCertificateDirectory` that are stapled and watched for their end, and how long
+  /// one that nobody wants is; less when there is no room for others.
+  package static let namedCertificatesMax = 1_024
+  package static let namedCertificateIdleMilliseconds: Int64 = 86_400_000
+  package static let namedCertificateScarceMilliseconds: Int64 = 600_000
+
   /// Questions to the OCSP fetcher at a time, and what a responder's name may take to be
   /// resolved, beside `SSLStaplingResponderTimeout`.
   package static let stapleQuestionsMax = 4
   package static let stapleGraceMilliseconds: Int64 = 60_000
+  /// When to look again whether a certificate that is being replaced can be asked about.
+  package static let stapleChangedMilliseconds: Int64 = 5_000
 
   /// How often the master looks after proxy members.
   package static let upstreamsMilliseconds: Int64 = 1_000

@@ -85,6 +85,9 @@ final class Master {
   var expiryLookedAt: Int64?
   /// By the fingerprint of the certificate; see Staples.
   var staples: [[UInt8]: Staple] = [:]
+  /// What workers are forked with.
+  let shownStaples = TLSStaples()
+  var namedCertificates = NamedCertificates()
   /// nil until a generation wants it.
   var stapleSeat: StapleSeat?
   /// What the log was told last of a certificate that a client named, and when (monotonic

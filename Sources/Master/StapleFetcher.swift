@@ -99,7 +99,7 @@ struct ResponderURL: Equatable {
 }
 
 enum StapleFetcher {
-  static let responseBytesMax = 64 << 10
+  static let responseBytesMax = StapleUpdate.responseBytesMax
   private static let headBytesMax = 16 << 10
   /// Without a question, and with questions all the time: the next process reads anew how names
   /// are resolved, which may have changed.

@@ -44,23 +44,54 @@ struct StapleSeat {
   }
 }
 
-/// A certificate of the serving or a starting generation that wants a staple.
+/// A certificate in use that wants a staple.
 private struct StapleWish {
-  let generation: UInt32
-  let place: Int
   let fingerprint: [UInt8]
   let settings: SiteTLS.Stapling
   /// Of the responder.
   let port: UInt16
+  let source: Source
+
+  /// Where its chain is.
+  enum Source {
+    /// PEM files; the first one may hold the key too.
+    case files([String])
+    case named(NamedFile)
+  }
+
+  /// nil: nobody can be asked.
+  init?(_ facts: TLSCertificateFacts, _ settings: SiteTLS.Stapling, _ source: Source) {
+    guard let url = settings.responderURL?.text ?? facts.ocspURL else { return nil }
+    fingerprint = facts.fingerprint
+    self.settings = settings
+    port = ResponderURL(url)?.port ?? 80
+    self.source = source
+  }
+
+  /// nil: another certificate is there by now, of which a response would speak.
+  func chain() throws(CertificateProblem) -> [UInt8]? {
+    var chain: [UInt8] = []
+    switch source {
+    case .files(let paths):
+      for path in paths { chain += try CertificateReader.certificates(path) }
+    case .named(let file): chain = try CertificateDirectory.chain(file)
+    }
+    let pem = TLSNamedBytes(name: "the chain", bytes: chain)
+    let facts = try? TLSCertificateFacts(pem: pem)
+    return facts?.fingerprint == fingerprint ? chain : nil
+  }
 }
 
 extension Master {
   /// About once a second.
   func tendStaples(_ now: Int64) {
     let wishes = stapleWishes()
+    let wanted = Set(wishes.map(\.fingerprint))
+    for fingerprint in staples.keys where !wanted.contains(fingerprint) {
+      if show([], of: fingerprint) { staples[fingerprint] = nil }
+    }
     guard !wishes.isEmpty else {
       if let process = stapleSeat?.process { ChildProcess.signal(process, SignalSource.kill) }
-      staples = [:]
       return
     }
     renewFetcher(wishes)
@@ -71,7 +102,10 @@ extension Master {
     let seconds = Clock.realSeconds()
     // The fetcher takes one after the other: more would only wait there.
     var asked = staples.values.count { $0.question != nil }
-    for wish in wishes {
+    // What has waited longest comes first: responders that do not answer must not keep the fetcher
+    // from the others.
+    let waiting = wishes.map { (wish: $0, since: staples[$0.fingerprint]?.askAt ?? now) }
+    for (wish, _) in waiting.sorted(by: { $0.since < $1.since }) {
       var staple = staples[wish.fingerprint] ?? Staple(askAt: now)
       if !staple.response.isEmpty, staple.validUntilSeconds < seconds {
         staple.response = []
@@ -88,40 +122,48 @@ extension Master {
         asked += 1
       }
       staples[wish.fingerprint] = staple
-      show(staple.response, wish)
+      show(staple.response, of: wish.fingerprint)
     }
-    let wanted = Set(wishes.map(\.fingerprint))
-    staples = staples.filter { wanted.contains($0.key) }
   }
 
+  /// Of the generations that shake hands, the newest first: each certificate once.
   private func stapleWishes() -> [StapleWish] {
     var wishes: [StapleWish] = []
-    for (number, record) in generations where shakesHands(number) {
-      for (place, group) in (record.certificates?.groups ?? []).enumerated() {
-        guard let site = group.sites.first, let settings = record.model.sites[site].tls?.stapling,
-          let certificate = group.certificates.first,
-          let url = settings.responderURL?.text ?? certificate.facts.ocspURL
+    var known: Set<[UInt8]> = []
+    func add(_ wish: StapleWish?) {
+      if let wish, known.insert(wish.fingerprint).inserted { wishes.append(wish) }
+    }
+    var directories: [String: SiteTLS.Stapling] = [:]
+    for number in generations.keys.sorted(by: >) where shakesHands(number) {
+      guard let record = generations[number] else { continue }
+      for group in record.certificates?.groups ?? [] {
+        guard let tls = group.sites.first.flatMap({ record.model.sites[$0].tls }),
+          let settings = tls.stapling
         else { continue }
-        wishes.append(
-          StapleWish(
-            generation: number, place: place, fingerprint: certificate.facts.fingerprint,
-            settings: settings, port: ResponderURL(url)?.port ?? 80))
+        if let directory = tls.certificateDirectory?.text, directories[directory] == nil {
+          directories[directory] = settings
+        }
+        for certificate in group.certificates {
+          let paths = [certificate.path] + (tls.chainFile.map { [$0.text] } ?? [])
+          add(StapleWish(certificate.facts, settings, .files(paths)))
+        }
       }
+    }
+    for (file, entry) in namedCertificates.entries {
+      guard let settings = directories[file.directory], let facts = entry.facts else { continue }
+      add(StapleWish(facts, settings, .named(file)))
     }
     return wishes
   }
 
   private func ask(_ staple: inout Staple, _ wish: StapleWish, _ now: Int64) {
-    guard let seat = stapleSeat, seat.process != nil,
-      let record = generations[wish.generation],
-      let group = record.certificates?.groups[wish.place],
-      let tls = record.model.sites[group.sites[0]].tls, let file = tls.certificates.first?.file
-    else { return }
+    guard let seat = stapleSeat, seat.process != nil else { return }
     staple.askAt = now + wish.settings.retrySeconds * 1_000
     do {
-      // The file may hold the key too.
-      var chain = try CertificateReader.certificates(file.text)
-      if let more = tls.chainFile { chain += try CertificateReader.certificates(more.text) }
+      guard let chain = try wish.chain() else {
+        staple.askAt = now + Limits.stapleChangedMilliseconds
+        return
+      }
       let question = StapleQuestion(
         number: seat.lastNumber + 1,
         timeoutMilliseconds: wish.settings.responderTimeoutMilliseconds,
@@ -134,7 +176,7 @@ extension Master {
         staple.askedAt = now
       }
     } catch {
-      staple.problem = "\(error)"
+      staple.problem = (error as? CertificateProblem)?.text ?? "\(error)"
     }
   }
 
@@ -153,8 +195,9 @@ extension Master {
   }
 
   private func take(_ reply: StapleReply, _ file: Descriptor?, _ fingerprint: [UInt8]) {
-    let wishes = stapleWishes().filter { $0.fingerprint == fingerprint }
-    guard var staple = staples[fingerprint], let settings = wishes.first?.settings else { return }
+    guard var staple = staples[fingerprint],
+      let settings = stapleWishes().first(where: { $0.fingerprint == fingerprint })?.settings
+    else { return }
     let now = Clock.monotonicMilliseconds()
     staple.question = nil
     if let file, reply.problem.isEmpty,
@@ -179,22 +222,25 @@ extension Master {
       if reply.problem.contains("REVOKED") { staple.response = [] }
     }
     staples[fingerprint] = staple
-    for wish in wishes { show(staple.response, wish) }
+    show(staple.response, of: fingerprint)
   }
 
-  /// Makes the context of a wish anew when it shows something else.
-  private func show(_ response: [UInt8], _ wish: StapleWish) {
-    guard var set = generations[wish.generation]?.certificates,
-      let model = generations[wish.generation]?.model, set.groups[wish.place].staple != response
-    else { return }
-    set.groups[wish.place].staple = response
-    do throws(CertificateProblem) {
-      let (update, _) = try set.groups[wish.place].renew(model, tickets: set.tickets)
-      generations[wish.generation]?.certificates = set
-      announce(update, to: wish.generation)
+  /// New handshakes of all workers show it, when it is another one. False: not yet.
+  @discardableResult
+  private func show(_ response: [UInt8], of fingerprint: [UInt8]) -> Bool {
+    guard shownStaples.response(of: fingerprint) != response else { return true }
+    do throws(SystemError) {
+      let update = StapleUpdate(fingerprint: fingerprint, response: response)
+      let file = try File.sealed(update.bytes)
+      shownStaples.show(response, of: fingerprint)
+      for record in workers.values where !record.isInherited && shakesHands(record.generation) {
+        send(.staple, to: record.name, [file])
+      }
+      return true
     } catch {
-      // Files that are being replaced: tried again at the next turn.
-      log.write(.debug, "an OCSP response is not shown yet: \(error.text)")
+      // Descriptors are short: tried again at the next turn.
+      log.write(.debug, "an OCSP response is not shown yet: \(error)")
+      return false
     }
   }
 

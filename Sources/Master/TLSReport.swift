@@ -24,7 +24,7 @@ extension Master {
       "TLS handshakes=\(scoreboard.total(.handshakes))"
       + " resumed=\(scoreboard.total(.handshakesResumed))"
     for failure in handshakeFailures { text += " \(failure.word)=\(failure.count)" }
-    text += ", certificates \(lines.count)"
+    text += ", \(KernelTLS.probe().text), certificates \(lines.count)"
     guard let first = lines.first else { return text }
     let days = first.daysLeft(Clock.realSeconds())
     let date = CertificateReport.date(first.facts.notAfterSeconds)
@@ -41,14 +41,15 @@ extension Master {
     return .object([
       ("handshakes", .number(Int64(clamping: scoreboard.total(.handshakes)))),
       ("resumed", .number(Int64(clamping: scoreboard.total(.handshakesResumed)))),
+      ("kernelTLS", .string(KernelTLS.probe().rawValue)),
       ("failures", .object(failures)), ("certificates", .number(Int64(lines.count))),
       ("earliestNotAfter", lines.first.map { .number($0.facts.notAfterSeconds) } ?? .null),
       ("earliestDaysLeft", lines.first.map { .number($0.daysLeft(Clock.realSeconds())) } ?? .null),
     ])
   }
 
-  /// Once a day for each certificate. Those of a `SSLCertificateDirectory` are not looked at:
-  /// nobody has read them all.
+  /// Once a day for each certificate. Of a `SSLCertificateDirectory` those in use: nobody
+  /// has read them all.
   func tellExpiry(_ now: Int64) {
     let lines = certificateLines
     let seconds = Clock.realSeconds()

@@ -62,12 +62,12 @@ enum SessionCallbacks {
   /// SSL_CTX_set_tlsext_status_cb(3): the OCSP response, when the client asked and we have one.
   static func staple(_ ssl: OpaquePointer?) -> CInt {
     guard let session = unsafe session(of: ssl) else { return SSL_TLSEXT_ERR_NOACK }
-    let staple = session.context.staple
-    // With several certificates, the one that was selected may be another.
-    guard !staple.isEmpty, let leaf = unsafe SSL_get_certificate(ssl),
-      unsafe TLSCertificateFacts.fingerprint(of: leaf) == session.context.stapledFingerprint,
-      unsafe ring3_ssl_set_staple(ssl, staple, staple.count) == 1
-    else {
+    // By now OpenSSL has selected one of the context's certificates.
+    guard let staples = session.context.staples, !staples.isEmpty,
+      let leaf = unsafe SSL_get_certificate(ssl)
+    else { return SSL_TLSEXT_ERR_NOACK }
+    let staple = unsafe staples.response(of: TLSCertificateFacts.fingerprint(of: leaf))
+    guard !staple.isEmpty, unsafe ring3_ssl_set_staple(ssl, staple, staple.count) == 1 else {
       return SSL_TLSEXT_ERR_NOACK
     }
     return SSL_TLSEXT_ERR_OK

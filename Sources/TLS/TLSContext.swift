@@ -16,19 +16,20 @@ import Synchronization
   let protocols: [[UInt8]]
   let honorsProtocolOrder: Bool
   let tickets: TLSTicketKeys?
-  let staple: [UInt8]
-  /// Of the certificate that the response speaks of, the first.
-  let stapledFingerprint: [UInt8]?
+  /// nil: nothing is stapled.
+  let staples: TLSStaples?
   /// Names the policy in every session (SSL_CTX_set_session_id_context(3)): 32 bytes.
   let sessionContext: [UInt8]
   /// What an operator should know, one sentence each: a certificate that has expired, a chain in
   /// the wrong order. The context works all the same.
   package let warnings: [String]
 
-  /// `tickets` nil: sessions cannot be resumed, as with `sessionTickets` false. The sentences of
-  /// errors name the files of the policy.
+  /// `tickets` nil: sessions cannot be resumed, as with `sessionTickets` false. `staples`: where
+  /// the OCSP responses of its certificates are looked up with each handshake that asks for one.
+  /// The sentences of errors name the files of the policy.
   package init(
-    _ policy: TLSPolicy, tickets: TLSTicketKeys?, nowSeconds: Int64 = Clock.realSeconds()
+    _ policy: TLSPolicy, tickets: TLSTicketKeys?, staples: TLSStaples? = nil,
+    nowSeconds: Int64 = Clock.realSeconds()
   ) throws(TLSError) {
     ERR_clear_error()
     guard let handle = unsafe SSL_CTX_new(TLS_server_method()) else {
@@ -41,11 +42,7 @@ import Synchronization
     toleratesMissingList = policy.client.toleratesMissingList
     protocols = policy.applicationProtocols.map { Array($0.utf8) }
     honorsProtocolOrder = policy.honorsProtocolOrder
-    staple = policy.staple ?? []
-    let first = policy.certificates.first.map {
-      TLSNamedBytes(name: $0.chainName, bytes: $0.chain)
-    }
-    stapledFingerprint = first.flatMap { try? TLSCertificateFacts(pem: $0) }?.fingerprint
+    self.staples = staples
     sessionContext = SessionContext.bytes(of: policy)
     let commanded = policy.configurationCommands.last {
       ["groups", "curves"].contains($0.name.lowercased())

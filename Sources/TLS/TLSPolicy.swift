@@ -100,8 +100,6 @@ package struct TLSPolicy: Sendable {
   /// Names the policy: a session made under one never continues under another. Everything about
   /// the verification of clients is mixed in, so a host's name is enough.
   package var sessionContext: [UInt8] = []
-  /// DER of an OCSP response for the first certificate.
-  package var staple: [UInt8]?
 
   package init() {}
 

@@ -119,8 +119,7 @@ extension TLSPolicy {
   /// The policy of a site, from material that holds all its inputs. `certificate`: the PEM of the
   /// one to show, key included, instead of those that the site names.
   package init(
-    _ site: Site, _ material: CertificateMaterial, certificate: TLSNamedBytes? = nil,
-    staple: [UInt8]? = nil
+    _ site: Site, _ material: CertificateMaterial, certificate: TLSNamedBytes? = nil
   ) {
     self.init()
     guard let tls = site.tls else { return }
@@ -154,7 +153,6 @@ extension TLSPolicy {
     sessionContext = (0..<8).map {
       UInt8(truncatingIfNeeded: tls.policyIdentity >> (8 * UInt64($0)))
     }
-    self.staple = staple
   }
 
   /// For connections whose server name is not known yet: no certificate, no rules of its own.

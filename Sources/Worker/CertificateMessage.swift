@@ -10,13 +10,10 @@ package struct CertificateUpdate: Equatable, Sendable {
   /// Indices in `Model.sites` of the generation; all have one policy.
   package var sites: [Int]
   package var material: CertificateMaterial
-  /// DER of the OCSP response to show; empty: none.
-  package var staple: [UInt8]
 
-  package init(sites: [Int], material: CertificateMaterial, staple: [UInt8]) {
+  package init(sites: [Int], material: CertificateMaterial) {
     self.sites = sites
     self.material = material
-    self.staple = staple
   }
 
   /// In one piece of memory, so that the caller can wipe it: keys are in it.
@@ -26,7 +23,7 @@ package struct CertificateUpdate: Equatable, Sendable {
     writer.bytes.reserveCapacity(
       pieces.reduce(0) { $0 + $1.bytes.count + 2 * $1.name.utf8.count + 32 }
         + material.pieces.keys.reduce(0) { $0 + $1.path.utf8.count + 32 }
-        + 8 * sites.count + staple.count + 64)
+        + 8 * sites.count + 64)
     writer.write(sites.count)
     for site in sites { writer.write(site) }
     writer.write(material.pieces.count)
@@ -42,7 +39,6 @@ package struct CertificateUpdate: Equatable, Sendable {
         writer.write(piece.bytes)
       }
     }
-    writer.write(staple)
     return writer.bytes
   }
 
@@ -72,8 +68,33 @@ package struct CertificateUpdate: Equatable, Sendable {
       default: return nil
       }
     }
-    guard let staple = reader.bytes(), reader.isAtEnd else { return nil }
-    self.staple = staple
+    guard reader.isAtEnd else { return nil }
+  }
+}
+
+/// Master to worker, in a sealed file beside `WorkerOrder.staple`: staple this from now on.
+package struct StapleUpdate: Equatable, Sendable {
+  /// SHA-256 of the certificate that the response speaks of: 32 bytes.
+  package var fingerprint: [UInt8]
+  /// DER of the OCSP response; empty: none any more.
+  package var response: [UInt8]
+
+  /// Bytes of one response at most.
+  package static let responseBytesMax = 64 << 10
+  /// Bytes of one update at most.
+  package static let bytesMax = responseBytesMax + 64
+
+  package init(fingerprint: [UInt8], response: [UInt8]) {
+    self.fingerprint = fingerprint
+    self.response = response
+  }
+
+  package var bytes: [UInt8] { fingerprint + response }
+
+  /// nil for bytes that no master of this build writes.
+  package init?(bytes: [UInt8]) {
+    guard bytes.count >= 32, bytes.count <= StapleUpdate.bytesMax else { return nil }
+    self.init(fingerprint: Array(bytes[..<32]), response: Array(bytes[32...]))
   }
 }
 

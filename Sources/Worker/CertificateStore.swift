@@ -14,15 +14,18 @@ package struct TLSHeritage: Sendable {
   package let tickets: TLSTicketKeys?
   /// By site, for those with certificates by name: whose certificates clients may show.
   package let authorities: [Int: CertificateMaterial]
+  /// What contexts of sites with `SSLUseStapling` staple.
+  package let staples: TLSStaples
 
   package init(
     hello: TLSContext, contexts: [TLSContext?], tickets: TLSTicketKeys? = nil,
-    authorities: [Int: CertificateMaterial] = [:]
+    authorities: [Int: CertificateMaterial] = [:], staples: TLSStaples = TLSStaples()
   ) {
     self.hello = hello
     self.contexts = contexts
     self.tickets = tickets
     self.authorities = authorities
+    self.staples = staples
   }
 }
 
@@ -67,6 +70,7 @@ final class CertificateStore {
   let hello: TLSContext
   private let model: Model
   private let tickets: TLSTicketKeys?
+  private let staples: TLSStaples
   private var sites: [TLSContext?]
   private var authorities: [Int: CertificateMaterial]
   private var named: [Key: Named] = [:]
@@ -80,6 +84,7 @@ final class CertificateStore {
     hello = heritage.hello
     self.model = model
     tickets = heritage.tickets
+    staples = heritage.staples
     sites = heritage.contexts
     authorities = heritage.authorities
   }
@@ -181,10 +186,10 @@ final class CertificateStore {
       let path =
         directory.text + "/" + String(decoding: CertificateName.file(file.name), as: UTF8.self)
       do throws(TLSError) {
-        let context = try TLSContext(
-          TLSPolicy(
-            model.sites[key.site], authorities[key.site] ?? CertificateMaterial(),
-            certificate: TLSNamedBytes(name: path, bytes: content)), tickets: tickets)
+        let policy = TLSPolicy(
+          model.sites[key.site], authorities[key.site] ?? CertificateMaterial(),
+          certificate: TLSNamedBytes(name: path, bytes: content))
+        let context = try TLSContext(policy, tickets: tickets, staples: staples(of: key.site))
         problem = context.warnings.first
         keep(file, Named(context: context, identity: identity, usedAt: now))
       } catch {
@@ -197,6 +202,13 @@ final class CertificateStore {
     }
     return (tokens, problem)
   }
+
+  private func staples(of site: Int) -> TLSStaples? {
+    model.sites[site].tls?.stapling == nil ? nil : staples
+  }
+
+  /// New handshakes show this response with the certificate that it speaks of.
+  func take(_ staple: StapleUpdate) { staples.show(staple.response, of: staple.fingerprint) }
 
   private func keep(_ key: Key, _ certificate: Named) {
     if named[key] == nil, named.count >= Limits.namedCertificatesMax,
@@ -233,10 +245,9 @@ final class CertificateStore {
       let tls = model.sites[first].tls
     else { return }
     if !tls.certificates.isEmpty {
-      let policy = TLSPolicy(
-        model.sites[first], update.material,
-        staple: update.staple.isEmpty ? nil : update.staple)
-      let context = try TLSContext(policy, tickets: tickets)
+      let context = try TLSContext(
+        TLSPolicy(model.sites[first], update.material), tickets: tickets,
+        staples: staples(of: first))
       for site in update.sites { sites[site] = context }
     }
     guard tls.certificateDirectory != nil else { return }

@@ -28,6 +28,9 @@ package enum WorkerOrder: Equatable, Sendable {
   case certificates
   /// The answer to `certificateWanted`; a file that the worker does not have is attached.
   case certificate(CertificateAnswer)
+  /// Another OCSP response is shown with a certificate: the one in the sealed file (`StapleUpdate`;
+  /// one descriptor attached).
+  case staple
 }
 
 /// Worker to master.
@@ -61,6 +64,7 @@ extension WorkerOrder {
     case .stop: return [9]
     case .certificates: return [10]
     case .certificate(let answer): return [11] + answer.bytes
+    case .staple: return [12]
     }
   }
 
@@ -86,6 +90,7 @@ extension WorkerOrder {
     case 11:
       guard let answer = CertificateAnswer(bytes: Array(bytes.dropFirst())) else { return nil }
       self = .certificate(answer)
+    case 12: self = .staple
     default: return nil
     }
   }

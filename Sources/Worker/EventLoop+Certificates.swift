@@ -47,6 +47,14 @@ extension EventLoop {
     }
   }
 
+  func takeStaple(_ descriptors: [Descriptor]) {
+    guard let certificates else { return }
+    guard let file = descriptors.first,
+      let update = read(file, StapleUpdate.bytesMax).flatMap(StapleUpdate.init)
+    else { return errorLog.write(.error, "an OCSP response was not understood") }
+    certificates.take(update)
+  }
+
   private func read(_ file: Descriptor, _ byteCountMax: Int) -> [UInt8]? {
     do throws(SystemError) {
       return try File.content(of: file, byteCountMax: byteCountMax)

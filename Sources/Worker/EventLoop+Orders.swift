@@ -61,6 +61,8 @@ extension EventLoop {
       exitCode = 0
     case .certificates:
       takeCertificates(descriptors)
+    case .staple:
+      takeStaple(descriptors)
     case .certificate(let answer):
       takeCertificate(answer, descriptors)
     }

@@ -17,7 +17,7 @@ import Worker
       TLSNamedBytes(name: "/d/1a2b3c4d.1", bytes: [9]),
     ]
     material.pieces[.revocations(directory: "/d")] = []
-    return CertificateUpdate(sites: [0, 7], material: material, staple: [5])
+    return CertificateUpdate(sites: [0, 7], material: material)
   }
 
   @Test func `an update is read as it was written, and not in part`() {
@@ -28,6 +28,48 @@ import Worker
     }
     #expect(CertificateUpdate(bytes: bytes + [0]) == nil)
     #expect(CertificateUpdate(bytes: [UInt8](repeating: 0xff, count: 64)) == nil)
+  }
+
+  @Test func `a staple is read as it was written`() {
+    let fingerprint = [UInt8](repeating: 7, count: 32)
+    for response: [UInt8] in [[], [1, 2, 3]] {
+      let update = StapleUpdate(fingerprint: fingerprint, response: response)
+      #expect(StapleUpdate(bytes: update.bytes) == update)
+    }
+    #expect(StapleUpdate(bytes: Array(fingerprint.dropLast())) == nil)
+    let long = [UInt8](repeating: 0, count: StapleUpdate.bytesMax + 1)
+    #expect(StapleUpdate(bytes: long) == nil)
+    #expect(WorkerOrder(bytes: WorkerOrder.staple.bytes) == .staple)
+  }
+
+  @Test func `of the certificates by name those in use are kept, and a bounded number`() {
+    var named = NamedCertificates()
+    func file(_ number: Int, _ directory: String = "/d") -> NamedFile {
+      NamedFile(directory: directory, name: Array("\(number).test.pem".utf8))
+    }
+    func use(_ file: NamedFile, _ identity: UInt64, _ now: Int64) -> Bool {
+      guard named.use(file, identity, now: now) else { return false }
+      named.keep(file, NamedCertificates.Entry(identity: identity, facts: nil, usedAt: now))
+      return true
+    }
+    #expect(use(file(0), 1, 0) && !use(file(0), 1, 1) && use(file(0), 2, 2))
+    for number in 1..<Limits.namedCertificatesMax { #expect(use(file(number), 1, 3)) }
+    #expect(!use(file(-1), 1, 4))
+    #expect(use(file(1), 2, 4))
+    named.forget(except: ["/d"], now: 5)
+    #expect(named.entries.count == Limits.namedCertificatesMax)
+    // There is need of room: what has not been used lately goes.
+    let later = Limits.namedCertificateScarceMilliseconds + 3
+    #expect(!use(file(0), 2, later))
+    named.forget(except: ["/d"], now: later)
+    #expect(Set(named.entries.keys) == [file(0), file(1)])
+    #expect(use(file(5, "/e"), 1, later))
+    named.forget(except: ["/d"], now: 2 * later)
+    #expect(Set(named.entries.keys) == [file(0), file(1)])
+    named.forget(except: ["/d"], now: later + Limits.namedCertificateIdleMilliseconds - 1)
+    #expect(Set(named.entries.keys) == [file(0)])
+    named.drop(file(0))
+    #expect(named.entries.isEmpty)
   }
 
   @Test func `questions and answers are read as they were written`() {

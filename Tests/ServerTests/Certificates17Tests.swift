@@ -274,52 +274,5 @@ extension ServerTests {
       #expect(json.contains("\"problem\":null"), "\(json)")
       #expect(try TestServer().control("certificates").output == "no site is encrypted\n")
     }
-
-    @Test(arguments: [false, true])
-    func `an OCSP response is fetched, shown, and kept over a reload`(isForced: Bool) throws {
-      let port = freePort()
-      // A name, which has to be resolved; with a path, which has to be sent.
-      let url = "http://localhost:\(port)/x"
-      let access = isForced ? "" : "authorityInfoAccess=OCSP;URI:" + url
-      let tls = try TLSServer(
-        "SSLCertificateFile a.pem\nSSLCertificateKeyFile a.key\nSSLUseStapling on\n"
-          + "SSLStaplingErrorCacheTimeout 1\n"
-          + (isForced ? "SSLStaplingForceURL \(url)" : ""), starts: false)
-      let directory = tls.server.directory.path
-      let script = """
-        cd '\(directory)'
-        new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-        openssl req -x509 $new -keyout ca.key -out ca.pem -days 30 -subj /CN=CA \\
-          -addext basicConstraints=critical,CA:TRUE
-        openssl req $new -keyout a.key -out a.csr -subj /CN=a.test
-        printf 'keyUsage=digitalSignature\n\(access)\n' > extensions
-        openssl x509 -req -in a.csr -CA ca.pem -CAkey ca.key -set_serial 0x1001 -days 20 \\
-          -extfile extensions -out leaf.pem
-        cat leaf.pem ca.pem > a.pem
-        printf 'V\t491231235959Z\t\t1001\tunknown\t/CN=a.test\n' > index.txt
-        """
-      #expect(try tls.run(script).succeeded)
-      try tls.server.start()
-      #expect(try tls.client("-status").contains("OCSP response: no response sent"))
-      #expect(eventually { tls.server.said.contains("no OCSP response: ") })
-      let responder = try ChildProgram(
-        [
-          "/usr/bin/openssl", "ocsp", "-port", "\(port)", "-index", directory + "/index.txt", "-CA",
-          directory + "/ca.pem", "-rsigner", directory + "/ca.pem", "-rkey", directory + "/ca.key",
-          "-nmin", "60",
-        ], outputPath: directory + "/responder")
-      #expect(try eventually { try tls.client("-status").contains("Cert Status: good") })
-      let report = tls.server.control("certificates").output
-      #expect(report.contains("ocsp    response shown until"), "\(report)")
-      let status = tls.server.control("status").output
-      #expect(status.contains("sandbox of the OCSP fetcher: seccomp ("), "\(status)")
-      #expect(!tls.server.said.contains("stopped by the sandbox"))
-      responder.signal(Signal.kill)
-      _ = responder.wait(milliseconds: 5_000)
-      #expect(tls.server.control("reload").succeeded)
-      for _ in 0..<6 {
-        #expect(try tls.client("-status").contains("Cert Status: good"))
-      }
-    }
   }
 }

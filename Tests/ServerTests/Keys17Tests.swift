@@ -115,7 +115,8 @@ extension ServerTests {
         tls.server.control("status").output.split(separator: "\n")
         .first { $0.hasPrefix("TLS ") } ?? ""
       #expect(
-        line.hasPrefix("TLS handshakes=1 resumed=0 TLS_Version=1, certificates 1, the first "))
+        line.hasPrefix("TLS handshakes=1 resumed=0 TLS_Version=1, kTLS ")
+          && line.contains(" by this kernel") && line.contains(", certificates 1, the first "))
       // The days are whole, and the first one may have begun.
       #expect(line.hasSuffix("29 days left)") || line.hasSuffix("30 days left)"), "\(line)")
       let report = try #require(tls.server.status())

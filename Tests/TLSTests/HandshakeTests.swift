@@ -106,12 +106,44 @@ import Testing
   }
 
   @Test func `a staple is sent to who asks for it`() throws {
-    let staple = Data.bytes("good.ocsp")
-    let context = try Data.context { $0.staple = staple }
-    for asks in [true, false] {
+    let staples = TLSStaples()
+    let context = try Data.context(staples: staples)
+    func shown(_ asks: Bool) throws -> Int {
       let pair = try TestPair(context, ClientOffer(asksForStaple: asks))
       #expect(pair.run())
-      #expect(pair.client.stapleBytes == (asks ? staple.count : -1))
+      return pair.client.stapleBytes
     }
+    let fingerprint = try TLSCertificateFacts(pem: Data.file("ecdsa.pem")).fingerprint
+    #expect(try shown(true) == -1)
+    staples.show(Data.bytes("good.ocsp"), of: fingerprint)
+    #expect(try shown(true) == Data.bytes("good.ocsp").count)
+    #expect(try shown(false) == -1)
+    staples.show([1, 2, 3], of: fingerprint)
+    #expect(try shown(true) == 3)
+    staples.show([], of: fingerprint)
+    #expect(try shown(true) == -1)
+  }
+
+  @Test func `each certificate has its own staple`() throws {
+    let staples = TLSStaples()
+    let context = try Data.context(staples: staples) { $0.certificates = [Data.ecdsa, Data.rsa] }
+    func shown(_ ciphers: String) throws -> Int {
+      var offer = ClientOffer(ciphers12: ciphers, asksForStaple: true)
+      offer.versionMax = TLS1_2_VERSION
+      let pair = try TestPair(context, offer)
+      #expect(pair.run())
+      return pair.client.stapleBytes
+    }
+    let rsa = try TLSCertificateFacts(pem: Data.file("rsa.pem")).fingerprint
+    staples.show([1, 2], of: rsa)
+    #expect(try shown("ECDHE-RSA-AES128-GCM-SHA256") == 2)
+    #expect(try shown("ECDHE-ECDSA-AES128-GCM-SHA256") == -1)
+    let ecdsa = try TLSCertificateFacts(pem: Data.file("ecdsa.pem")).fingerprint
+    staples.show([1, 2, 3], of: ecdsa)
+    #expect(try shown("ECDHE-RSA-AES128-GCM-SHA256") == 2)
+    #expect(try shown("ECDHE-ECDSA-AES128-GCM-SHA256") == 3)
+    // A context that was made without does not staple.
+    let plain = try TestPair(try Data.context(), ClientOffer(asksForStaple: true))
+    #expect(plain.run() && plain.client.stapleBytes == -1)
   }
 }

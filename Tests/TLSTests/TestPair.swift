@@ -40,9 +40,10 @@ enum Data {
   }
 
   static func context(
-    tickets: TLSTicketKeys? = nil, _ change: (inout TLSPolicy) -> Void = { _ in }
+    tickets: TLSTicketKeys? = nil, staples: TLSStaples? = nil,
+    _ change: (inout TLSPolicy) -> Void = { _ in }
   ) throws -> TLSContext {
-    try TLSContext(policy(change), tickets: tickets)
+    try TLSContext(policy(change), tickets: tickets, staples: staples)
   }
 }
 
