@@ -28,7 +28,7 @@ let roomSettings: [SwiftSetting] = [
     ], .when(configuration: .release))
 ]
 let rooms: Set = [
-  "Platform", "TLS", "HTTP", "HTTP2", "Configuration", "Cache", "Worker", "Master",
+  "Platform", "TLS", "HTTP", "HTTP2", "Coding", "Configuration", "Cache", "Worker", "Master",
 ]
 
 let argumentParser: Target.Dependency = .product(
@@ -50,15 +50,20 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(
+      name: "CBrotli", pkgConfig: "libbrotlienc", providers: [.apt(["libbrotli-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
     .target(name: "TLS", dependencies: ["COpenSSL", "Platform"]),
     .target(name: "HTTP2", dependencies: ["CNGHTTP2", "Platform"]),
     .target(name: "HTTP"),
+    .target(name: "Coding", dependencies: ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform"]),
     .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
     .target(
       name: "Worker",
-      dependencies: ["Cache", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"]),
+      dependencies: ["Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"]),
     .target(
       name: "Master",
       dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"]),
@@ -66,7 +71,12 @@ let package = Package(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
     // What the tests and tools that talk to the real binaries share; no server code is in it.
-    .target(name: "TestSupport", dependencies: ["COpenSSL"], path: "Tests/TestSupport"),
+    .systemLibrary(
+      name: "CBrotliDecoder", path: "Tests/CBrotliDecoder", pkgConfig: "libbrotlidec",
+      providers: [.apt(["libbrotli-dev"])]),
+    .target(
+      name: "TestSupport", dependencies: ["COpenSSL", "CZlib", "CZstd", "CBrotliDecoder"],
+      path: "Tests/TestSupport"),
     .executableTarget(
       name: "loadclient", dependencies: ["TestSupport", argumentParser], path: "tools/loadclient"),
     .executableTarget(
@@ -87,12 +97,17 @@ let package = Package(
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"], exclude: ["Data"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "CNGHTTP2", "HTTP", "Platform"]),
     .testTarget(
+      name: "CodingTests", dependencies: ["Coding", "HTTP", "Platform", "TestSupport"]),
+    .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
       name: "WorkerTests",
-      dependencies: ["CLinux", "Worker", "Cache", "Configuration", "HTTP", "Platform"]),
+      dependencies: [
+        "CLinux", "Worker", "Cache", "Coding", "Configuration", "HTTP", "Platform",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform", "TLS"]),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),

@@ -10,13 +10,17 @@ import Testing
     "CPCRE2": [],
     "COpenSSL": [],
     "CNGHTTP2": [],
+    "CZlib": [],
+    "CBrotli": [],
+    "CZstd": [],
     "Platform": ["CLinux", "CPCRE2", "Glibc", "Synchronization"],
     "TLS": ["COpenSSL", "Platform", "Glibc", "Synchronization"],
     "HTTP": [],
     "HTTP2": ["CNGHTTP2", "Platform", "Glibc"],
+    "Coding": ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform", "Glibc"],
     "Configuration": ["HTTP", "Platform"],
     "Cache": ["Platform", "Synchronization"],
-    "Worker": ["Cache", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"],
+    "Worker": ["Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"],
     "Master": ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"],
     "ring3d": ["Master", "Configuration", "Platform", "ArgumentParser"],
     "ring3ctl": ["Platform", "ArgumentParser"],
@@ -46,9 +50,9 @@ import Testing
     }
   }
 
-  /// The rooms that meet foreign code: the kernel and the C library, OpenSSL, nghttp2. Those two
-  /// have rooms of their own so that `ring3ctl` and the pure rooms need neither library.
-  static let floor: Set<String> = ["Platform", "TLS", "HTTP2"]
+  /// The rooms that meet foreign code: the kernel and the C library, OpenSSL, nghttp2, the codings'
+  /// libraries. The latter have rooms of their own so that `ring3ctl` and the pure rooms need none.
+  static let floor: Set<String> = ["Platform", "TLS", "HTTP2", "Coding"]
 
   @Test func `unsafe code stands only on the floor and in one Unsafe file a room`() {
     let words = [

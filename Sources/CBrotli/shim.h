@@ -1,0 +1,2 @@
+// libbrotlienc: the coding br.
+#include <brotli/encode.h>

@@ -1,0 +1,2 @@
+// libzstd: the coding zstd.
+#include <zstd.h>

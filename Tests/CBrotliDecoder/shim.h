@@ -1,0 +1,2 @@
+// libbrotlidec: what a client has; tests look with it at what the server coded.
+#include <brotli/decode.h>
