@@ -15,6 +15,9 @@ struct Checker {
   var typesConfig: Word?
   /// Every address of every <VirtualHost>, for the check against Listen.
   var virtualHostWords: [(address: SiteAddress, word: Word)] = []
+  var proxies = ProxyRegistry()
+  /// `ProxyHCTemplate`, by name in lower case.
+  var healthTemplates: [String: ProxyMemberDraft] = [:]
 
   init(reader: ConfigurationReader, serverRoot: String) {
     self.reader = reader
@@ -26,6 +29,7 @@ struct Checker {
 
   /// Checks a tree; nil if anything is an error.
   mutating func check(_ directives: [Directive]) -> Model? {
+    collectProxies(directives, main)
     for directive in directives {
       if directive.row.name == "VirtualHost" {
         checkVirtualHost(directive)
@@ -42,9 +46,11 @@ struct Checker {
     }
     let mediaTypes = readMediaTypes()
     guard !diagnostics.contains(where: { $0.severity == .error }) else { return nil }
-    let model = ModelBuilder(server: server, main: main, virtualHosts: virtualHosts).build(
-      listens: listens.map(\.listen), mediaTypes: mediaTypes)
+    let model = ModelBuilder(
+      server: server, main: main, virtualHosts: virtualHosts, proxies: proxies
+    ).build(listens: listens.map(\.listen), mediaTypes: mediaTypes)
     checkEncryption(model)
+    checkProxyProtocol(model)
     return diagnostics.contains { $0.severity == .error } ? nil : model
   }
 
@@ -178,6 +184,10 @@ final class SiteDraft {
   var protocols: [ApplicationProtocol]?
   var protocolsHonorOrder: Bool?
   var http2 = HTTP2Draft()
+  var proxy = ProxyDraft()
+  var remoteIP = RemoteIPDraft()
+  /// Sections of `CacheDisable PATH`; they go behind all others.
+  var uncached: [Section] = []
   /// The first word of its <VirtualHost>; nil for the main server.
   var opening: Word?
   var place = ""

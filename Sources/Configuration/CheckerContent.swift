@@ -119,43 +119,56 @@ extension Checker {
       isAlways = word.text.asciiLowercased == "always"
       words = words.dropFirst()
     }
-    guard let actionWord = words.popFirst() else { return }
-    guard let action = HeaderEdit.Action(rawValue: actionWord.text.asciiLowercased) else {
-      let known = HeaderEdit.Action.allCases.map(\.rawValue)
-      if ["edit", "edit*", "echo", "note"].contains(actionWord.text.asciiLowercased) {
-        return error("Header \(actionWord.text) is not implemented", actionWord)
-      }
-      let hint = Spelling.nearest(to: actionWord.text, among: known)
-      return error(
-        "set, append, add, merge, setifempty or unset is expected, not '\(actionWord.text)'"
-          + (hint.map { "; did you mean '\($0)'?" } ?? ""), actionWord)
-    }
-    guard let nameWord = words.popFirst() else {
-      return error("a field name is expected behind '\(actionWord.text)'", actionWord)
-    }
-    let name = nameWord.text.hasSuffix(":") ? String(nameWord.text.dropLast()) : nameWord.text
-    guard checkFieldName(name, nameWord) else { return }
-    var value: HeaderValue?
-    if action != .unset {
-      guard let valueWord = words.popFirst() else {
-        return error("a value is expected behind '\(nameWord.text)'", nameWord)
-      }
-      value = headerValue(valueWord, draft)
-      guard value != nil else { return }
-    }
-    if let extra = words.first {
-      let isCondition = extra.text.hasPrefix("env=") || extra.text.hasPrefix("expr=")
-      return error(
-        isCondition
-          ? "conditions ('\(extra.text)') are not implemented; the field would be sent always"
-          : "'\(extra.text)' is one argument too many; a value with spaces stands in quotes", extra)
-    }
-    let edit = HeaderEdit(action: action, name: name, value: value)
+    guard let edit = headerEdit(directive.row.name, words, draft) else { return }
     if isAlways {
       layer.headerEditsAlways.append(edit)
     } else {
       layer.headerEditsOnSuccess.append(edit)
     }
+  }
+
+  /// ACTION FIELD [VALUE], for `Header` and `RequestHeader`; nil: wrong, and reported.
+  mutating func headerEdit(
+    _ directive: String, _ words: ArraySlice<Word>, _ draft: SiteDraft
+  ) -> HeaderEdit? {
+    var words = words
+    guard let actionWord = words.popFirst() else { return nil }
+    guard let action = HeaderEdit.Action(rawValue: actionWord.text.asciiLowercased) else {
+      let known = HeaderEdit.Action.allCases.map(\.rawValue)
+      if ["edit", "edit*", "echo", "note"].contains(actionWord.text.asciiLowercased) {
+        error("\(directive) \(actionWord.text) is not implemented", actionWord)
+        return nil
+      }
+      let hint = Spelling.nearest(to: actionWord.text, among: known)
+      error(
+        "set, append, add, merge, setifempty or unset is expected, not '\(actionWord.text)'"
+          + (hint.map { "; did you mean '\($0)'?" } ?? ""), actionWord)
+      return nil
+    }
+    guard let nameWord = words.popFirst() else {
+      error("a field name is expected behind '\(actionWord.text)'", actionWord)
+      return nil
+    }
+    let name = nameWord.text.hasSuffix(":") ? String(nameWord.text.dropLast()) : nameWord.text
+    guard checkFieldName(name, nameWord) else { return nil }
+    var value: HeaderValue?
+    if action != .unset {
+      guard let valueWord = words.popFirst() else {
+        error("a value is expected behind '\(nameWord.text)'", nameWord)
+        return nil
+      }
+      value = headerValue(valueWord, draft)
+      guard value != nil else { return nil }
+    }
+    if let extra = words.first {
+      let isCondition = extra.text.hasPrefix("env=") || extra.text.hasPrefix("expr=")
+      error(
+        isCondition
+          ? "conditions ('\(extra.text)') are not implemented; the field would be sent always"
+          : "'\(extra.text)' is one argument too many; a value with spaces stands in quotes", extra)
+      return nil
+    }
+    return HeaderEdit(action: action, name: name, value: value)
   }
 
   private mutating func checkFieldName(_ name: String, _ word: Word) -> Bool {

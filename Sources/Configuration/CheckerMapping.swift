@@ -60,7 +60,7 @@ extension Checker {
   }
 
   /// "/x" with runs of "/" collapsed; reports anything that does not start with "/".
-  private mutating func urlPath(_ word: Word) -> [UInt8]? {
+  mutating func urlPath(_ word: Word) -> [UInt8]? {
     guard word.text.hasPrefix("/") else {
       error("a URL path that starts with '/' is expected, not '\(word.text)'", word)
       return nil

@@ -4,7 +4,7 @@ import Platform
 
 extension Checker {
   /// Where a directory-kind directive stands; some behave differently.
-  enum Scope { case site, directory, files, location, requirement }
+  enum Scope { case site, directory, files, location, proxy, requirement }
 
   /// True if the directive is a section; it is then in the draft.
   mutating func checkSection(_ directive: Directive, _ draft: SiteDraft) -> Bool {
@@ -21,6 +21,10 @@ extension Checker {
       if let section = section(directive, draft, .files) { draft.files.append(section) }
     case "Location", "LocationMatch":
       if let section = section(directive, draft, .location) { draft.locations.append(section) }
+    case "Proxy", "ProxyMatch":
+      if let section = section(directive, draft, .proxy) { draft.proxy.sections.append(section) }
+    // Read by `collectProxies`, before what refers to them.
+    case "BalancerMember", "ProxySet", "ProxyHCTemplate": break
     default: return false
     }
     return true
@@ -42,8 +46,8 @@ extension Checker {
     for child in directive.children {
       if child.row.name == "Files" || child.row.name == "FilesMatch" {
         if let section = section(child, draft, .files) { files.append(section) }
-      } else {
-        _ = checkSetting(child, draft, &layer, scope)
+      } else if child.row.name != "BalancerMember", child.row.name != "ProxySet" {
+        _ = checkSetting(child, draft, &layer, scope, matcher)
       }
     }
     finishLayer(&layer, directive.children, draft)
@@ -69,7 +73,7 @@ extension Checker {
     }
     if isTilde || directive.row.name.hasSuffix("Match") {
       guard let pattern = pattern(word) else { return nil }
-      if scope != .files {
+      if scope != .files, scope != .proxy {
         draft.sectionGroupNames.formUnion(
           pattern.names.map { Captures.environmentName(ofGroup: $0.name) })
       }
@@ -84,6 +88,9 @@ extension Checker {
       }
       let path = SegmentPath.collapsed(Array(word.text.utf8))
       return Wildcard.isWildcard(word.text) ? .wildcard(path) : .literal(path)
+    case .proxy:
+      let url = Array(word.text.utf8)
+      return Wildcard.isWildcard(word.text) ? .wildcard(url) : .literal(url)
     default:
       if word.text.isEmpty || word.text.contains("/") {
         error("a file name is expected, not a path; it matches in every directory", word)

@@ -7,7 +7,8 @@ extension Checker {
   /// True if the directive is of the directory kind. Require is worked out for a whole section
   /// (`checkAccess`), so here it is only known.
   mutating func checkSetting(
-    _ directive: Directive, _ draft: SiteDraft, _ layer: inout SettingsLayer, _ scope: Scope
+    _ directive: Directive, _ draft: SiteDraft, _ layer: inout SettingsLayer, _ scope: Scope,
+    _ matcher: SectionMatcher? = nil
   ) -> Bool {
     if directive.row.name.hasPrefix("Require"), directive.row.name != "RequestReadTimeout" {
       return true
@@ -26,9 +27,14 @@ extension Checker {
     let isKnown =
       checkFileSetting(directive, draft, &layer) || checkContent(directive, draft, &layer)
       || checkMapping(directive, draft, &layer, scope)
+      || checkProxySetting(directive, draft, &layer, scope, matcher)
+      || checkProxyPass(directive, draft, &layer, scope, matcher)
+      || checkCaching(directive, draft, &layer, scope) || checkCompression(directive, &layer)
     // Rules of the whole site are named by their tables.
     let isSiteRule =
-      scope == .site && ["Alias", "Redirect"].contains { directive.row.name.hasPrefix($0) }
+      scope == .site
+      && (["Alias", "Redirect"].contains { directive.row.name.hasPrefix($0) }
+        || ["ProxyPass", "ProxyPassMatch", "CacheDisable"].contains(directive.row.name))
     if isKnown, !isSiteRule, diagnostics.count == errors { layer.lines.append(directive.line) }
     return isKnown
   }

@@ -17,6 +17,7 @@ extension Checker {
       draft.addresses.append(address)
       virtualHostWords.append((address, word))
     }
+    collectProxies(directive.children, draft)
     for child in directive.children where !checkSite(child, draft) {
       _ = checkSetting(child, draft, &draft.layer, .site)
     }
@@ -72,7 +73,10 @@ extension Checker {
       default: draft.allowEncodedSlashes = .off
       }
     case "TraceEnable": draft.traceEnable = ValueType.onOff(first.text) ?? false
-    default: return checkTLS(directive, draft) || checkProtocols(directive, draft)
+    case "ProxyPassInherit": draft.proxy.inherits = ValueType.onOff(first.text)
+    default:
+      return checkTLS(directive, draft) || checkProtocols(directive, draft)
+        || checkRemoteIP(directive, draft)
     }
     return true
   }

@@ -16,8 +16,10 @@ package struct Contexts: OptionSet, Hashable, Sendable {
   package static let inFiles = Contexts(rawValue: 16)
   /// In `<RequireAll>`, `<RequireAny>` and `<RequireNone>`.
   package static let inRequire = Contexts(rawValue: 32)
+  /// In `<Proxy>` and `<ProxyMatch>` only.
+  package static let inProxy = Contexts(rawValue: 64)
   /// What Apache's manual calls "directory": any section about files or paths.
-  package static let directory: Contexts = [.inDirectory, .inLocation, .inFiles]
+  package static let directory: Contexts = [.inDirectory, .inLocation, .inFiles, .inProxy]
   package static let everywhere: Contexts = [.server, .virtualHost, .directory]
 }
 

@@ -141,6 +141,7 @@ extension Contexts {
     if contains(.inDirectory) { places.append("in <Directory>") }
     if contains(.inLocation) { places.append("in <Location>") }
     if contains(.inFiles) { places.append("in <Files>") }
+    if contains(.inProxy) { places.append("in <Proxy>") }
     if contains(.inRequire) { places.append("in <RequireAll>, <RequireAny> and <RequireNone>") }
     return ValueType.list(places)
   }

@@ -94,6 +94,7 @@ extension DirectiveParser {
     case "Directory", "DirectoryMatch": .inDirectory
     case "Location", "LocationMatch": .inLocation
     case "Files", "FilesMatch": .inFiles
+    case "Proxy", "ProxyMatch": .inProxy
     default: .inRequire
     }
   }

@@ -6,7 +6,8 @@ package enum DirectiveTable {
   package static let rows: [DirectiveRow] =
     (serverRows + logRows + siteRows + mappingRows + sectionRows + accessRows + contentRows
     + headerRows + connectionRows + cacheRows + languageRows + tlsRows + certificateRows
-    + protocolRows).sorted { $0.name < $1.name }
+    + protocolRows + proxyRows + proxySettingRows + cachingRows + freshnessRows
+    + compressionRows + remoteIPRows).sorted { $0.name < $1.name }
 
   /// Names that mean the same as a row, from older versions of httpd.
   package static let oldNames: [(old: String, new: String)] = [

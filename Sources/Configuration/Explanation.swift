@@ -115,8 +115,7 @@ extension Model {
       explanation.action = "redirect \(status) to \(String(decoding: location, as: UTF8.self))"
     case .refuse(let status): explanation.action = "refuse with \(status)"
     case .proxy(let target):
-      let path = String(decoding: target.path, as: UTF8.self)
-      explanation.action = "pass to \(proxyBalancers[target.balancer].name), path \(path)"
+      explanation.action = passing(to: target)
     }
     return .success(explanation)
   }

@@ -15,13 +15,6 @@ extension KnownDirectives {
       "mod_authz_core", .refused(.access),
       "AuthMerging AuthzProviderAlias AuthzSendForbiddenOnFailure"),
     Family(
-      "mod_remoteip", .refused(.access),
-      """
-      RemoteIPHeader RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPProxiesHeader
-      RemoteIPProxyProtocol RemoteIPProxyProtocolExceptions RemoteIPTrustedProxy
-      RemoteIPTrustedProxyList
-      """),
-    Family(
       "mod_auth_basic", .refused(.login),
       """
       AuthBasicAuthoritative AuthBasicFake AuthBasicProvider AuthBasicUseDigestAlgorithm

@@ -2,7 +2,7 @@
 
 extension KnownDirectives {
   private static let ownCache = "Ring3 has a cache of its own; see CacheSize"
-  private static let noCompression = "no response is compressed while it is sent"
+  private static let codings = "compression chooses it; see AddOutputFilterByType"
 
   static let contentFamilies: [Family] = [
     Family(
@@ -30,19 +30,19 @@ extension KnownDirectives {
     Family(
       "mod_mime", .refused(.execution),
       """
-      AddHandler AddInputFilter AddOutputFilter RemoveHandler RemoveInputFilter RemoveOutputFilter
+      AddHandler AddInputFilter RemoveHandler RemoveInputFilter RemoveOutputFilter
       """),
+    Family(
+      "mod_mime",
+      .refusedBecause(
+        """
+        goes by the names of files, and is not implemented: what an application answers has none; \
+        use AddOutputFilterByType
+        """), "AddOutputFilter"),
     Family("mod_mime_magic", .refused(.content), "MimeMagicFile"),
     Family(
       "mod_negotiation", .refused(.content),
       "CacheNegotiatedDocs ForceLanguagePriority LanguagePriority"),
-    Family(
-      "mod_headers",
-      .refusedBecause(
-        """
-        changes fields of requests for handlers and programs, which are not implemented: ignoring \
-        it could change what they decide
-        """), "RequestHeader"),
     Family("mod_env", .refused(.environment), "PassEnv SetEnv UnsetEnv"),
     Family(
       "mod_setenvif", .refused(.environment),
@@ -50,33 +50,43 @@ extension KnownDirectives {
     Family(
       "mod_filter", .refused(.content),
       """
-      AddOutputFilterByType FilterChain FilterDeclare FilterProtocol FilterProvider FilterTrace
+      FilterChain FilterDeclare FilterProtocol FilterProvider FilterTrace
       """),
     Family(
-      "mod_brotli", .ignored(noCompression),
-      """
-      BrotliAlterETag BrotliCompressionMaxInputBlock BrotliCompressionQuality
-      BrotliCompressionWindow BrotliFilterNote
-      """),
+      "mod_brotli", .ignored(codings),
+      "BrotliCompressionMaxInputBlock BrotliCompressionWindow BrotliFilterNote"),
     Family(
-      "mod_deflate", .ignored(noCompression),
-      """
-      DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote
-      DeflateInflateLimitRequestBody DeflateInflateRatioBurst DeflateInflateRatioLimit
-      DeflateMemLevel DeflateWindowSize
-      """),
+      "mod_deflate", .ignored(codings),
+      "DeflateBufferSize DeflateFilterNote DeflateMemLevel DeflateWindowSize"),
+    Family(
+      "mod_brotli", .ignored("what is compressed here has an ETag of its own, a weak one"),
+      "BrotliAlterETag"),
+    Family(
+      "mod_deflate", .ignored("what is compressed here has an ETag of its own, a weak one"),
+      "DeflateAlterETag"),
+    Family(
+      "mod_deflate", .ignored("bodies of requests are passed on as they come"),
+      "DeflateInflateLimitRequestBody DeflateInflateRatioBurst DeflateInflateRatioLimit"),
     Family(
       "mod_buffer", .ignored("responses are always gathered before they are sent"),
       "BufferSize"),
     Family(
       "mod_cache", .ignored(ownCache),
-      """
-      CacheDefaultExpire CacheDisable CacheEnable CacheIgnoreCacheControl CacheIgnoreHeaders
-      CacheIgnoreNoLastMod CacheIgnoreQueryString CacheIgnoreURLSessionIdentifiers CacheKeyBaseURL
-      CacheLastModifiedFactor CacheLock CacheLockMaxAge CacheLockPath CacheMaxExpire CacheMinExpire
-      CacheQuickHandler CacheStaleOnError CacheStoreExpired CacheStoreNoStore CacheStorePrivate
-      """),
-    Family("mod_cache", .refused(.content), "CacheDetailHeader CacheHeader"),
+      "CacheLockPath"),
+    Family(
+      "mod_cache", .ignored("the cache is asked before anything else, and access is still checked"),
+      "CacheQuickHandler"),
+    Family(
+      "mod_cache", .ignored("Cache-Status says it; see CacheStatusField and CacheDebug"),
+      "CacheDetailHeader CacheHeader"),
+    Family(
+      "mod_cache", .ignored("what says how long it may be kept needs no Last-Modified"),
+      "CacheIgnoreNoLastMod"),
+    Family(
+      "mod_cache", .ignored("CacheKeyQuery drop NAME does it"),
+      "CacheIgnoreURLSessionIdentifiers"),
+    Family(
+      "mod_cache", .ignored("what is kept is kept for each site of its own"), "CacheKeyBaseURL"),
     Family(
       "mod_cache_disk", .ignored(ownCache),
       """

@@ -27,8 +27,7 @@ extension KnownDirectives {
     Family(
       "core", .refused(.execution),
       """
-      CGIMapExtension CGIPassAuth CGIVar ScriptInterpreterSource SetHandler SetInputFilter
-      SetOutputFilter
+      CGIMapExtension CGIPassAuth CGIVar ScriptInterpreterSource SetInputFilter
       """),
     Family("core", .refused(.access), "AllowOverrideList Limit LimitExcept"),
     Family("core", .refused(.conditions), "If ElseIf Else IfDirective IfFile IfSection"),

@@ -36,13 +36,22 @@ extension KnownDirectives {
     Family(
       "mod_proxy", .refused(.proxying),
       """
-      BalancerGrowth BalancerInherit BalancerMember BalancerPersist NoProxy Proxy Proxy100Continue
-      ProxyAddHeaders ProxyBadHeader ProxyBlock ProxyDomain ProxyErrorOverride ProxyIOBufferSize
-      ProxyMatch ProxyMaxForwards ProxyPass ProxyPassInherit ProxyPassInterpolateEnv ProxyPassMatch
-      ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost
-      ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch ProxyRequests ProxySet ProxySourceAddress
-      ProxyStatus ProxyTimeout ProxyVia
+      BalancerInherit ProxyBlock ProxyMaxForwards ProxyPassInterpolateEnv ProxyRemote
+      ProxyRemoteMatch ProxySourceAddress
       """),
+    Family(
+      "mod_proxy", .ignored("balancers are as configured after each start"),
+      "BalancerGrowth BalancerPersist"),
+    Family(
+      "mod_proxy", .ignored("it is about forward proxies, and Ring3 is none"), "NoProxy ProxyDomain"
+    ),
+    Family(
+      "mod_proxy", .ignored("buffers have one size, and 100 Continue is passed on as it comes"),
+      "Proxy100Continue ProxyIOBufferSize ProxyReceiveBufferSize"),
+    Family(
+      "mod_proxy", .ignored("a response with a bad field is always an error (502)"),
+      "ProxyBadHeader"),
+    Family("mod_proxy", .ignored("ring3ctl status shows the state of members"), "ProxyStatus"),
     Family("mod_proxy_connect", .refused(.proxying), "AllowCONNECT"),
     Family(
       "mod_proxy_express", .refused(.proxying),
@@ -51,7 +60,9 @@ extension KnownDirectives {
     Family(
       "mod_proxy_ftp", .refused(.proxying),
       "ProxyFtpDirCharset ProxyFtpEscapeWildcards ProxyFtpListOnWildcard"),
-    Family("mod_proxy_hcheck", .refused(.proxying), "ProxyHCExpr ProxyHCTemplate ProxyHCTPsize"),
+    Family(
+      "mod_proxy_hcheck", .ignored("checks need no threads"), "ProxyHCTPsize"),
+    Family("mod_proxy_hcheck", .refused(.proxying), "ProxyHCExpr"),
     Family(
       "mod_proxy_html", .refused(.proxying),
       """

@@ -8,6 +8,7 @@ struct ModelBuilder {
   let server: ServerSettings
   let main: SiteDraft
   let virtualHosts: [SiteDraft]
+  let proxies: ProxyRegistry
 
   func build(listens: [Listen], mediaTypes: MediaTypes) -> Model {
     var common = Fingerprint()
@@ -28,15 +29,22 @@ struct ModelBuilder {
         site.sections = [tables.sections]
         site.redirects = [tables.redirects]
         site.aliases = [tables.aliases]
+        site.proxyPasses = [tables.proxyPasses]
+        site.proxySections = main.proxy.sections
       } else {
         site.settings.apply(draft.layer)
         let own = Tables(draft)
         site.sections = [tables.sections, own.sections]
         site.redirects = [own.redirects, tables.redirects]
         site.aliases = [own.aliases, tables.aliases]
+        site.proxyPasses =
+          draft.proxy.inherits ?? main.proxy.inherits ?? true
+          ? [tables.proxyPasses, own.proxyPasses] : [own.proxyPasses]
+        site.proxySections = main.proxy.sections + draft.proxy.sections
+        site.inheritedProxySectionCount = main.proxy.sections.count
       }
       site.useCanonicalName = site.settings.useCanonicalName
-      site.fingerprint = ModelBuilder.responses(site, common: common.value)
+      site.fingerprint = responses(site, draft, common: common.value)
       sites.append(site)
     }
     var model = Model()
@@ -45,6 +53,8 @@ struct ModelBuilder {
     model.listens = listens
     model.sites = sites
     model.mediaTypes = mediaTypes
+    model.proxyMembers = proxies.members
+    model.proxyBalancers = proxies.balancers
     model.virtualHosts = VirtualHostTable(sites)
     keepUsedTLS(&model)
     for index in model.sites.indices {
@@ -73,19 +83,21 @@ struct ModelBuilder {
     let sections: SectionTable
     let redirects: PathRuleTable
     let aliases: PathRuleTable
+    let proxyPasses: PathRuleTable
 
     init(_ draft: SiteDraft) {
       let hasNoSections =
         draft.directories.isEmpty && draft.directoryMatches.isEmpty && draft.files.isEmpty
-        && draft.locations.isEmpty
+        && draft.locations.isEmpty && draft.uncached.isEmpty
       sections =
         hasNoSections
         ? .empty
         : SectionTable(
           directories: draft.directories, directoryMatches: draft.directoryMatches,
-          files: draft.files, locations: draft.locations)
+          files: draft.files, locations: draft.locations + draft.uncached)
       redirects = draft.redirects.isEmpty ? .empty : PathRuleTable(draft.redirects)
       aliases = draft.aliases.isEmpty ? .empty : PathRuleTable(draft.aliases)
+      proxyPasses = draft.proxy.passes.isEmpty ? .empty : PathRuleTable(draft.proxy.passes)
     }
   }
 
@@ -141,13 +153,21 @@ struct ModelBuilder {
     site.protocolsHonorOrder =
       draft.protocolsHonorOrder ?? main.protocolsHonorOrder ?? standard.protocolsHonorOrder
     site.http2 = draft.http2.merged(over: main.http2)
+    site.remoteIP = draft.remoteIP.merged(
+      over: draft === main ? RemoteIPDraft() : main.remoteIP)
+    let own = draft.proxy.balancers.sorted { $0.key < $1.key }.map(\.value)
+    var balancers: [Int] = []
+    for index in main.proxy.used + own + draft.proxy.used where !balancers.contains(index) {
+      balancers.append(index)
+    }
+    site.proxyLines = balancers.flatMap { proxies.lines($0) }
     site.place = draft.place
     site.layer = draft.layer
     return site
   }
 
   /// Everything that can alter a response; never the site's index or any place in a file.
-  private static func responses(_ site: Site, common: UInt64) -> UInt64 {
+  private func responses(_ site: Site, _ draft: SiteDraft, common: UInt64) -> UInt64 {
     var fingerprint = Fingerprint()
     fingerprint.mix(common)
     fingerprint.mix(site.name)
@@ -157,6 +177,15 @@ struct ModelBuilder {
     fingerprint.mix(site.settings.fingerprint)
     for table in site.sections { fingerprint.mix(table.fingerprint) }
     for table in site.redirects + site.aliases { fingerprint.mix(table.fingerprint) }
+    if !site.proxyPasses.allSatisfy(\.rules.isEmpty) || !draft.proxy.used.isEmpty
+      || !main.proxy.used.isEmpty
+    {
+      for table in site.proxyPasses { fingerprint.mix(table.fingerprint) }
+      for section in site.proxySections { section.mix(into: &fingerprint) }
+      for index in main.proxy.used + (draft === main ? [] : draft.proxy.used) {
+        fingerprint.mix(proxies.responseText(index))
+      }
+    }
     // What a pattern captures goes into paths and fields.
     for name in site.names {
       if case .pattern = name.kind { fingerprint.mix(name.text) }

@@ -61,7 +61,8 @@ package enum CompressionCoding: String, Hashable, Sendable, CaseIterable {
 
 /// `AddOutputFilterByType DEFLATE|BROTLI_COMPRESS|ZSTD_COMPRESS` and levels.
 package struct CompressionSettings: Hashable, Sendable {
-  /// By media type without parameters, lower case; "text/*" is possible.
+  /// By media type without parameters, lower case; "text/*" is possible, and "*/*" for what is not
+  /// compressed already.
   package var codings: [(type: String, coding: CompressionCoding)] = []
   /// `DeflateCompressionLevel` 1 … 9, `BrotliCompressionQuality` 0 … 11, `ZstdCompressionLevel`
   /// 1 … 19.
@@ -72,6 +73,34 @@ package struct CompressionSettings: Hashable, Sendable {
   package var byteCountMin = 256
 
   package init() {}
+
+  /// What a response of a media type (without parameters, lower case) is compressed with, the best
+  /// first.
+  package func codings(mediaType: String) -> [CompressionCoding] {
+    let family = mediaType.prefix { $0 != "/" } + "/*"
+    return CompressionCoding.allCases.filter { coding in
+      codings.contains { entry in
+        entry.coding == coding
+          && (entry.type == mediaType || entry.type == family
+            || entry.type == "*/*" && !Self.isCompressed(mediaType))
+      }
+    }
+  }
+
+  /// What gains nothing: its format is compressed in itself.
+  private static func isCompressed(_ mediaType: String) -> Bool {
+    if ["image/svg+xml", "image/bmp", "image/x-icon", "image/vnd.microsoft.icon"]
+      .contains(mediaType)
+    {
+      return false
+    }
+    return ["image/", "video/", "audio/", "font/woff"].contains { mediaType.hasPrefix($0) }
+      || [
+        "application/zip", "application/gzip", "application/zstd", "application/x-7z-compressed",
+        "application/x-bzip2", "application/x-xz", "application/vnd.rar", "application/pdf",
+        "application/octet-stream",
+      ].contains(mediaType)
+  }
 
   package static func == (one: Self, other: Self) -> Bool {
     one.codings.elementsEqual(other.codings, by: ==) && one.deflateLevel == other.deflateLevel

@@ -27,7 +27,7 @@ extension Site {
     lines.append("LimitRequestFieldSize \(limitRequestFieldBytes)")
     lines.append("TraceEnable \(traceEnable ? "On" : "Off")")
     lines.append("AllowEncodedSlashes \(allowEncodedSlashes)")
-    lines += connectionLines
+    lines += connectionLines + remoteIP.lines + proxyLines
     return lines + layer.lines
   }
 
@@ -37,6 +37,8 @@ extension Site {
     for rule in (redirects.first?.rules ?? []) + (aliases.first?.rules ?? []) {
       lines.append(rule.line)
     }
+    for rule in proxyPasses.last?.rules ?? [] { lines.append(rule.line) }
+    for section in ownProxySections where !section.layer.isEmpty { lines += section.dumpLines }
     guard let table = sections.last else { return lines }
     for section in table.directories + table.directoryMatches + table.files + table.locations {
       lines += section.dumpLines

@@ -1,8 +1,8 @@
-// Alias and Redirect: paths to files or URLs, by prefix or pattern; the first in order wins.
+// Alias, Redirect, ProxyPass: paths to files, URLs or members; the first rule in order wins.
 
 import Platform
 
-/// One `Alias`, `AliasMatch`, `Redirect` or `RedirectMatch`.
+/// One `Alias`, `AliasMatch`, `Redirect`, `RedirectMatch`, `ProxyPass` or `ProxyPassMatch`.
 struct PathRule: Sendable {
   enum Source: Sendable {
     /// A URL path with runs of "/" collapsed; it matches at segment boundaries.
@@ -13,12 +13,14 @@ struct PathRule: Sendable {
   let source: Source
   /// nil for a redirect without a target (410 and the like).
   let target: Template?
-  /// 0 for an alias.
+  /// 0 for an alias and a proxy.
   let status: Int
   /// "file:line:column"
   let place: String
   /// The directive in canonical form.
   let line: String
+  /// nil unless it is a `ProxyPass` or `ProxyPassMatch`.
+  var proxy: ProxyPass?
 
   /// What remains of the path, or the groups; nil: no match.
   func match(_ path: [UInt8], limitExceeded: inout String?) -> PathRuleMatch? {

@@ -145,6 +145,8 @@ package struct ProxyBalancer: Hashable, Sendable {
   /// `stickysession`: the cookie, and the path parameter, that name a session; empty: none.
   package var stickyCookie = ""
   package var stickyParameter = ""
+  /// `stickysessionsep`: what stands between a session's name and its route.
+  package var stickySeparator = "."
   /// `failonstatus`: responses that count as failures of their member.
   package var failOnStatus: [Int] = []
   /// `failontimeout`
@@ -174,6 +176,9 @@ package struct ProxyTarget: Hashable, Sendable {
   /// `nocanon`: so many bytes of the request's path, as the client spelled it, are replaced by
   /// `path`, and the rest of the target is passed on untouched; nil: `path` is all of it.
   package var rawPrefixByteCount: Int?
+  /// `nocanon`: what `path` would be without it, for a request that spells those first bytes in
+  /// another way than they are decoded to; empty otherwise.
+  package var canonicalPath: [UInt8] = []
   /// FastCGI: SCRIPT_FILENAME's file path; empty: the member's path and `path`.
   package var scriptPath: [UInt8] = []
 

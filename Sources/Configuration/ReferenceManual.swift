@@ -22,7 +22,7 @@ package enum ReferenceManual {
       """
       Contexts are: server (outside all sections), virtual host, directory (<Directory> and \
       <DirectoryMatch>), location (<Location> and <LocationMatch>), files (<Files> and \
-      <FilesMatch>), and require (the <Require...> containers).
+      <FilesMatch>), proxy (<Proxy> and <ProxyMatch>), and require (the <Require...> containers).
       """)
     for row in DirectiveTable.rows { directive(row, &page) }
     otherNames(&page)
@@ -176,6 +176,7 @@ extension Contexts {
     if contains(.inDirectory) { names.append("directory") }
     if contains(.inLocation) { names.append("location") }
     if contains(.inFiles) { names.append("files") }
+    if contains(.inProxy) { names.append("proxy") }
     if contains(.inRequire) { names.append("require") }
     return names
   }

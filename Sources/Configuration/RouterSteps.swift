@@ -52,6 +52,7 @@ struct Router {
         redirect(status, location, query), status, "Redirect in \(section.title)", place, location,
         query)
     }
+    if let route = proxied(path, query) { return route }
     for table in site.redirects {
       guard let match = table.first(path, limitExceeded: &limitExceeded) else { continue }
       let location = url(match, path)
@@ -67,7 +68,13 @@ struct Router {
     var route = Route(
       action: .file(path: file, root: root), settings: merged(filePath: file), captures: captures,
       decidedBy: found.line, decidedAt: found.place)
-    // httpd's fixup phase: Redirect inside sections.
+    if let handler = route.settings.handler { hand(&route, to: handler, path, file, query) }
+    finish(&route, path, query)
+    return route
+  }
+
+  /// httpd's fixup phase: Redirect inside sections; then what was met on the way.
+  mutating func finish(_ route: inout Route, _ path: [UInt8], _ query: [UInt8]?) {
     for rule in route.settings.redirects {
       guard let match = rule.match(path, limitExceeded: &limitExceeded) else { continue }
       let location = url(match, path)
@@ -80,7 +87,6 @@ struct Router {
     route.sections = trace
     route.captures = captures
     route.limitExceeded = limitExceeded
-    return route
   }
 
   /// A decision before access control: the settings are those of the locations.

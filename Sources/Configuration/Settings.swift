@@ -110,6 +110,8 @@ package struct Settings: Sendable {
   /// `Redirect` and `RedirectMatch` in sections, the innermost first: they act after access
   /// control.
   var redirects: [PathRule] = []
+  /// `SetHandler "proxy:…"`; nil: files are answered by the server itself.
+  var handler: ProxyPass?
   /// Of the content of everything above.
   package var fingerprint: UInt64 = 0
 

@@ -49,6 +49,10 @@ struct SettingsLayer: Sendable {
   var redirect: (status: Int, target: Template?, place: String)?
   /// `Alias PATH` in <Location>.
   var alias: (target: Template, place: String)?
+  /// `ProxyPass` and `ProxyPassMatch` in <Location>.
+  var proxyPass: PathRule?
+  /// All else that is said about passing on, caching and compressing, in order.
+  var changes: [@Sendable (inout Settings) -> Void] = []
   /// One line per directive in canonical form, in a fixed order: the dump and the fingerprint.
   var lines: [String] = []
   var fingerprint: UInt64 = 0
@@ -88,6 +92,7 @@ extension Settings {
     useCanonicalName = layer.useCanonicalName ?? useCanonicalName
     requiresTLS = requiresTLS || layer.requiresTLS
     if !layer.redirects.isEmpty { redirects = layer.redirects + redirects }
+    for change in layer.changes { change(&self) }
     // Order counts: the same layers in another order may mean something else.
     fingerprint = Fingerprint.scramble(fingerprint &* 0x9e37_79b9_7f4a_7c15 ^ layer.fingerprint)
   }

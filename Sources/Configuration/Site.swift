@@ -171,6 +171,14 @@ package struct Site: Sendable {
   /// Its own rules, then the main server's.
   var redirects: [PathRuleTable] = []
   var aliases: [PathRuleTable] = []
+  /// The main server's rules, then its own, as mod_proxy has it.
+  var proxyPasses: [PathRuleTable] = []
+  /// What the rules' balancers are made of: for the dump and the definition.
+  var proxyLines: [String] = []
+  /// <Proxy> and <ProxyMatch>: the main server's, then its own.
+  var proxySections: [Section] = []
+  var ownProxySections: [Section] { Array(proxySections.dropFirst(inheritedProxySectionCount)) }
+  var inheritedProxySectionCount = 0
 
   package init() {}
 

@@ -8,10 +8,14 @@ import Testing
   static let words = [
     "", "x", "\"\"", "/", "-1", "~", "%{", "$9", "not", "*:80", "[", "always set", "header=", "+",
     "410", "all", "\"a b\"", "é", "env=", "99999999999999999999", ":", "://", "A", "mode=",
+    "balancer://a", "http://h/$1", "unix:/s|fcgi://h", "proxy:", "status=+Q", "lbmethod=hash",
+    "key=",
+    "keep", "!", "timeout=9999999999h",
   ]
   static let frames: [(open: String, close: String)] = [
     ("", ""), ("<VirtualHost *:80>", "</VirtualHost>"), ("<Directory />", "</Directory>"),
     ("<Location />", "</Location>"), ("<Files x>", "</Files>"),
+    ("<Proxy balancer://a>", "</Proxy>"),
     ("<Directory />\n<RequireAll>", "</RequireAll>\n</Directory>"),
   ]
 
@@ -22,7 +26,9 @@ import Testing
       var text = "Listen 80\n\(frame.open)\n"
       for (index, first) in Self.words.enumerated() {
         for count in 0...4 {
-          let others = (0..<max(0, count - 1)).map { Self.words[(index + $0 * 5 + 1) % 24] }
+          let others = (0..<max(0, count - 1)).map {
+            Self.words[(index + $0 * 5 + 1) % Self.words.count]
+          }
           let line = ([name] + (count > 0 ? [first] + others : [])).joined(separator: " ")
           text += (row.isSection ? "<\(line)>\n</\(name)>" : line) + "\n"
         }

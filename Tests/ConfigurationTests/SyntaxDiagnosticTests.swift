@@ -73,7 +73,7 @@ struct SyntaxDiagnosticTests {
     ),
     (
       "Require all granted",
-      "1:1:7 error 'Require' is not allowed outside all sections; it goes in <Directory>, in <Location>, in <Files> or in <RequireAll>, <RequireAny> and <RequireNone>"
+      "1:1:7 error 'Require' is not allowed outside all sections; it goes in <Directory>, in <Location>, in <Files>, in <Proxy> or in <RequireAll>, <RequireAny> and <RequireNone>"
     ),
     (
       "Timeout 1\nTimeout 2",
@@ -101,8 +101,8 @@ struct SyntaxDiagnosticTests {
   }
 
   @Test(arguments: [
-    "SSLRequire", "MDomain", "SetHandler", "ScriptAlias", "RewriteRule", "Allow", "AuthType",
-    "ProxyPass", "LogFormat", "RequestHeader", "Dav", "ChrootDir", "SetEnv", "IndexIgnore",
+    "SSLRequire", "MDomain", "ScriptAlias", "RewriteRule", "Allow", "AuthType",
+    "ProxyRemote", "LogFormat", "Dav", "ChrootDir", "SetEnv", "IndexIgnore",
   ])
   func `what cannot be ignored is refused`(_ name: String) {
     guard case .refused = KnownDirectives.lookup(name) else {

@@ -29,6 +29,19 @@ struct SyntaxTableTests {
       SSLStaplingResponderTimeout SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew
       SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling SSLVerifyClient
       SSLVerifyDepth Sandbox
+      ProxyPass ProxyPassMatch ProxyPassInherit SetHandler Proxy ProxyMatch BalancerMember ProxySet
+      ProxyHCTemplate ProxyRequests ProxyPreserveHost ProxyTimeout ProxyErrorOverride ProxyVia
+      ProxyAddHeaders ProxyAddForwarded ProxyPassReverse ProxyPassReverseCookiePath
+      ProxyPassReverseCookieDomain RequestHeader CacheEnable CacheDisable CacheDefaultExpire
+      CacheMaxExpire CacheMinExpire CacheLastModifiedFactor CacheIgnoreHeaders
+      CacheIgnoreQueryString CacheKeyQuery CacheIgnoreCacheControl CacheStoreExpired
+      CacheStoreNoStore CacheStorePrivate CacheVaryUserAgent CacheVaryCookie CacheStaleOnError
+      CacheStaleWhileRevalidate CacheLock CacheLockMaxAge CacheStatusField CacheDebug
+      CachePurgeFrom AddOutputFilterByType SetOutputFilter DeflateCompressionLevel
+      BrotliCompressionQuality ZstdCompressionLevel CompressionMinLength RemoteIPHeader
+      RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPTrustedProxy
+      RemoteIPTrustedProxyList RemoteIPProxiesHeader RemoteIPProxyProtocol
+      RemoteIPProxyProtocolExceptions
       Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))
