@@ -95,8 +95,8 @@ package struct EncodingStep: Sendable {
   }
 
   /// Codes on. The input is taken from its front, the output is added to `output` as far as there
-  /// is room, at least `roomBytesMin`. After `.full` with the goals flush or end the call is repeated with the same goal;
-  /// after `.done` and `.failed` there is none.
+  /// is room, at least `roomBytesMin`. After `.full` with the goals flush or end the call is
+  /// repeated with the same goal; after `.done` and `.failed` there is none.
   package func encode(
     _ input: RawSpan, into output: ByteBuffer, _ goal: EncodingGoal
   ) -> EncodingStep {

@@ -86,8 +86,9 @@ package enum AcceptEncoding {
 
   /// The best of identity and the `available` codings for this client. Equal weights: br, then
   /// zstd, then gzip, then identity, since br is the shortest of ready-made files; of what is made
-  /// here zstd comes before br, since it is as short for a third of the time. A client that excludes everything gets identity: a 406 would
-  /// help nobody (RFC 9110 §12.5.3 allows to disregard the field).
+  /// here zstd comes before br, since it is about as short for a third of the time. A client that
+  /// excludes everything gets identity: a 406 would help nobody (RFC 9110 §12.5.3 allows to
+  /// disregard the field).
   package static func negotiate(
     _ head: borrowing RequestHead, in bytes: RawSpan, available: ContentCodings
   ) -> ContentCoding {

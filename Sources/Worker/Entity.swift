@@ -17,6 +17,12 @@ struct EntityHead {
   var lastModifiedSeconds: Int64 = -1
   /// -1 for none: Expires is this long after each access.
   var expiresAccessSeconds: Int32 = -1
+  /// Of this representation, and those that there are or could be of the same file.
+  var coding = ContentCoding.identity
+  var variantsAvailable: ContentCodings = []
+
+  /// Its bytes are not in a file, but made of it.
+  var isMadeHere: Bool { coding != .identity && variantsAvailable.isSuperset(of: .madeHere) }
 
   /// The value of Content-Encoding; empty for none.
   var contentCoding: [UInt8] { EntityHead.value(of: "Content-Encoding", in: contentLines) }

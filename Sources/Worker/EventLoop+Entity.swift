@@ -10,17 +10,37 @@ extension EventLoop {
   /// heads of an old one from a cache that outlived it.
   private static let headFormatVersion: UInt64 = 1
 
-  /// The fields of a file's response, by the settings of its path.
-  func entityHead(_ file: OpenFile, _ exchange: Exchange) -> EntityHead {
-    let settings = exchange.route.settings
+  /// The fields of a file's response, by the settings of its path; in the coding that the client
+  /// prefers, if the file is offered in some and `compresses`.
+  func entityHead(
+    _ file: OpenFile, _ exchange: Exchange, compresses: Bool
+  ) -> EntityHead {
     let name = (exchange.file?.path ?? exchange.currentPath).split(separator: UInt8(ascii: "/"))
       .last
-    let media = model.media(settings, fileName: Array(name ?? []))
+    let media = model.media(exchange.route.settings, fileName: Array(name ?? []))
     var entity = EntityHead()
+    entity.coding = file.coding
+    entity.variantsAvailable = file.variantsAvailable
+    fill(&entity, file, media, exchange)
+    let offered = codingsOffered(file, media, exchange)
+    guard !offered.isEmpty && entity.mayBeCoded else { return entity }
+    entity.variantsAvailable = offered
+    let bytes = exchange.bytes
+    if compresses { entity.coding = negotiate(offered, bytes.rawSpan) }
+    fill(&entity, file, media, exchange)
+    return entity
+  }
+
+  /// Makes the fields of a representation whose codings are known.
+  private func fill(
+    _ entity: inout EntityHead, _ file: OpenFile, _ media: FileMedia, _ exchange: Exchange
+  ) {
+    let settings = exchange.route.settings
     var tag: [UInt8] = []
     file.facts.appendEntityTag(
       to: &tag, parts: settings.fileETag, coding: file.coding,
       now: Clock.realNanoseconds())
+    if entity.isMadeHere { tag = EntityTag.adding(entity.coding, to: tag) }
     entity.entityTag = tag
     entity.lastModifiedSeconds = file.facts.lastModifiedSeconds(nowSeconds: prefixes.second)
     var fields = ResponseFields()
@@ -30,7 +50,7 @@ extension EventLoop {
       HTTPDate.append(entity.lastModifiedSeconds, to: &date)
       fields.add("Last-Modified", date)
     }
-    if !file.variantsAvailable.isEmpty { fields.add("Vary", "Accept-Encoding") }
+    if !entity.variantsAvailable.isEmpty { fields.add("Vary", "Accept-Encoding") }
     let essence = media.type.prefix { $0 != UInt8(ascii: ";") }
     addExpiry(
       settings.expires(mediaType: String(decoding: essence, as: UTF8.self).lowercased()), &entity,
@@ -38,7 +58,7 @@ extension EventLoop {
     if !media.type.isEmpty { fields.add("Content-Type", media.type) }
     let encodings =
       media.encodings
-      + (file.coding == .identity ? [] : [file.coding.token.description])
+      + (entity.coding == .identity ? [] : [entity.coding.token.description])
     if !encodings.isEmpty { fields.add("Content-Encoding", encodings.joined(separator: ", ")) }
     if exchange.errorStatus == 405 { fields.add("Allow", allowedMethods(exchange)) }
     edit(&fields, exchange, isSuccess: exchange.errorStatus == nil)
@@ -48,11 +68,11 @@ extension EventLoop {
       if let value = fields.value(of: name) { content.add(name, value) }
       fields.remove(name)
     }
-    if exchange.errorStatus == nil { content.add("Accept-Ranges", "bytes") }
+    // Of what is made here parts are not had: their client gets parts of the file as it is.
+    if exchange.errorStatus == nil && !entity.isMadeHere { content.add("Accept-Ranges", "bytes") }
     entity.commonLines = fields.lines()
     entity.contentLines = content.lines()
     entity.entityTag = fields.value(of: "ETag") ?? []
-    return entity
   }
 
   /// mod_expires: Expires and Cache-Control max-age. From the time of modification they are the
@@ -99,33 +119,14 @@ extension EventLoop {
       facts.etagCount = UInt16(clamping: entity.entityTag.count)
     }
     facts.fileStamp = fileStamp(exchange)
-    facts.coding = file.coding.rawValue
-    facts.variantsAvailable = file.variantsAvailable.rawValue
+    facts.coding = entity.coding.rawValue
+    facts.variantsAvailable = entity.variantsAvailable.rawValue
     if exchange.accessDependsOnClient
       || exchange.route.dependencies.contains(.clientAddress)
     {
       facts.checks |= EntryChecks.clientAddress
     }
     return facts
-  }
-
-  // MARK: Negotiation
-
-  func negotiate(_ available: ContentCodings, _ bytes: RawSpan) -> ContentCoding {
-    AcceptEncoding.negotiate(head, in: bytes, available: available)
-  }
-
-  /// Codings that the client accepts, the best first, without identity.
-  func acceptedCodings(_ head: borrowing RequestHead, _ bytes: RawSpan) -> [ContentCoding] {
-    var available: ContentCodings = [.br, .zstd, .gzip]
-    var accepted: [ContentCoding] = []
-    while !available.isEmpty {
-      let best = AcceptEncoding.negotiate(head, in: bytes, available: available)
-      if best == .identity { break }
-      accepted.append(best)
-      available.remove(ContentCodings(best))
-    }
-    return accepted
   }
 
   // MARK: Conditions and ranges

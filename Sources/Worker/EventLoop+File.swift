@@ -15,21 +15,23 @@ extension EventLoop {
     min(model.server.cacheObjectBytesMax, cache?.objectBytesMax ?? Limits.uncachedObjectBytesMax)
   }
 
-  /// Serves an open file in the way its size and the cache allow.
-  func serve(_ file: OpenFile, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
+  /// Serves an open file in the way its size and the cache allow; as it is, unless it `compresses`.
+  func serve(
+    _ file: OpenFile, _ exchange: Exchange, _ stream: RequestStream, compresses: Bool = true
+  ) -> Bool {
     let settings = exchange.route.settings
-    let entity = entityHead(file, exchange)
+    let entity = entityHead(file, exchange, compresses: compresses)
     if file.facts.size > Int64(objectBytesMax) {
       return sendFile(file, entity, exchange, stream)
     }
-    if head.method == .head && exchange.errorStatus == nil && cache == nil {
+    if head.method == .head && exchange.errorStatus == nil && cache == nil && !entity.isMadeHere {
       return sendFile(file, entity, exchange, stream)
     }
     guard let cache, exchange.errorStatus == nil, head.method.isRetrieval,
       exchange.route.dependencies.union(settings.headerDependencies).subtracting(.clientAddress)
         .isEmpty
     else {
-      return beginCopy(file, entity, nil, exchange, stream)
+      return serveUnstored(file, entity, exchange, stream)
     }
     let base = CacheKeys.canonical(
       prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
@@ -37,7 +39,7 @@ extension EventLoop {
     let validated = ValidatedWord(
       epoch: routingEpoch, site: exchange.site.site, ticks: exchange.ticks)
     let hash = cache.hash(base.rawSpan)
-    let selector = CacheKeys.selector(file.coding)
+    let selector = CacheKeys.selector(entity.coding)
     dropOutdated(base, hash: hash, available: facts.variantsAvailable)
     if let hit = cache.lookUp(base.rawSpan, selector: selector.rawSpan, hash: hash) {
       let found = cache.facts(hit)
@@ -56,7 +58,11 @@ extension EventLoop {
       if isCurrent { _ = cache.drop(hit) }
       cache.release()
     }
-    guard isCurrent else { return beginCopy(file, entity, nil, exchange, stream) }
+    guard isCurrent else { return serveUnstored(file, entity, exchange, stream) }
+    if entity.isMadeHere {
+      return beginCompression(file, entity, key: base, exchange, stream)
+        ?? serve(file, exchange, stream, compresses: false)
+    }
     let storedHead = entity.storedBytes(byteCount: file.facts.size)
     var entry = CacheEntryHead(
       key: base.rawSpan, hash: hash, facts: facts, head: storedHead.rawSpan,
@@ -64,6 +70,15 @@ extension EventLoop {
     entry.selector = selector.rawSpan
     let fill = cache.beginFill(entry, bodyByteCount: Int(file.facts.size))
     return beginCopy(file, entity, fill.map { ($0, base) }, exchange, stream)
+  }
+
+  /// Serves a file that cannot be stored.
+  private func serveUnstored(
+    _ file: OpenFile, _ entity: EntityHead, _ exchange: Exchange, _ stream: RequestStream
+  ) -> Bool {
+    guard entity.isMadeHere else { return beginCopy(file, entity, nil, exchange, stream) }
+    return beginCompression(file, entity, key: [], exchange, stream)
+      ?? serve(file, exchange, stream, compresses: false)
   }
 
   /// Drops what the first look finds under a key when it knows of other codings than there are now:
@@ -133,6 +148,9 @@ extension EventLoop {
   /// Goes on copying; true when the response has left whole.
   func copyOn(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard let copy = exchange.copy else { preconditionFailure("nothing to copy") }
+    if let compression = copy.compression, compression.input != nil {
+      return compressOn(copy, compression, exchange, stream)
+    }
     let step: FileCopy.Step
     switch copy.target {
     case .fill(let fill):
@@ -180,7 +198,7 @@ extension EventLoop {
   }
 
   /// Other connections first; always false.
-  private func copyLater(
+  func copyLater(
     _ exchange: Exchange, _ stream: RequestStream, milliseconds: Int64
   ) -> Bool {
     exchange.waiting = .settling(until: now + milliseconds)
@@ -221,6 +239,11 @@ extension EventLoop {
     let source: ByteBuffer
     switch copy.target {
     case .buffer(let buffer):
+      if let compression = copy.compression {
+        compression.input = buffer
+        compression.isStorable = storable
+        return compressOn(copy, compression, exchange, stream)
+      }
       source = buffer
     case .fill(let fill):
       guard let cache else { preconditionFailure("a fill without a cache") }

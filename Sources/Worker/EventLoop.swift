@@ -113,6 +113,7 @@ final class EventLoop {
   var helperInterest: Interest = .readable
   /// Connections whose file changed an instant ago.
   var settling: [UInt64] = []
+  lazy var compressions = CompressionLedger()
   /// `MaxConnectionsPerChild` was reported.
   var retiring = false
   var exitCode: Int32?

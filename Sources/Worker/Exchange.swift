@@ -92,6 +92,8 @@ final class CopyInProgress {
   var copy: FileCopy
   let entity: EntityHead
   let key: [UInt8]
+  /// What the bytes go through before they are sent.
+  var compression: CompressionInProgress?
 
   init(file: OpenFile, target: Target, entity: EntityHead, key: [UInt8]) {
     self.file = file

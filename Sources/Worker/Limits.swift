@@ -41,6 +41,14 @@ enum Limits {
   static let uncachedObjectBytesMax = 1 << 20
   /// Copies of large rests, over all connections of this process; beyond, the slowest are ended.
   static let copiedBytesMax = 64 << 20
+  /// Compressed over all requests in one turn: a few milliseconds at the usual levels.
+  static let compressedBytesPerTurn = 65_536
+  /// Larger files are sent as they are.
+  static let compressedFileBytesMax = 4 << 20
+  /// Files being compressed, before and after, over all requests; beyond, they go as they are.
+  static let compressingBytesMax = 32 << 20
+  /// What encoders may allocate, for files and streams together.
+  static let encoderBytesMax = 64 << 20
   /// Frames of HTTP/2 that leave together.
   static let framesBytes = 65_536
   /// A cached body up to this size is put into frames at once, while it is held.

@@ -21,20 +21,21 @@ extension String {
 }
 
 @Suite struct `a response to be compressed` {
-  @Test(arguments: [
-    (200, [], nil, nil), (404, ["Content-Type: text/html"], nil, nil),
-    (500, ["Cache-Control: no-cache, max-age=0"], 1000, nil),
-    (204, [], nil, CodingRefusal.status), (304, [], nil, .status), (206, [], nil, .status),
-    (205, [], nil, .status), (101, [], nil, .status),
-    (200, ["Content-Encoding: gzip"], nil, .coded),
-    (200, ["content-encoding: identity, aes128gcm"], nil, .coded),
-    (200, ["Content-Encoding: identity"], nil, nil),
-    (200, ["Cache-Control: max-age=1, No-Transform"], nil, .noTransform),
-    (200, ["Cache-Control: max-age=1", "Cache-Control: no-transform"], nil, .noTransform),
-    (200, ["Cache-Control: no-transformers"], nil, nil),
-    (200, ["Content-Range: bytes 0-1/2"], nil, .partial),
-    (200, [], 255, .small), (200, [], 256, nil), (200, [], 0, .small),
-  ] as [(UInt16, [String], Int64?, CodingRefusal?)])
+  @Test(
+    arguments: [
+      (200, [], nil, nil), (404, ["Content-Type: text/html"], nil, nil),
+      (500, ["Cache-Control: no-cache, max-age=0"], 1000, nil),
+      (204, [], nil, CodingRefusal.status), (304, [], nil, .status), (206, [], nil, .status),
+      (205, [], nil, .status), (101, [], nil, .status),
+      (200, ["Content-Encoding: gzip"], nil, .coded),
+      (200, ["content-encoding: identity, aes128gcm"], nil, .coded),
+      (200, ["Content-Encoding: identity"], nil, nil),
+      (200, ["Cache-Control: max-age=1, No-Transform"], nil, .noTransform),
+      (200, ["Cache-Control: max-age=1", "Cache-Control: no-transform"], nil, .noTransform),
+      (200, ["Cache-Control: no-transformers"], nil, nil),
+      (200, ["Content-Range: bytes 0-1/2"], nil, .partial),
+      (200, [], 255, .small), (200, [], 256, nil), (200, [], 0, .small),
+    ] as [(UInt16, [String], Int64?, CodingRefusal?)])
   func `is refused for what its head says`(
     status: UInt16, fields: [String], byteCount: Int64?, refusal: CodingRefusal?
   ) {
@@ -93,7 +94,8 @@ extension String {
   ]) func `are taken from the cheapest when they are made here`(
     value: String, isMadeHere: Bool, coding: ContentCoding
   ) {
-    let available: ContentCodings = isMadeHere ? [.madeHere, .gzip, .br, .zstd] : [.gzip, .br, .zstd]
+    let available: ContentCodings =
+      isMadeHere ? [.madeHere, .gzip, .br, .zstd] : [.gzip, .br, .zstd]
     #expect(AcceptEncoding.negotiate(bytes(value).rawSpan, available: available) == coding)
   }
 }
