@@ -20,7 +20,8 @@ extension ServerTests {
       let origin = Origin(text: "hello", fields: ["X-Own: 1", "Connection: X-Hop", "X-Hop: 2"])
       let server = try Self.server(origin)
       let response = try server.get(
-        "/app/a%20b?q=%2F", fields: [
+        "/app/a%20b?q=%2F",
+        fields: [
           "X-Mine: 3", "Connection: X-Gone", "X-Gone: 4", "TE: trailers",
           "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1",
         ])
@@ -149,7 +150,8 @@ extension ServerTests {
     @Test(arguments: [
       "garbage", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
       "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
       "HTTP/1.1 200 OK\r\nX: 1\r\n folded\r\n\r\n", "HTTP/1.1 99 Too Small\r\n\r\n", "",
       "HTTP/1.1 200 OK\r\n",
     ])

@@ -80,6 +80,8 @@ extension EventLoop {
     _ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>], isEnd: Bool
   ) {
     store(forwarding, buffer, ranges)
+    // Before the client has it: what it asks next finds it stored, in any worker.
+    if isEnd { endCaching(forwarding, .whole) }
     if let stream = forwarding.stream, let output = stream.output {
       if let connection = stream as? Connection {
         relay(forwarding, buffer, ranges, isEnd: isEnd, output, connection)

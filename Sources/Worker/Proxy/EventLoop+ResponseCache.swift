@@ -162,8 +162,9 @@ extension EventLoop {
     caching.forward = .stale
     if let flights {
       let age = Int(exchange.route.settings.caching.lockMilliseconds)
-      guard case .mine(let token) = flights.begin(
-        flightHash(caching), ageMillisecondsMax: age, now: bootTicks)
+      guard
+        case .mine(let token) = flights.begin(
+          flightHash(caching), ageMillisecondsMax: age, now: bootTicks)
       else { return }
       caching.flight = token
     }
