@@ -67,6 +67,10 @@ enum Limits {
   static let relayBytesMax = 131_072
   static let relayPiecesMax = 64
   static let relayHeadBytesMax = 131_072
+  /// Beside the compressed bytes: what an encoder writes at a flush or the end.
+  static let codingRoomBytes = 65_536
+  /// Less than this at a time is a trickle: it is not kept back to be compressed better.
+  static let trickleBytesMax = 16_384
   /// How often a request waits for somebody else's fetch before it fetches for itself.
   static let flightWaitsMax = 4
   /// After a response that could not be stored, requests for it do not wait for each other.

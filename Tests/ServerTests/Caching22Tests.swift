@@ -279,3 +279,48 @@ final class Flag: @unchecked Sendable {
   var isSet: Bool { lock.withLock { value } }
   func set() { lock.withLock { value = true } }
 }
+
+extension ServerTests {
+  @Suite struct `22 it compresses what applications answer` {
+    @Test func `once for each coding, and only what and for whom it helps`() throws {
+      let text = String(repeating: "words and words ", count: 20_000)
+      let origin = Origin { request, peer in
+        if request["If-None-Match"]?.contains("\"v\"") == true {
+          return peer.send(
+            "HTTP/1.1 304 Not Modified\r\nETag: \"v\"\r\nCache-Control: max-age=1\r\n\r\n")
+        }
+        let type = request.target == "/image" ? "image/png" : "text/plain; charset=utf-8"
+        return peer.send(
+          Origin.response(
+            text, fields: ["Content-Type: \(type)", "Cache-Control: max-age=1", "ETag: \"v\""]))
+      }
+      let server = try TestServer(
+        """
+        ProxyPass /app http://127.0.0.1:\(origin.port)
+        AddOutputFilterByType DEFLATE;BROTLI_COMPRESS;ZSTD_COMPRESS text/plain
+        """)
+      for coding in ["gzip", "br", "zstd"] {
+        let fields = ["Accept-Encoding: \(coding)"]
+        let first = try server.get("/app/a", fields: fields)
+        #expect(first["Content-Encoding"] == coding)
+        #expect(first["Vary"] == "Accept-Encoding")
+        #expect(first["ETag"] == "\"v-\(coding)\"")
+        #expect(ContentDecoder.decode(first.body, coding: coding)?.bytes == Array(text.utf8))
+        let hit = try server.get("/app/a", fields: fields)
+        #expect(hit["Cache-Status"]?.contains("; hit") == true)
+        #expect(hit.body == first.body)
+        #expect(hit["Content-Length"] == "\(first.body.count)")
+        pause(milliseconds: 1200)
+        let again = try server.get("/app/a", fields: fields)
+        #expect(again["Cache-Status"] == "Ring3; fwd=stale; fwd-status=304; stored")
+        #expect(again.body == first.body)
+      }
+      let plain = try server.get("/app/a")
+      #expect(plain["Content-Encoding"] == nil)
+      #expect(plain["Vary"] == "Accept-Encoding")
+      #expect(plain.text == text)
+      let image = try server.get("/app/image", fields: ["Accept-Encoding: gzip"])
+      #expect(image["Content-Encoding"] == nil)
+    }
+  }
+}

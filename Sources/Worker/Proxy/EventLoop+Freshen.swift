@@ -54,6 +54,14 @@ extension EventLoop {
     let range = cache.headRange(hit)
     let storedLines = cache.region.copyOut(at: range.offset, count: range.count)
     let old = OwnedField.fields(in: storedLines)
+    var fields = fields
+    // The stored tag may be that of a compressed variant, which the application does not know.
+    let tags = CachingFields(old).entityTag
+    if let tag = fields.entityTag.first, let storedTag = tags.first,
+      ContentCoding.allCases.contains(where: { EntityTag.adding($0, to: tag) == storedTag })
+    {
+      fields.entityTag = tags
+    }
     let new = relayedFields(of: bytes, forwarding).fields.map {
       OwnedField(name: Array($0.name.utf8), value: $0.value)
     }

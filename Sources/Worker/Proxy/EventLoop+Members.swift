@@ -90,6 +90,7 @@ extension EventLoop {
 
   /// Nothing more is asked of the member that was chosen.
   func endAttempt(_ forwarding: Forwarding) {
+    forwarding.coding = nil
     guard forwarding.isCounted, forwarding.member >= 0 else { return }
     forwarding.isCounted = false
     if forwarding.isProbe { balancing?.abandon(forwarding.member) }

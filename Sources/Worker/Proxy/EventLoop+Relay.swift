@@ -27,6 +27,7 @@ extension EventLoop {
     if status >= 400, settings.proxy.errorOverride.contains(status) {
       return failForwarding(forwarding, UInt16(status), .completed)
     }
+    chooseCoding(bytes, forwarding)
     guard takeForCache(bytes, forwarding, hasMore: hasMore) else { return }
     guard let stream = forwarding.stream else { return }
     writeHead(bytes, forwarding, stream)
@@ -77,8 +78,17 @@ extension EventLoop {
 
   /// Gives the client what has come of the body, with the head if that has not left yet.
   func deliver(
-    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>], isEnd: Bool
+    _ forwarding: Forwarding, _ received: ByteBuffer, _ given: [Range<Int>], isEnd: Bool
   ) {
+    var buffer = received
+    var ranges = given
+    if let coding = forwarding.coding {
+      guard let coded = code(coding, received, given, isEnd: isEnd) else {
+        return breakRelay(forwarding, "could not be compressed")
+      }
+      buffer = coded
+      ranges = coded.count > 0 ? [0..<coded.count] : []
+    }
     store(forwarding, buffer, ranges)
     // Before the client has it: what it asks next finds it stored, in any worker.
     if isEnd { endCaching(forwarding, .whole) }

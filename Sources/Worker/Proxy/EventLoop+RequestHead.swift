@@ -55,6 +55,7 @@ extension EventLoop {
   ) {
     let head = forwarding.exchange.head
     let options = ConnectionOptions(head, in: bytes)
+    let isCompressing = !forwarding.exchange.route.settings.compression.codings.isEmpty
     for number in 0..<head.fieldCount {
       let line = head.field(at: number)
       switch line.known {
@@ -67,7 +68,13 @@ extension EventLoop {
       }
       let name = line.name.span(in: bytes)
       guard options.allowsForwarding(name, in: bytes), !EventLoop.isOfTheWay(name) else { continue }
-      body(name, line.value.span(in: bytes))
+      if line.known == .ifNoneMatch, isCompressing {
+        var tags: [UInt8] = []
+        EntityTag.list(line.value.span(in: bytes), addingUncodedTo: &tags)
+        body(name, tags.rawSpan)
+      } else {
+        body(name, line.value.span(in: bytes))
+      }
     }
   }
 

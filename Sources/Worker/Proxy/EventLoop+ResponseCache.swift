@@ -210,7 +210,9 @@ extension EventLoop {
       let headRange = cache.headRange(hit)
       let tag = cache.region.copyOut(
         at: headRange.offset + Int(facts.etagOffset), count: Int(facts.etagCount))
-      ResponseHead.appendField("If-None-Match", tag, to: &lines)
+      var tags: [UInt8] = []
+      EntityTag.list(tag.rawSpan, addingUncodedTo: &tags)
+      ResponseHead.appendField("If-None-Match", tags, to: &lines)
     }
     if facts.lastModifiedSeconds > 0 {
       ResponseHead.appendField(

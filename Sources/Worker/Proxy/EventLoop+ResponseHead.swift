@@ -27,7 +27,8 @@ extension EventLoop {
     let settings = exchange.route.settings
     let isSuccess = (200..<400).contains(forwarding.response.status)
     let isEdited =
-      !settings.headerEditsAlways.isEmpty || isSuccess && !settings.headerEditsOnSuccess.isEmpty
+      forwarding.codingVaries || !settings.headerEditsAlways.isEmpty
+      || isSuccess && !settings.headerEditsOnSuccess.isEmpty
     guard isEdited else {
       forEachField(of: forwarding.response, in: bytes) { name, value, known in
         if EventLoop.isOurs(known) { return }
@@ -77,6 +78,7 @@ extension EventLoop {
         String(decoding: name.array, as: UTF8.self), rewrite(known, value, forwarding))
     }
     let isSuccess = (200..<400).contains(forwarding.response.status)
+    addCoding(&fields, forwarding)
     edit(&fields, forwarding.exchange, isSuccess: isSuccess)
     return fields
   }
@@ -129,7 +131,9 @@ extension EventLoop {
     _ forwarding: Forwarding, _ stream: RequestStream, to head: inout [UInt8]
   ) {
     let response = forwarding.response
-    switch response.framing {
+    var framing = response.framing
+    if forwarding.coding != nil { framing = .untilClose }
+    switch framing {
     case .length(let count): ResponseHead.appendField("Content-Length", count, to: &head)
     case .none:
       if let length = response.contentLength {

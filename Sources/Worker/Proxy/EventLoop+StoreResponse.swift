@@ -14,6 +14,7 @@ extension EventLoop {
     forEachField(of: forwarding.response, in: bytes) { name, value, _ in
       fields.take(name: name, value: value)
     }
+    if forwarding.codingVaries { fields.vary.append(Array("Accept-Encoding".utf8)) }
     if !forwarding.exchange.head.method.isSafe { invalidate(after: forwarding, fields) }
     guard !forwarding.caching.key.isEmpty else { return true }
     if status == 304, forwarding.caching.stored != nil {
@@ -107,6 +108,7 @@ extension EventLoop {
     guard let cache, isCurrent, forwarding.exchange.head.method == .get else { return false }
     var byteCount: Int?
     switch forwarding.response.framing {
+    case _ where forwarding.coding != nil: break
     case .length(let count):
       guard count <= UInt64(objectBytesMax) else { return false }
       byteCount = Int(count)

@@ -82,6 +82,10 @@ final class Forwarding {
   var responseBody = ResponseBody.none
   /// A head other than 1xx has come from the member.
   var hasResponse = false
+  /// The response depends on Accept-Encoding, because it is compressed here for those who like it.
+  var codingVaries = false
+  /// How it is compressed for this client.
+  var coding: ResponseCoding?
   /// The response's body goes to an HTTP/1.1 client in chunks.
   var relaysChunks = false
   /// The client is slower than the member, which is not read until that changes.
