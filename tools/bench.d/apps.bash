@@ -1,0 +1,113 @@
+# Applications behind the server; part of tools/bench, whose functions and variables it uses.
+
+# app_nginx PORT CACHED_PORT ORIGIN: passes on at one port, answers from its cache at the other.
+start_app_nginx() {
+  mkdir "$work/appnginx"
+  cat > "$work/appnginx/nginx.conf" << END
+$( ((EUID)) || echo "user root;")
+daemon off;
+worker_processes 1;
+pid $work/appnginx/pid;
+error_log $work/appnginx/error.log;
+events { worker_connections 20000; }
+http {
+  access_log off;
+  keepalive_timeout 600;
+  keepalive_requests 1000000000;
+  client_body_temp_path $work/appnginx/body;
+  proxy_temp_path $work/appnginx/proxy;
+  fastcgi_temp_path $work/appnginx/fastcgi;
+  uwsgi_temp_path $work/appnginx/uwsgi;
+  scgi_temp_path $work/appnginx/scgi;
+  proxy_cache_path $work/appnginx/cache keys_zone=kept:10m;
+  upstream origin { server 127.0.0.1:$3; keepalive 64; keepalive_requests 1000000000; }
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  server { listen 127.0.0.1:$1; location / { proxy_pass http://origin; } }
+  server {
+    listen 127.0.0.1:$2;
+    location / { proxy_pass http://origin; proxy_cache kept; proxy_cache_valid 200 10m; }
+  }
+}
+END
+  taskset -c "$server_core" nginx -c "$work/appnginx/nginx.conf" < /dev/null &
+  app_nginx_pid=$!
+  started+=("$app_nginx_pid")
+}
+
+# The same with HAProxy.
+start_app_haproxy() {
+  cat > "$work/haproxy.cfg" << END
+global
+  nbthread 1
+  maxconn 20000
+cache kept
+  total-max-size 64
+  max-age 600
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+  http-reuse always
+frontend passing
+  bind 127.0.0.1:$1
+  default_backend origin
+frontend keeping
+  bind 127.0.0.1:$2
+  http-request cache-use kept
+  http-response cache-store kept
+  default_backend kept
+backend origin
+  server one 127.0.0.1:$3
+backend kept
+  http-response set-header Cache-Control max-age=600
+  server one 127.0.0.1:$3
+END
+  taskset -c "$server_core" haproxy -db -f "$work/haproxy.cfg" > "$work/haproxy.log" 2>&1 < /dev/null &
+  app_haproxy_pid=$!
+  started+=("$app_haproxy_pid")
+}
+
+# An answer of 1 KiB: passed on over kept connections, and from the cache; files for comparison.
+bench_apps() {
+  require_packages "the comparison needs HAProxy" haproxy
+  local origin ports=() index round pids nginx_workers server
+  for index in {0..5}; do ports[index]=$(free_port); done
+  origin=$(free_port)
+  gcc -O2 -o "$work/floor" "$top/tools/bench.d/floor.c"
+  taskset -c "$load_core" "$work/floor" "$origin" 1024 &
+  started+=($!)
+  start_app_nginx "${ports[0]}" "${ports[1]}" "$origin"
+  start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin"
+  write_ring3 "$work/appring3" "${ports[4]}" 1
+  cat >> "$work/appring3/ring3.conf" << END
+ProxyPass /passed http://127.0.0.1:$origin
+ProxyPass /kept http://127.0.0.1:$origin
+<Location /kept>
+  CacheDefaultExpire 600
+</Location>
+END
+  start_ring3 "$work/appring3" taskset -c "$server_core"
+  started+=("$ring3_pid")
+  mapfile -t pids < <(ring3_workers "$work/appring3")
+  sleep 0.5
+  mapfile -t nginx_workers < <(children "$app_nginx_pid")
+  say
+  say "An application's answer of 1 KiB, $rounds rounds of $seconds s"
+  for ((round = 1; round <= rounds; round++)); do
+    measure "$work/apps.passed.nginx" "http://127.0.0.1:${ports[0]}/1" "${nginx_workers[@]}"
+    measure "$work/apps.passed.haproxy" "http://127.0.0.1:${ports[2]}/1" "$app_haproxy_pid"
+    measure "$work/apps.passed.ring3" "http://127.0.0.1:${ports[4]}/passed/1" "${pids[@]}"
+    measure "$work/apps.kept.nginx" "http://127.0.0.1:${ports[1]}/1" "${nginx_workers[@]}"
+    measure "$work/apps.kept.haproxy" "http://127.0.0.1:${ports[3]}/1" "$app_haproxy_pid"
+    measure "$work/apps.kept.ring3" "http://127.0.0.1:${ports[4]}/kept/1" "${pids[@]}"
+    measure "$work/apps.file.ring3" "http://127.0.0.1:${ports[4]}/1" "${pids[@]}"
+  done
+  printf '\n%-28s %12s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' 'from cache'
+  for server in nginx haproxy ring3; do
+    printf '%-28s %12s %12s\n' "$server" "$(median < "$work/apps.passed.$server")" \
+      "$(median < "$work/apps.kept.$server")"
+  done
+  printf '%-28s %12s %12s\n' 'ring3, a file' '' "$(median < "$work/apps.file.ring3")"
+}
