@@ -63,7 +63,7 @@ private func subtree(_ path: String, host: String = "h.test", port: Int = 80) ->
   ("--prefix=h.test:81/%61/b", [resource("/a/b", port: 81), subtree("/a/b/", port: 81)]),
   ("--host H.test.", [.host(Array("h.test".utf8))]),
   ("--host [::1]", [.host(Array("[::1]".utf8))]),
-  ("--tag a --tag b --hard", [.label([0x61]), .label([0x62])]),
+  ("--tag a --tag b --hard", [.label(Array("t:a".utf8)), .label(Array("t:b".utf8))]),
   ("--all", [.everything]),
   ("--regex ^http://h", []),
 ])
