@@ -283,6 +283,47 @@ extension ServerTests {
       #expect(try socket.receiveToEnd().isEmpty)
     }
 
+    @Test func `a trusted proxy says who the client is`() throws {
+      let origin = Origin(text: "x")
+      let server = try Self.server(
+        origin,
+        """
+        RemoteIPHeader X-Forwarded-For
+        RemoteIPInternalProxy 127.0.0.1
+        CustomLog access.log common
+        <Location /index.html>
+          Require ip 198.51.100.0/24
+        </Location>
+        """)
+      let chain = ["X-Forwarded-For: 203.0.113.1, 198.51.100.7"]
+      #expect(try server.get("/app/", fields: chain).status == 200)
+      #expect(
+        origin.requests.last?["X-Forwarded-For"] == "203.0.113.1, 198.51.100.7, 127.0.0.1")
+      for _ in 0..<3 {
+        #expect(try server.get("/index.html", fields: chain).status == 200)
+        #expect(try server.get("/index.html").status == 403)
+      }
+      #expect(
+        eventually { server.directory.read("access.log").hasPrefix("198.51.100.7 - - [") })
+    }
+
+    @Test func `the PROXY protocol says who the client is, in both directions`() throws {
+      let heard = Origin { _, peer in peer.send(Origin.response("x")) }
+      let server = try Self.server(
+        heard, "RemoteIPProxyProtocol On\nProxyPass /told http://127.0.0.1:\(heard.port)",
+        parameters: "proxyprotocol=2")
+      let request = "GET /told/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      let socket = try ClientSocket(port: server.port)
+      try socket.send("PROXY TCP4 192.0.2.9 192.0")
+      pause(milliseconds: 100)
+      try socket.send(".2.1 4000 80\r\n" + request)
+      #expect(try String(decoding: socket.receiveToEnd(), as: UTF8.self).hasSuffix("\r\nx"))
+      #expect(heard.requests.last?["X-Forwarded-For"] == "192.0.2.9")
+      let without = try ClientSocket(port: server.port)
+      try without.send(request)
+      #expect((try? without.receiveToEnd())?.isEmpty != false)
+    }
+
     @Test func `a reload loses neither a long answer nor an upload`() throws {
       let origin = Origin { request, peer in
         guard request.method == "GET" else {

@@ -153,7 +153,9 @@ extension EventLoop {
   private func appendForwarded(
     _ origin: RequestOrigin, _ exchange: Exchange, _ bytes: RawSpan, to lines: inout [UInt8]
   ) {
-    let client = Array((origin.client?.address.unmapped.description ?? "").utf8)
+    // Behind a chain that is believed stands who has sent it.
+    let last = origin.isBelieved ? origin.peer : origin.client
+    let client = Array((last?.address.unmapped.description ?? "").utf8)
     XForwardedFor.appendField(
       received: exchange.head, in: bytes, isBelieved: origin.isBelieved,
       address: client.rawSpan, to: &lines)

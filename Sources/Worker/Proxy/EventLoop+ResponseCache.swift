@@ -182,7 +182,7 @@ extension EventLoop {
 
   func origin(of stream: RequestStream) -> RequestOrigin {
     RequestOrigin(
-      client: stream.client, local: localAddress(of: stream),
+      client: stream.client, peer: carrier(of: stream).peer, local: localAddress(of: stream),
       isEncrypted: listeners[stream.listener].isEncrypted, isBelieved: stream.isBelieved)
   }
 

@@ -142,6 +142,8 @@ final class Forwarding {
 /// Where a request came from.
 struct RequestOrigin {
   var client: SocketAddress?
+  /// The other side of its connection; another one where a trusted proxy speaks for the client.
+  var peer: SocketAddress?
   /// The address that it came to.
   var local: SocketAddress?
   var isEncrypted: Bool
