@@ -177,6 +177,8 @@ extension EventLoop {
     connection.state.ended()
     scoreboard.ended(reason, slot: slot)
     if let output = connection.output {
+      // What has left of it must not look like the whole to a client that waits for our end.
+      if output.isOpen || output.next != nil { Stream.resetOnClose(connection.descriptor) }
       finishRecord(output.record, reason: reason == .completed ? .clientReset : reason)
       endOutput(connection, output)
     }

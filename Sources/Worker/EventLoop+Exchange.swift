@@ -304,7 +304,12 @@ extension EventLoop {
       log(of: stream).write(.error, "the I/O helpers did not answer", client: stream.client)
       isDone = fail(exchange, stream, 503, .internal)
     }
-    if isDone { finishResponse(stream) }
+    if isDone {
+      finishResponse(stream)
+    } else if let connection = stream as? Connection, connection.state.phase == .relaying {
+      setInterest(connection, .readable)
+      beginRelayInput(connection)
+    }
   }
 
   /// The client went away while something was being fetched for it.

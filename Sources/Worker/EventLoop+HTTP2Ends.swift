@@ -39,6 +39,15 @@ extension EventLoop {
   func expireHTTP2(_ connection: Connection, _ http2: HTTP2Connection) {
     let due = deadline(connection, http2)
     guard due <= now else { return setDeadline(connection, due) }
+    // What an application takes to answer has a limit of its own.
+    let isAwaited = http2.streams.contains { stream in
+      guard let exchange = stream?.exchange else { return false }
+      guard let forwarding = exchange.forwarding else { return exchange.flightWait != nil }
+      return forwarding.phase != .ended && !forwarding.isPaused
+    }
+    if isAwaited, http2.rest == nil, !http2.session.isBlockedByPeer {
+      return setDeadline(connection, now + Limits.logFlushMilliseconds)
+    }
     if http2.isIdle {
       sayGoodbye(connection, http2)
       return close(connection, .timerConnectionIdle)

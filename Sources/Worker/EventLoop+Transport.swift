@@ -131,12 +131,12 @@ extension EventLoop {
   /// A 1xx response; false: the client is gone.
   func sendInterim(_ head: [UInt8], on stream: RequestStream) -> Bool {
     guard let connection = stream as? Connection else { return submitInterim(head, on: stream) }
-    extra.removeAll()
-    extra.append(head)
+    // An application's may be long.
+    let lines = ByteBuffer(holding: head)
     gathered.removeAll()
-    gathered.append(extra)
+    gathered.append(lines)
     if case .sent(let count) = transmit(gathered, on: connection, more: false) {
-      return count == extra.count
+      return count == lines.count
     }
     return false
   }

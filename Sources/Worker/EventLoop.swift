@@ -67,6 +67,8 @@ final class EventLoop {
   let balancing: Upstreams?
   /// Who fetches what, over all workers.
   let flights: CacheFlights?
+  /// Members with room for requests that wait for it.
+  var membersWithRoom: [Int] = []
   /// Requests that wait for somebody else's fetch, by what they wait for.
   var flightWaiters: [FlightTicket: [UInt64]] = [:]
   /// Flights that were over before anybody could be woken for them.
@@ -108,7 +110,7 @@ final class EventLoop {
   /// Bytes of the application at hand; empty between events.
   let received = ByteBuffer(capacity: Limits.receiveBytes)
   /// The head of the response being relayed, until it has left.
-  let relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
+  var relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
   let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])
   let lastChunk = ByteBuffer(holding: Array("0\r\n\r\n".utf8))
   let responseParser = ResponseParser()
@@ -243,6 +245,7 @@ final class EventLoop {
       }
       resumeRunnable()
       if !flightsOver.isEmpty { resumeFlights() }
+      if !membersWithRoom.isEmpty { takeUpQueued() }
       if now >= nextTick { tick() }
     }
     accessLogs.flush()
@@ -250,7 +253,7 @@ final class EventLoop {
   }
 
   private func timeout() -> Int32 {
-    guard runnable.isEmpty, flightsOver.isEmpty else { return 0 }
+    guard runnable.isEmpty, flightsOver.isEmpty, membersWithRoom.isEmpty else { return 0 }
     return Int32(clamping: max(0, nextTick - now))
   }
 
@@ -322,6 +325,7 @@ final class EventLoop {
     expireHelperRequests()
     resumeSettling()
     knockAgain()
+    expireQueued()
     resumeAwaitingHeader()
     resumeFlights()
     advanceHandover()

@@ -66,6 +66,8 @@ enum Limits {
   /// Of a response that its client is too slow for; then its application has to wait.
   static let relayBytesMax = 131_072
   static let relayPiecesMax = 64
+  /// Pieces of a body in one send; more are put together first.
+  static let relayRangesMax = 512
   static let relayHeadBytesMax = 131_072
   /// Beside the compressed bytes: what an encoder writes at a flush or the end.
   static let codingRoomBytes = 65_536

@@ -13,6 +13,10 @@ extension EventLoop {
   ) -> Bool {
     if let stream {
       exchange.origin = origin(of: stream)
+      // The body was read and let go on the way here (DirectoryIndex): it cannot be passed on.
+      if head.body != .none, !stream.state.bodyPending {
+        return fail(exchange, stream, 411, .lengthRequired)
+      }
       if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
       let members = model.proxyBalancers[target.balancer].members
       if head.body != .none, members.contains(where: { model.proxyMembers[$0].scheme == .fcgi }) {
@@ -96,14 +100,15 @@ extension EventLoop {
   func connect(_ forwarding: Forwarding) {
     let member = model.proxyMembers[forwarding.member]
     while let upstream = pools[forwarding.member].idle.popLast() {
-      // What may be sent twice finds out by itself, and saves the question.
-      guard forwarding.exchange.head.method.isIdempotent || Stream.isQuiet(upstream.descriptor)
-      else {
+      // Bytes that nobody asked for must not be taken for this request's answer.
+      guard Stream.isQuiet(upstream.descriptor) else {
         closeUpstream(upstream)
         continue
       }
       bind(upstream, forwarding)
-      return pushRequest(forwarding)
+      pushRequest(forwarding)
+      if !forwarding.isStarting { takeMoreOfBody(forwarding) }
+      return
     }
     if let most = member.parameters.connectionsMax, pools[forwarding.member].openCount >= most {
       forwarding.phase = .queued
@@ -199,6 +204,8 @@ extension EventLoop {
     forwarding.phase = .head
     deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
     pushRequest(forwarding)
+    // The client may have been stopped while there was no connection.
+    if !forwarding.isStarting { takeMoreOfBody(forwarding) }
   }
 
   /// How long a member may be silent.
@@ -231,13 +238,23 @@ extension EventLoop {
     if upstream.interest.contains(.writable) {
       setInterest(upstream, upstream.interest.subtracting(.writable))
     }
+    if forwarding.inputHasEnded, forwarding.phase == .tunnel {
+      Stream.shutdownSending(upstream.descriptor)
+    }
   }
 
   func setInterest(_ upstream: UpstreamConnection, _ interest: Interest) {
     guard upstream.interest != interest else { return }
+    let before = upstream.interest
     upstream.interest = interest
+    // epoll tells of a hang-up whatever is waited for: who wants nothing leaves it.
+    guard !interest.isEmpty else { return poller.remove(upstream.descriptor) }
     do throws(SystemError) {
-      try poller.modify(upstream.descriptor, token: upstream.token, interest: interest)
+      if before.isEmpty {
+        try poller.add(upstream.descriptor, token: upstream.token, interest: interest)
+      } else {
+        try poller.modify(upstream.descriptor, token: upstream.token, interest: interest)
+      }
     } catch {
       errorLog.write(.error, "\(error)")
     }
@@ -274,12 +291,38 @@ extension EventLoop {
     takeUpQueued(upstream.member)
   }
 
-  /// Somebody waits for a connection to this member.
+  /// Somebody may wait for a connection to this member. Taken up at the end of the batch, since
+  /// whoever gave the room is in the middle of something.
   private func takeUpQueued(_ member: Int) {
-    while !pools[member].waiting.isEmpty {
-      let forwarding = pools[member].waiting.removeFirst()
-      guard forwarding.phase == .queued else { continue }
-      return connect(forwarding)
+    if !pools[member].waiting.isEmpty { membersWithRoom.append(member) }
+  }
+
+  func takeUpQueued() {
+    let members = membersWithRoom
+    membersWithRoom.removeAll()
+    for member in members {
+      let most = model.proxyMembers[member].parameters.connectionsMax ?? .max
+      for _ in pools[member].waiting.indices
+      where !pools[member].waiting.isEmpty
+        && (!pools[member].idle.isEmpty || pools[member].openCount < most)
+      {
+        let forwarding = pools[member].waiting.removeFirst()
+        if forwarding.phase == .queued { connect(forwarding) }
+      }
+    }
+  }
+
+  /// Requests that have waited for a connection for too long.
+  func expireQueued() {
+    for member in pools.indices where !pools[member].waiting.isEmpty {
+      let late = pools[member].waiting.filter {
+        $0.phase != .queued || now - $0.begun > timeout(of: $0)
+      }
+      guard !late.isEmpty else { continue }
+      pools[member].waiting.removeAll { one in late.contains { $0 === one } }
+      for forwarding in late where forwarding.phase == .queued {
+        failForwarding(forwarding, 503, .proxyUnavailable)
+      }
     }
   }
 

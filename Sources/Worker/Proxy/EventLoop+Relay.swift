@@ -90,6 +90,7 @@ extension EventLoop {
       ranges = coded.count > 0 ? [0..<coded.count] : []
     }
     store(forwarding, buffer, ranges)
+    if forwarding.stream == nil, forwarding.storing == nil, !isEnd { return leave(forwarding) }
     // Before the client has it: what it asks next finds it stored, in any worker.
     if isEnd { endCaching(forwarding, .whole) }
     if let stream = forwarding.stream, let output = stream.output {
@@ -110,9 +111,17 @@ extension EventLoop {
 
   /// Straight from the buffer it was received into, as far as the socket takes it.
   private func relay(
-    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>], isEnd: Bool,
+    _ forwarding: Forwarding, _ given: ByteBuffer, _ parts: [Range<Int>], isEnd: Bool,
     _ output: PendingOutput, _ connection: Connection
   ) {
+    var buffer = given
+    var ranges = parts
+    if ranges.count > Limits.relayRangesMax {
+      // One send takes a limited number of pieces, and chunks may be as small as they like.
+      buffer = ByteBuffer(capacity: max(1, parts.reduce(0) { $0 + $1.count }))
+      for part in parts { buffer.append(given.bytes.extracting(part)) }
+      ranges = [0..<buffer.count]
+    }
     gathered.removeAll()
     let isEmpty = forwarding.exchange.head.method == .head
     let count = isEmpty ? 0 : ranges.reduce(0) { $0 + $1.count }

@@ -51,6 +51,7 @@ extension EventLoop {
       stopReading(connection)
     } else {
       setInterest(connection, connection.interest.union(.readable))
+      takeUpBuffered(connection)
       if connection.body != nil {
         extendReadDeadline(connection, policies[connection.site].bodyTimeout)
       }
@@ -172,6 +173,7 @@ extension EventLoop {
       relayInput(connection, kept)
     } else if forwarding.requestRoom > Limits.chunkFrameBytesMax {
       setInterest(connection, connection.interest.union(.readable))
+      takeUpBuffered(connection)
     }
   }
 
@@ -205,6 +207,7 @@ extension EventLoop {
     forwarding.hasResponse = true
     forwarding.responseBody = .untilClose
     forwarding.isReplayable = false
+    forwarding.inputHasEnded = connection.state.inputEnded
     connection.state.closeAfterResponse()
     var head: [UInt8] = []
     ResponseHead.appendStatusLine(101, to: &head)
@@ -216,7 +219,7 @@ extension EventLoop {
       ResponseHead.appendField("Upgrade", upgrade.span(in: bytes), to: &head)
     }
     ResponseHead.appendEnd(to: &head)
-    relayHead.append(head)
+    appendToRelay(head)
     let requestBytes = exchange.bytes
     var record = makeRecord(
       connection, site: exchange.site.site, status: 101, exchange.head, requestBytes.rawSpan)
@@ -230,6 +233,8 @@ extension EventLoop {
   /// One side of a tunnel has ended its sending: the other is told, and may go on.
   func tunnelInputEnded(_ connection: Connection, _ forwarding: Forwarding) {
     setInterest(connection, connection.interest.subtracting(.readable))
-    if let upstream = forwarding.upstream { Stream.shutdownSending(upstream.descriptor) }
+    // Behind what is still to be sent.
+    forwarding.inputHasEnded = true
+    pushRequest(forwarding)
   }
 }

@@ -18,6 +18,14 @@ extension EventLoop {
     appendVia(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)
     ResponseHead.appendEnd(to: &head)
+    appendToRelay(head)
+  }
+
+  /// Adds to what goes out with the next part of the body. The size line of a chunk follows.
+  func appendToRelay(_ head: [UInt8]) {
+    if head.count + Limits.chunkFrameBytesMax > relayHead.free {
+      relayHead = ByteBuffer(capacity: head.count + Limits.relayHeadBytesMax)
+    }
     relayHead.append(head)
   }
 

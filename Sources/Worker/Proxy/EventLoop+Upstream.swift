@@ -18,6 +18,10 @@ extension EventLoop {
           upstream, forwarding, .connect(code: error.code), "\(error)")
       }
       connected(upstream, forwarding)
+    } else if forwarding.isPaused, !readiness.isDisjoint(with: .broken) {
+      // Reported whatever is waited for: out of epoll until the client has room.
+      forwarding.requestIsBroken = true
+      return setInterest(upstream, [])
     } else if !readiness.isDisjoint(with: .writable), upstream.interest.contains(.writable) {
       pushRequest(forwarding)
       takeMoreOfBody(forwarding)
@@ -143,7 +147,9 @@ extension EventLoop {
     var isEnd = false
     var end = buffer.count
     switch forwarding.responseBody {
-    case .none: isEnd = true
+    case .none:
+      isEnd = true
+      end = start
     case .untilClose: ranges = [start..<buffer.count]
     case .length(let rest):
       let taken = Int(min(rest, UInt64(buffer.count - start)))

@@ -69,6 +69,8 @@ final class Forwarding {
   var asksForUpgrade = false
   /// The body is sent in chunks.
   var sendsChunks = false
+  /// The client of a tunnel has ended its sending: the member is told behind the last byte.
+  var inputHasEnded = false
   /// Nothing more can be sent; what the member has said before is still read.
   var requestIsBroken = false
 
