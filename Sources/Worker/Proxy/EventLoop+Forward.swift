@@ -152,20 +152,6 @@ extension EventLoop {
     return true
   }
 
-  /// Unix sockets whose queue was full are tried again, until the request has waited too long.
-  func knockAgain() {
-    guard !knocking.isEmpty else { return }
-    let forwardings = knocking
-    knocking.removeAll()
-    for forwarding in forwardings where forwarding.phase == .queued {
-      if now - forwarding.begun > timeout(of: forwarding) {
-        failForwarding(forwarding, 504, .proxyTimeout)
-      } else {
-        connect(forwarding)
-      }
-    }
-  }
-
   private func enter(_ descriptor: CInt, _ forwarding: Forwarding, isConnected: Bool) {
     let token =
       Token.upstreamBits | UInt64(takeSerial()) << 32 | UInt64(UInt32(bitPattern: descriptor))
@@ -289,41 +275,6 @@ extension EventLoop {
     deadlines[Int(upstream.descriptor)] = now + parameters.idleMilliseconds
     pools[upstream.member].idle.append(upstream)
     takeUpQueued(upstream.member)
-  }
-
-  /// Somebody may wait for a connection to this member. Taken up at the end of the batch, since
-  /// whoever gave the room is in the middle of something.
-  private func takeUpQueued(_ member: Int) {
-    if !pools[member].waiting.isEmpty { membersWithRoom.append(member) }
-  }
-
-  func takeUpQueued() {
-    let members = membersWithRoom
-    membersWithRoom.removeAll()
-    for member in members {
-      let most = model.proxyMembers[member].parameters.connectionsMax ?? .max
-      for _ in pools[member].waiting.indices
-      where !pools[member].waiting.isEmpty
-        && (!pools[member].idle.isEmpty || pools[member].openCount < most)
-      {
-        let forwarding = pools[member].waiting.removeFirst()
-        if forwarding.phase == .queued { connect(forwarding) }
-      }
-    }
-  }
-
-  /// Requests that have waited for a connection for too long.
-  func expireQueued() {
-    for member in pools.indices where !pools[member].waiting.isEmpty {
-      let late = pools[member].waiting.filter {
-        $0.phase != .queued || now - $0.begun > timeout(of: $0)
-      }
-      guard !late.isEmpty else { continue }
-      pools[member].waiting.removeAll { one in late.contains { $0 === one } }
-      for forwarding in late where forwarding.phase == .queued {
-        failForwarding(forwarding, 503, .proxyUnavailable)
-      }
-    }
   }
 
   // MARK: Failures
