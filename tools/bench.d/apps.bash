@@ -1,6 +1,7 @@
 # Applications behind the server; part of tools/bench, whose functions and variables it uses.
 
-# app_nginx PORT CACHED_PORT ORIGIN: passes on at one port, answers from its cache at the other.
+# start_app_nginx PORT CACHED_PORT ORIGIN FILES_PORT: passes on at one port, answers from its cache at
+# another; a third one is the application whose answers may be kept.
 start_app_nginx() {
   mkdir "$work/appnginx"
   cat > "$work/appnginx/nginx.conf" << END
@@ -26,7 +27,11 @@ http {
   server { listen 127.0.0.1:$1; location / { proxy_pass http://origin; } }
   server {
     listen 127.0.0.1:$2;
-    location / { proxy_pass http://origin; proxy_cache kept; proxy_cache_valid 200 10m; }
+    location / { proxy_pass http://127.0.0.1:$4; proxy_cache kept; }
+  }
+  server {
+    listen 127.0.0.1:$4;
+    location / { root $work/files; add_header Cache-Control max-age=600; }
   }
 }
 END
@@ -40,7 +45,7 @@ start_app_haproxy() {
   cat > "$work/haproxy.cfg" << END
 global
   nbthread 1
-  maxconn 20000
+  maxconn 1000
 cache kept
   total-max-size 64
   max-age 600
@@ -55,14 +60,13 @@ frontend passing
   default_backend origin
 frontend keeping
   bind 127.0.0.1:$2
-  http-request cache-use kept
-  http-response cache-store kept
   default_backend kept
 backend origin
   server one 127.0.0.1:$3
 backend kept
-  http-response set-header Cache-Control max-age=600
-  server one 127.0.0.1:$3
+  http-request cache-use kept
+  http-response cache-store kept
+  server one 127.0.0.1:$4
 END
   taskset -c "$server_core" haproxy -db -f "$work/haproxy.cfg" > "$work/haproxy.log" 2>&1 < /dev/null &
   app_haproxy_pid=$!
@@ -78,15 +82,12 @@ bench_apps() {
   gcc -O2 -o "$work/floor" "$top/tools/bench.d/floor.c"
   taskset -c "$load_core" "$work/floor" "$origin" 1024 &
   started+=($!)
-  start_app_nginx "${ports[0]}" "${ports[1]}" "$origin"
-  start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin"
+  start_app_nginx "${ports[0]}" "${ports[1]}" "$origin" "${ports[5]}"
+  start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin" "${ports[5]}"
   write_ring3 "$work/appring3" "${ports[4]}" 1
   cat >> "$work/appring3/ring3.conf" << END
 ProxyPass /passed http://127.0.0.1:$origin
-ProxyPass /kept http://127.0.0.1:$origin
-<Location /kept>
-  CacheDefaultExpire 600
-</Location>
+ProxyPass /kept http://127.0.0.1:${ports[5]}
 END
   start_ring3 "$work/appring3" taskset -c "$server_core"
   started+=("$ring3_pid")
