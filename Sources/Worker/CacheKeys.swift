@@ -87,5 +87,9 @@ struct ValidatedWord: Equatable {
 
   /// Ticks since it was found right.
   @inline(__always)
-  func age(at ticks: UInt64) -> UInt64 { (ticks &- raw) & ValidatedWord.timeMask }
+  func age(at ticks: UInt64) -> UInt64 {
+    let age = (ticks &- raw) & ValidatedWord.timeMask
+    // Another process may be a tick ahead of this one's batch.
+    return age > ValidatedWord.timeMask &- 4096 ? 0 : age
+  }
 }

@@ -19,6 +19,8 @@ extension EventLoop {
     _ exchange: Exchange, _ stream: RequestStream, status: UInt16, fields: ResponseFields,
     body: [UInt8]
   ) {
+    // An application's answers are its own to keep, by its fields.
+    if case .proxy = exchange.route.action { return }
     guard let cache, isCurrent, EventLoop.statuses.contains(status), exchange.errorStatus == nil,
       head.method.isRetrieval, head.body == .none, exchange.internalRedirectCount == 0,
       // A redirect repeats the query; of others the canonical key has none.

@@ -359,7 +359,7 @@ extension EventLoop {
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
     forwarding.phase = .ended
     endAttempt(forwarding)
-    if standInStale(forwarding) { return }
+    if status >= 500, standInStale(forwarding) { return }
     endCaching(forwarding, .failed)
     let exchange = forwarding.exchange
     exchange.forwarding = nil

@@ -25,7 +25,7 @@ extension EventLoop {
       cache.release()
       return fetchWhole(forwarding, hasMore: hasMore)
     }
-    endForwarding(forwarding, .failed, isReusable: !hasMore)
+    endForwarding(forwarding, .failed, isReusable: !hasMore && !forwarding.isFastCGI)
     guard let stream = forwarding.stream else {
       cache.release()
       return false
@@ -135,10 +135,12 @@ extension EventLoop {
     var caching = forwarding.caching
     caching.stored = nil
     caching.forward = .uriMiss
-    endForwarding(forwarding, .failed, isReusable: !hasMore)
+    endForwarding(forwarding, .failed, isReusable: !hasMore && !forwarding.isFastCGI)
     forwarding.stream = nil
     guard let stream else { return false }
     stream.state.relayFailed()
+    head = exchange.head
+    caching.flight = nil
     finish(
       forwarding, stream,
       isDone: forward(forwarding.target, exchange, stream, caching: caching))

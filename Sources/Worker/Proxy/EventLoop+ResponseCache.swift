@@ -18,6 +18,14 @@ extension EventLoop {
     guard settings.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
       return forward(target, exchange, stream, caching: caching)
     }
+    // The application sees the port in Host, and the key does not: only with the true one is it
+    // kept for all.
+    let isEncrypted = listeners[stream.listener].isEncrypted
+    let ordinary: UInt16 = isEncrypted ? 443 : 80
+    let port = exchange.head.hostPort ?? ordinary
+    guard port == ordinary || port == localAddress(of: stream).port else {
+      return forward(target, exchange, stream, caching: caching)
+    }
     caching.key = responseKey(exchange, stream, settings)
     guard caching.key.count <= Limits.keyBytesMax / 2 else {
       caching.key = []
@@ -122,7 +130,7 @@ extension EventLoop {
     mark.mix(exchange.route.settings.fingerprint)
     if case .proxy(let target) = exchange.route.action {
       mark.mix(model.proxyBalancers[target.balancer].name)
-      mark.mix(target.path)
+      mark.mix(Array(target.path.prefix { $0 != UInt8(ascii: "?") }))
     }
     return mark.value
   }

@@ -20,7 +20,7 @@ extension EventLoop {
     if status == 304, forwarding.caching.stored != nil {
       return freshen(bytes, fields, forwarding, hasMore: hasMore)
     }
-    if status >= 500, standInStale(forwarding) { return false }
+    if [500, 502, 503, 504].contains(status), standInStale(forwarding) { return false }
     switch decide(fields, forwarding) {
     case .refuse(let refusal):
       forwarding.caching.refusal = refusal
@@ -38,6 +38,8 @@ extension EventLoop {
     _ fields: CachingFields, _ forwarding: Forwarding
   ) -> StorageDecision {
     let exchange = forwarding.exchange
+    // These answer the conditions or the range of this request alone.
+    if [412, 416].contains(forwarding.response.status) { return .refuse(.status) }
     var question = StorageQuestion(
       method: exchange.head.method, status: forwarding.response.status)
     question.hasAuthorization = exchange.head.has(.authorization)
