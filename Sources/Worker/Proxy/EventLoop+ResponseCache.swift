@@ -23,7 +23,9 @@ extension EventLoop {
     let isEncrypted = listeners[stream.listener].isEncrypted
     let ordinary: UInt16 = isEncrypted ? 443 : 80
     let port = exchange.head.hostPort ?? ordinary
-    guard port == ordinary || port == localAddress(of: stream).port else {
+    guard port == ordinary || port == localAddress(of: stream).port,
+      !seesRawTarget(target) || isCanonical(exchange)
+    else {
       return forward(target, exchange, stream, caching: caching)
     }
     caching.key = responseKey(exchange, stream, settings)
@@ -37,6 +39,21 @@ extension EventLoop {
       caching.request = RequestCacheControl(exchange.head, in: bytes.rawSpan)
     }
     return answerStored(target, exchange, stream, caching)
+  }
+
+  /// Whether the application is told the target as the client spelled it.
+  private func seesRawTarget(_ target: ProxyTarget) -> Bool {
+    target.rawPrefixByteCount != nil
+      || model.proxyBalancers[target.balancer].members.contains {
+        model.proxyMembers[$0].scheme == .fcgi
+      }
+  }
+
+  /// Whether the client spelled the path as the key does.
+  private func isCanonical(_ exchange: Exchange) -> Bool {
+    var path: [UInt8] = []
+    PercentEncoding.append(path: exchange.path.rawSpan, to: &path)
+    return path == exchange.copy(exchange.head.path)
   }
 
   /// The key of an application's response: the canonical path, and of the query what counts.
