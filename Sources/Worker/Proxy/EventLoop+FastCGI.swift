@@ -75,15 +75,15 @@ extension EventLoop {
       let authority = exchange.copy(head.authority)
       FastCGI.appendPair(name: "HTTP_HOST", value: authority.rawSpan, to: &pairs)
     }
-    for field in passedFields(forwarding, bytes).fields {
+    let fields = passedFields(forwarding, bytes).fields
+    for field in fields {
       let name = Array(field.name.utf8)
       // One variable a name: what is repeated is joined (RFC 3875 §4.1.18).
       let lower = name.map(ASCIICase.lower)
       guard !seen.contains(lower), !ASCIICase.same(field.name, "expect") else { continue }
       seen.append(lower)
       let isCookie = ASCIICase.same(field.name, "cookie")
-      let values = passedFields(forwarding, bytes).fields
-        .filter { ASCIICase.same($0.name, field.name) }.map { $0.value }
+      let values = fields.filter { ASCIICase.same($0.name, field.name) }.map { $0.value }
       let joined = Array(values.joined(separator: Array((isCookie ? "; " : ", ").utf8)))
       _ = FastCGI.appendField(name: name.rawSpan, value: joined.rawSpan, to: &pairs)
     }
