@@ -10,8 +10,7 @@ extension Checker {
   mutating func checkSection(_ directive: Directive, _ draft: SiteDraft) -> Bool {
     switch directive.row.name {
     case "Directory", "DirectoryMatch":
-      guard var section = section(directive, draft, .directory) else { return true }
-      section.componentCount = Checker.componentCount(section.matcher)
+      guard let section = section(directive, draft, .directory) else { return true }
       if case .pattern = section.matcher {
         draft.directoryMatches.append(section)
       } else {
@@ -54,7 +53,8 @@ extension Checker {
     guard let matcher else { return nil }
     return Section(
       matcher: matcher, layer: layer, files: files, title: directive.title,
-      place: "\(directive.name.place)")
+      place: "\(directive.name.place)",
+      componentCount: scope == .directory ? Checker.componentCount(matcher) : 0)
   }
 
   private mutating func matcher(

@@ -77,7 +77,7 @@ package struct Model: Sendable {
   /// In file order, each once.
   package var listens: [Listen] = []
   /// The main server, then the virtual hosts in file order.
-  package var sites: [Site] = [Site()]
+  package var sites: SharedArray<Site> = [Site()]
   /// Of the server; a path's are in `mediaDescription`.
   package var mediaTypes = MediaTypes()
   /// Who requests are passed to, each once, over all sites.

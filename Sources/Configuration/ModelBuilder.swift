@@ -24,7 +24,7 @@ struct ModelBuilder {
     for (index, draft) in ([main] + virtualHosts).enumerated() {
       var site = self.site(draft)
       site.index = index
-      site.settings = base
+      var settings = base
       if index == 0 {
         site.sections = [tables.sections]
         site.redirects = [tables.redirects]
@@ -32,7 +32,7 @@ struct ModelBuilder {
         site.proxyPasses = [tables.proxyPasses]
         site.proxySections = main.proxy.sections
       } else {
-        site.settings.apply(draft.layer)
+        settings.apply(draft.layer)
         let own = Tables(draft)
         site.sections = [tables.sections, own.sections]
         site.redirects = [own.redirects, tables.redirects]
@@ -43,6 +43,7 @@ struct ModelBuilder {
         site.proxySections = main.proxy.sections + draft.proxy.sections
         site.inheritedProxySectionCount = main.proxy.sections.count
       }
+      site.sharedSettings = Shared(settings)
       site.useCanonicalName = site.settings.useCanonicalName
       site.fingerprint = responses(site, draft, common: common.value)
       sites.append(site)
@@ -51,30 +52,28 @@ struct ModelBuilder {
     model.server = server
     model.server.errorLog = main.errorLog ?? server.errorLog
     model.listens = listens
-    model.sites = sites
     model.mediaTypes = mediaTypes
     model.proxyMembers = proxies.members
     model.proxyBalancers = proxies.balancers
     model.virtualHosts = VirtualHostTable(sites)
-    keepUsedTLS(&model)
-    for index in model.sites.indices {
-      model.sites[index].definition = ModelBuilder.definition(model.sites[index])
-    }
+    keepUsedTLS(&sites, model)
+    for index in sites.indices { sites[index].definition = ModelBuilder.definition(sites[index]) }
+    model.sites = SharedArray(sites)
     return model
   }
 
   /// Only sites that speak TLS at some address have what it takes.
-  private func keepUsedTLS(_ model: inout Model) {
+  private func keepUsedTLS(_ sites: inout [Site], _ model: Model) {
     let encrypted = model.listens.filter(\.speaksHTTPS).map(\.address)
-    for index in model.sites.indices where model.sites[index].encrypts != true {
-      let site = model.sites[index]
+    for index in sites.indices where sites[index].encrypts != true {
+      let site = sites[index]
       let isReached =
         site.encrypts == nil
         && encrypted.contains { listen in
           if site.isMainServer { return model.virtualHosts.group(local: listen) == nil }
           return site.addresses.contains { $0.isReached(through: listen) }
         }
-      if !isReached { model.sites[index].tls = nil }
+      if !isReached { sites[index].tls = nil }
     }
   }
 

@@ -3,7 +3,7 @@
 import Platform
 
 /// One `Alias`, `AliasMatch`, `Redirect`, `RedirectMatch`, `ProxyPass` or `ProxyPassMatch`.
-struct PathRule: Sendable {
+final class PathRule: Sendable {
   enum Source: Sendable {
     /// A URL path with runs of "/" collapsed; it matches at segment boundaries.
     case prefix([UInt8])
@@ -20,7 +20,19 @@ struct PathRule: Sendable {
   /// The directive in canonical form.
   let line: String
   /// nil unless it is a `ProxyPass` or `ProxyPassMatch`.
-  var proxy: ProxyPass?
+  let proxy: Shared<ProxyPass>?
+
+  init(
+    source: Source, target: Template?, status: Int, place: String, line: String,
+    proxy: ProxyPass? = nil
+  ) {
+    self.source = source
+    self.target = target
+    self.status = status
+    self.place = place
+    self.line = line
+    self.proxy = proxy.map { Shared($0) }
+  }
 
   /// What remains of the path, or the groups; nil: no match.
   func match(_ path: [UInt8], limitExceeded: inout String?) -> PathRuleMatch? {

@@ -11,17 +11,29 @@ enum SectionMatcher: Sendable {
 }
 
 /// One section with what it says.
-struct Section: Sendable {
+final class Section: Sendable {
   let matcher: SectionMatcher
-  var layer: SettingsLayer
+  let layer: SettingsLayer
   /// <Files> and <FilesMatch> inside.
-  var files: [Section] = []
+  let files: [Section]
   /// "<Directory \"/srv\">"
   let title: String
   /// "file:line:column"; empty for what is built in.
   let place: String
   /// Components of a <Directory>'s path; the root has none.
-  var componentCount = 0
+  let componentCount: Int
+
+  init(
+    matcher: SectionMatcher, layer: SettingsLayer, files: [Section] = [], title: String,
+    place: String, componentCount: Int = 0
+  ) {
+    self.matcher = matcher
+    self.layer = layer
+    self.files = files
+    self.title = title
+    self.place = place
+    self.componentCount = componentCount
+  }
 
   func mix(into fingerprint: inout Fingerprint) {
     fingerprint.mix(title)

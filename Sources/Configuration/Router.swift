@@ -46,7 +46,10 @@ package enum Action: Hashable, Sendable {
 /// What was decided about a path.
 package struct Route: Sendable {
   package var action: Action
-  package var settings: Settings
+  package var settings: Settings {
+    @inline(__always) _read { yield sharedSettings.storage.value }
+  }
+  package var sharedSettings: Shared<Settings>
   /// Inputs outside the cache key that the action depends on. The access rule's own dependence on
   /// the client is `settings.access.dependsOnClient`.
   package var dependencies: Dependencies = []
@@ -65,8 +68,8 @@ package struct Route: Sendable {
 
 extension Route {
   /// What holds for a request that was not routed yet: its site's settings, and no way to go.
-  package init(unrouted settings: Settings) {
-    self.init(action: .refuse(status: 500), settings: settings, captures: Captures())
+  package init(unrouted settings: Shared<Settings>) {
+    self.init(action: .refuse(status: 500), sharedSettings: settings, captures: Captures())
   }
 }
 
@@ -110,6 +113,7 @@ extension Model {
   /// Decides about a path: decoded, without dot segments, starting with "/". `query` is what
   /// stands behind "?", nil without one.
   package func route(_ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil) -> Route {
-    Router(site: sites[match.site], captures: match.captures).route(path, query)
+    var router = Router(site: sites.shared(match.site), captures: match.captures)
+    return router.route(path, query)
   }
 }

@@ -25,33 +25,27 @@ extension Router {
   }
 
   /// The settings of a file; call after `collectLocations`.
-  mutating func merged(filePath: [UInt8]) -> Settings {
-    var settings = site.settings
-    var nested: [Section] = []
-    for section in directories(above: filePath) {
-      settings.apply(section.layer)
-      note(section)
-      nested += section.files
-    }
+  mutating func merged(filePath: [UInt8]) -> Shared<Settings> {
+    var sections = directories(above: filePath)
+    let nested = sections.flatMap(\.files)
     let name = SiteFiles.baseName(filePath)
     let isProtected = name.starts(with: SiteFiles.protectedPrefix)
-    if isProtected { settings.apply(SiteFiles.protected.layer) }
-    if isProtected { note(SiteFiles.protected) }
+    if isProtected { sections.append(SiteFiles.protected) }
     var isOpened = false
     if !name.isEmpty {
       for section in site.sections.flatMap(\.files) + nested where matchesFile(section, name) {
-        settings.apply(section.layer)
-        note(section)
+        sections.append(section)
         if section.layer.access != nil { isOpened = true }
       }
     }
-    for section in locations {
-      settings.apply(section.layer)
-      note(section)
-    }
+    sections += locations
+    sections.forEach { note($0) }
+    let settings = settings(with: sections)
+    guard isProtected, !isOpened else { return settings }
     // A <Location> that grants all does not mean to open .htpasswd; <Files> that names it does.
-    if isProtected, !isOpened { settings.access = .deniesAll }
-    return settings
+    var denied = settings.value
+    denied.access = .deniesAll
+    return Shared(denied)
   }
 
   private func matchesFile(_ section: Section, _ name: [UInt8]) -> Bool {

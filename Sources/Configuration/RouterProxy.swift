@@ -23,24 +23,21 @@ extension Router {
   private mutating func proxied(
     _ match: PathRuleMatch, _ line: String, _ path: [UInt8], _ query: [UInt8]?
   ) -> Route? {
-    guard let pass = match.rule.proxy, let balancer = pass.balancer else { return nil }
+    guard let pass = match.rule.proxy?.storage, let balancer = pass.value.balancer else {
+      return nil
+    }
     var isPattern = false
     if case .pattern = match.rule.source { isPattern = true }
     let request = ProxyPass.Match(
       path: path, restStart: isPattern ? 0 : match.restStart, groups: match.groups, query: query)
     var action = Action.refuse(status: 404)
-    if let target = pass.target(balancer, request, captures) { action = .proxy(target) }
-    var settings = site.settings
-    for section in site.proxySections where matches(section, pass) {
-      settings.apply(section.layer)
-      note(section)
-    }
-    for section in locations {
-      settings.apply(section.layer)
-      note(section)
-    }
+    if let target = pass.value.target(balancer, request, captures) { action = .proxy(target) }
+    var sections: [Section] = []
+    for section in site.proxySections where matches(section, pass.value) { sections.append(section) }
+    sections += locations
+    sections.forEach { note($0) }
     var route = Route(
-      action: action, settings: settings, captures: captures, decidedBy: line,
+      action: action, sharedSettings: settings(with: sections), captures: captures, decidedBy: line,
       decidedAt: match.rule.place)
     finish(&route, path, query)
     return route

@@ -20,15 +20,19 @@ enum SegmentPath {
 
 /// The work on one request.
 struct Router {
-  let site: Site
+  private let sharedSite: Shared<Site>
   var captures: Captures
   var limitExceeded: String?
   /// Filled by `collectLocations`, in merge order.
   var locations: [Section] = []
   private(set) var trace: [SectionTrace] = []
 
-  init(site: Site, captures: Captures) {
-    self.site = site
+  var site: Site {
+    @inline(__always) _read { yield sharedSite.storage.value }
+  }
+
+  init(site: Shared<Site>, captures: Captures) {
+    sharedSite = site
     self.captures = captures
   }
 
@@ -36,9 +40,17 @@ struct Router {
     trace.append(SectionTrace(title: section.title, place: section.place))
   }
 
-  func route(_ path: [UInt8], _ query: [UInt8]?) -> Route {
-    var router = self
-    return router.decide(SegmentPath.collapsed(path), query)
+  mutating func route(_ path: [UInt8], _ query: [UInt8]?) -> Route {
+    decide(SegmentPath.collapsed(path), query)
+  }
+
+  /// The site's settings with those of sections over them, in order; the site's own if there are
+  /// none.
+  func settings(with sections: [Section]) -> Shared<Settings> {
+    guard !sections.isEmpty else { return site.sharedSettings }
+    var settings = site.settings
+    for section in sections { settings.apply(section.layer) }
+    return Shared(settings)
   }
 
   private mutating func decide(_ path: [UInt8], _ query: [UInt8]?) -> Route {
@@ -66,7 +78,7 @@ struct Router {
     }
     let root = found.root
     var route = Route(
-      action: .file(path: file, root: root), settings: merged(filePath: file), captures: captures,
+      action: .file(path: file, root: root), sharedSettings: merged(filePath: file), captures: captures,
       decidedBy: found.line, decidedAt: found.place)
     if let handler = route.settings.handler { hand(&route, to: handler, path, file, query) }
     finish(&route, path, query)
@@ -94,10 +106,8 @@ struct Router {
     _ action: Action, _ status: Int, _ line: String, _ place: String, _ location: [UInt8]?,
     _ query: [UInt8]?
   ) -> Route {
-    var settings = site.settings
-    for section in locations { settings.apply(section.layer) }
     return Route(
-      action: action, settings: settings, dependencies: queryDependency(location, query),
+      action: action, sharedSettings: settings(with: locations), dependencies: queryDependency(location, query),
       checksAccess: false,
       sections: locations.map { SectionTrace(title: $0.title, place: $0.place) },
       captures: captures, decidedBy: line, decidedAt: place, limitExceeded: limitExceeded)

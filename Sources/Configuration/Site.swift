@@ -159,7 +159,10 @@ package struct Site: Sendable {
   /// Of everything configured for this site: responses, names, logs, limits.
   package var definition: UInt64 = 0
   /// What holds before any section: the main server's and this site's own directives.
-  package var settings = Settings()
+  package var settings: Settings {
+    @inline(__always) _read { yield sharedSettings.storage.value }
+  }
+  package var sharedSettings = Shared(Settings())
   /// Large and rarely looked at: apart, so that a site stays small.
   private var tlsStorage: TLSStorage?
   /// `SSLEngine`; nil: as `Listen` has it for each address.

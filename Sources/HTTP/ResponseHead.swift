@@ -5,7 +5,7 @@
 package enum ResponseHead {
   /// `HTTP/1.1 404 Not Found` and line end. The version is always the server's (RFC 9110 §6.2).
   package static func appendStatusLine(_ code: Int, to bytes: inout [UInt8]) {
-    bytes += "HTTP/1.1 ".utf8
+    append(literal: "HTTP/1.1 ", to: &bytes)
     DecimalNumber.append(UInt64(min(max(code, 100), 999)), to: &bytes)
     bytes.append(ASCII.space)
     append(literal: Status.reason(code), to: &bytes)
@@ -82,7 +82,10 @@ package enum ResponseHead {
     var end = value.byteCount
     while start < end && Scan.byte(value, at: start) <= 0x20 { start += 1 }
     while end > start && Scan.byte(value, at: end - 1) <= 0x20 { end -= 1 }
-    for index in start..<end {
+    // Nearly all values are visible text.
+    let textEnd = Scan.endOfRun(value, from: start, to: end, lowest: 0x20)
+    bytes.append(copying: value.extracting(start..<textEnd))
+    for index in textEnd..<end {
       let byte = Scan.byte(value, at: index)
       bytes.append((byte < 0x20 && byte != ASCII.tab) || byte == 0x7f ? ASCII.space : byte)
     }
@@ -98,18 +101,14 @@ package enum ResponseHead {
 
   /// Appends the bytes of a literal.
   package static func append(literal: StaticString, to bytes: inout [UInt8]) {
-    for index in 0..<literal.utf8CodeUnitCount {
-      bytes.append(Scan.literalByte(literal, index))
-    }
+    Scan.append(literal, to: &bytes)
   }
 
   private static func appendSeparator(to bytes: inout [UInt8]) {
-    bytes.append(ASCII.colon)
-    bytes.append(ASCII.space)
+    Scan.append(": ", to: &bytes)
   }
 
   private static func appendLineEnd(to bytes: inout [UInt8]) {
-    bytes.append(ASCII.carriageReturn)
-    bytes.append(ASCII.lineFeed)
+    Scan.append("\r\n", to: &bytes)
   }
 }

@@ -91,6 +91,14 @@ package enum Scan {
     return true
   }
 
+  /// Adds the bytes of a literal to others, all at once.
+  @inlinable @inline(__always)
+  static func append(_ text: StaticString, to bytes: inout [UInt8]) {
+    precondition(text.hasPointerRepresentation)
+    unsafe bytes.append(
+      contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
   /// One byte of a literal; traps outside.
   @inlinable @inline(__always)
   static func literalByte(_ text: StaticString, _ index: Int) -> UInt8 {

@@ -70,6 +70,21 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     self.init(v6High: UInt64(bigEndian: words.0), low: UInt64(bigEndian: words.1))
   }
 
+  /// Adds `description` to bytes.
+  package func append(to bytes: inout [UInt8]) {
+    guard family == .v4 else {
+      bytes += description.utf8
+      return
+    }
+    for shift: UInt64 in [24, 16, 8, 0] {
+      let octet = UInt8(low >> shift & 255)
+      if octet >= 100 { bytes.append(0x30 + octet / 100) }
+      if octet >= 10 { bytes.append(0x30 + octet / 10 % 10) }
+      bytes.append(0x30 + octet % 10)
+      if shift > 0 { bytes.append(0x2e) }
+    }
+  }
+
   /// Without brackets. inet_ntop(3).
   package var description: String {
     switch family {

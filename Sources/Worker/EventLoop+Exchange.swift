@@ -33,12 +33,12 @@ extension EventLoop {
     return Exchange(
       head: head, bytes: bytes.extracting(0..<head.headByteCount).array,
       receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
-      settings: model.sites[site.site].settings, asOf: cache?.generation ?? 0,
+      settings: model.sites[site.site].sharedSettings, asOf: cache?.generation ?? 0,
       ticks: bootTicks)
   }
 
   private func begin(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
-    let site = model.sites[exchange.site.site]
+    let site = model.sites.shared(exchange.site.site)
     switch admission(of: exchange.site.site, on: stream) {
     case .allowed: break
     // RFC 9110 §15.5.20: the client tries again on a connection of its own.
@@ -48,7 +48,7 @@ extension EventLoop {
     if head.unknownExpectation { return fail(exchange, stream, 417, .expectation) }
     switch head.method {
     case .connect: return fail(exchange, stream, 501, .notImplemented)
-    case .trace where !site.traceEnable:
+    case .trace where !site.value.traceEnable:
       return methodNotAllowed(exchange, stream)
     case .trace:
       return echo(exchange, stream)
@@ -58,7 +58,7 @@ extension EventLoop {
     }
     if head.targetForm == .asterisk { return fail(exchange, stream, 400, .url) }
     let path = exchange.copy(head.path)
-    switch RequestTarget.decodePath(path.rawSpan, encodedSlashes: site.allowEncodedSlashes) {
+    switch RequestTarget.decodePath(path.rawSpan, encodedSlashes: site.value.allowEncodedSlashes) {
     case .failure(let rejection):
       return fail(exchange, stream, rejection.status, rejection.reason)
     case .success(let decoded):
@@ -73,23 +73,23 @@ extension EventLoop {
     let query = head.query.map(exchange.copy)
     exchange.route = model.route(exchange.site, path: path, query: query)
     notePatternLimit(exchange.route.limitExceeded, stream)
-    let settings = exchange.route.settings
-    if exchange.route.checksAccess && settings.access.dependsOnClient {
+    let settings = exchange.route.sharedSettings.storage
+    if exchange.route.checksAccess && settings.value.access.dependsOnClient {
       exchange.accessDependsOnClient = true
     }
     if exchange.route.checksAccess
-      && !settings.access.evaluate(
+      && !settings.value.access.evaluate(
         client: stream.client.address,
-        server: settings.access.dependsOnClient
+        server: settings.value.access.dependsOnClient
           ? Stream.localAddress(carrier(of: stream).descriptor)?.address : nil)
     {
       return fail(exchange, stream, 403, .forbidden)
     }
-    if settings.requiresTLS && !listeners[stream.listener].isEncrypted {
+    if settings.value.requiresTLS && !listeners[stream.listener].isEncrypted {
       return fail(exchange, stream, 403, .tlsRequired)
     }
-    if case .length(let count) = head.body, settings.limitRequestBodyBytes > 0,
-      count > settings.limitRequestBodyBytes
+    if case .length(let count) = head.body, settings.value.limitRequestBodyBytes > 0,
+      count > settings.value.limitRequestBodyBytes
     {
       return fail(exchange, stream, 413, .entityTooLarge)
     }

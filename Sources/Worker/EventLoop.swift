@@ -179,7 +179,7 @@ final class EventLoop {
       Upstreams(model, $0, processSlot: heritage.processSlot)
     }
     flights = heritage.flights
-    pools = model.proxyMembers.map { _ in UpstreamPool() }
+    pools = model.proxyMembers.map { UpstreamPool($0.parameters) }
     certificates = heritage.tls.map { CertificateStore($0, heritage.model) }
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
     revalidateTicks = UInt64(

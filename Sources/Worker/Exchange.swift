@@ -74,7 +74,7 @@ final class Exchange {
 
   init(
     head: RequestHead, bytes: [UInt8], receivedMicroseconds: Int64, host: [UInt8], site: SiteMatch,
-    settings: Settings, asOf: UInt64, ticks: UInt64
+    settings: Shared<Settings>, asOf: UInt64, ticks: UInt64
   ) {
     self.head = head
     self.bytes = bytes

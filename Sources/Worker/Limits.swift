@@ -69,6 +69,8 @@ enum Limits {
   /// Pieces of a body in one send; more are put together first.
   static let relayRangesMax = 512
   static let relayHeadBytesMax = 131_072
+  /// Room for the fields that are added to most requests for applications; more is made.
+  static let ownFieldsBytesMax = 256
   /// Beside the compressed bytes: what an encoder writes at a flush or the end.
   static let codingRoomBytes = 65_536
   /// Less than this at a time is a trickle: it is not kept back to be compressed better.

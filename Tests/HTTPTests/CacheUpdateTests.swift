@@ -226,7 +226,7 @@ import Testing
       #expect(written { $0.detail = refusal.rawValue } == "Ring3; detail=\(refusal.rawValue)")
     }
     for forward in CacheForward.allCases {
-      #expect(written { $0.forward = forward } == "Ring3; fwd=\(forward.rawValue)")
+      #expect(written { $0.forward = forward } == "Ring3; fwd=\(forward.token)")
     }
   }
 }

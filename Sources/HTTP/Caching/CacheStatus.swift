@@ -1,15 +1,15 @@
 // The field Cache-Status: how the cache dealt with a request (RFC 9211).
 
 /// Why a request went forward to the application (RFC 9211 §2.2).
-package enum CacheForward: String, Hashable, Sendable, CaseIterable {
+package enum CacheForward: Hashable, Sendable, CaseIterable {
   /// The cache is not used here.
   case bypass
   /// The method's semantics require it.
   case method
   /// Nothing is stored for this URI.
-  case uriMiss = "uri-miss"
+  case uriMiss
   /// Something is, but not for these selecting fields.
-  case varyMiss = "vary-miss"
+  case varyMiss
   /// Nothing fits, and it is not known which of the two.
   case miss
   /// A fresh response is stored, but the request's Cache-Control asks for another.
@@ -17,6 +17,20 @@ package enum CacheForward: String, Hashable, Sendable, CaseIterable {
   case stale
   /// A range that the stored response does not hold.
   case partial
+
+  /// As it is written.
+  package var token: StaticString {
+    switch self {
+    case .bypass: "bypass"
+    case .method: "method"
+    case .uriMiss: "uri-miss"
+    case .varyMiss: "vary-miss"
+    case .miss: "miss"
+    case .request: "request"
+    case .stale: "stale"
+    case .partial: "partial"
+    }
+  }
 }
 
 /// One member of Cache-Status. Either `isHit` or `forward` says how the response came about; it is
@@ -44,31 +58,40 @@ package struct CacheStatus: Hashable, Sendable {
   /// value of an earlier cache goes before it, with ", " between them: the list is ordered from the
   /// application to the client (RFC 9211 §2).
   package func append(to bytes: inout [UInt8]) {
-    var writer = StructuredFieldWriter()
-    writer.append("Ring3")
-    func add(_ key: StaticString, _ value: StructuredFields.BareItem) {
-      writer.append("; ")
-      writer.append(key)
-      guard value != .boolean(true) else { return }
-      writer.append("=")
-      writer.append(value)
+    func add(_ literal: StaticString) { ResponseHead.append(literal: literal, to: &bytes) }
+    add("Ring3")
+    if isHit { add("; hit") }
+    if let forward {
+      add("; fwd=")
+      add(forward.token)
     }
-    if isHit { add("hit", .boolean(true)) }
-    if let forward { add("fwd", .token([UInt8](forward.rawValue.utf8))) }
-    if let forwardStatus { add("fwd-status", .integer(Int64(forwardStatus))) }
+    if let forwardStatus {
+      add("; fwd-status=")
+      DecimalNumber.append(UInt64(forwardStatus), to: &bytes)
+    }
     if let ttlSeconds {
-      add("ttl", .integer(min(max(ttlSeconds, -DeltaSeconds.max), DeltaSeconds.max)))
+      add(ttlSeconds < 0 ? "; ttl=-" : "; ttl=")
+      DecimalNumber.append(min(ttlSeconds.magnitude, UInt64(DeltaSeconds.max)), to: &bytes)
     }
-    if stored { add("stored", .boolean(true)) }
-    if collapsed { add("collapsed", .boolean(true)) }
-    if let key { add("key", .string(Self.printable(key))) }
+    if stored { add("; stored") }
+    if collapsed { add("; collapsed") }
+    if let key { append("; key=", .string(Self.printable(key)), to: &bytes) }
     if let detail, !detail.isEmpty {
       let text = [UInt8](detail.utf8)
       let isToken =
         ASCII.lowercase(text[0]) &- 0x61 < 26 && text.allSatisfy(ByteClass.token.contains)
-      add("detail", isToken ? .token(text) : .string(Self.printable(text)))
+      append("; detail=", isToken ? .token(text) : .string(Self.printable(text)), to: &bytes)
     }
-    bytes += writer.result ?? [UInt8]("Ring3".utf8)
+  }
+
+  private func append(
+    _ name: StaticString, _ value: StructuredFields.BareItem, to bytes: inout [UInt8]
+  ) {
+    var writer = StructuredFieldWriter()
+    writer.append(value)
+    guard let text = writer.result else { return }
+    ResponseHead.append(literal: name, to: &bytes)
+    bytes += text
   }
 
   private static func printable(_ text: [UInt8]) -> [UInt8] {

@@ -44,7 +44,7 @@ struct StructuredFieldWriter {
   var result: [UInt8]? { isWhole ? text : nil }
 
   mutating func append(_ literal: StaticString) {
-    for index in 0..<literal.utf8CodeUnitCount { text.append(Scan.literalByte(literal, index)) }
+    Scan.append(literal, to: &text)
   }
 
   mutating func append(_ member: StructuredFields.Member) {

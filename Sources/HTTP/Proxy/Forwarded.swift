@@ -84,19 +84,19 @@ package enum XForwardedFor {
     received head: RequestHead, in bytes: RawSpan, isBelieved: Bool, address: RawSpan,
     to output: inout [UInt8]
   ) {
-    output += "X-Forwarded-For: ".utf8
+    Scan.append("X-Forwarded-For: ", to: &output)
     if isBelieved, head.has(.xForwardedFor) {
       for number in 0..<head.fieldCount
       where head.lines[number].known == .xForwardedFor && !head.lines[number].value.isEmpty {
         output.append(copying: head.lines[number].value.span(in: bytes))
-        output += ", ".utf8
+        Scan.append(", ", to: &output)
       }
     }
     if address.byteCount > 0 {
       ResponseHead.append(value: address, to: &output)
     } else {
-      output += "unknown".utf8
+      Scan.append("unknown", to: &output)
     }
-    output += "\r\n".utf8
+    Scan.append("\r\n", to: &output)
   }
 }

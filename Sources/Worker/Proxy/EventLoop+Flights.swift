@@ -71,7 +71,8 @@ extension EventLoop {
   ) -> Bool {
     guard let cache else { return false }
     defer { cache.release() }
-    guard let found = findResponse(caching, exchange, stream), !found.isSuspect else {
+    var miss = CacheForward.miss
+    guard let found = findResponse(caching, exchange, stream, &miss), !found.isSuspect else {
       return false
     }
     return isFresh(found.facts, ValidatedWord(raw: cache.validated(found.hit)))

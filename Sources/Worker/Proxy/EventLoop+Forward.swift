@@ -18,8 +18,11 @@ extension EventLoop {
         return fail(exchange, stream, 411, .lengthRequired)
       }
       if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
-      let members = model.proxyBalancers[target.balancer].members
-      if head.body != .none, members.contains(where: { model.proxyMembers[$0].scheme == .fcgi }) {
+      if head.body != .none,
+        model.proxyBalancers[target.balancer].members.contains(where: {
+          model.proxyMembers[$0].scheme == .fcgi
+        })
+      {
         // The protocol has no way to say that the length of a body is not known.
         if head.body == .chunked { return fail(exchange, stream, 411, .lengthRequired) }
         guard invite(exchange, stream) else { return false }
@@ -67,21 +70,22 @@ extension EventLoop {
       forwarding.requestHeadByteCount..<forwarding.request.count)
     forwarding.request.removeAll()
     forwarding.requestSent = 0
-    let member = model.proxyMembers[forwarding.member]
-    appendProxyHeader(forwarding, member)
-    forwarding.isFastCGI = member.scheme == .fcgi
+    appendProxyHeader(forwarding)
+    forwarding.isFastCGI = model.proxyMembers[forwarding.member].scheme == .fcgi
     if forwarding.isFastCGI {
-      writeFastCGIRequest(forwarding, member)
+      writeFastCGIRequest(forwarding, model.proxyMembers[forwarding.member])
     } else {
-      writeRequestHead(forwarding, member)
+      writeRequestHead(forwarding)
     }
     forwarding.requestHeadByteCount = forwarding.request.count
     if !body.isEmpty { forwarding.append(body) }
   }
 
   /// `proxyprotocol`: the client, in front of the one request of the connection.
-  private func appendProxyHeader(_ forwarding: Forwarding, _ member: ProxyMember) {
-    guard let version = member.parameters.proxyProtocol else { return }
+  private func appendProxyHeader(_ forwarding: Forwarding) {
+    guard let version = model.proxyMembers[forwarding.member].parameters.proxyProtocol else {
+      return
+    }
     var connection = ProxiedConnection()
     if let client = forwarding.origin.client, let local = forwarding.origin.local {
       connection = ProxiedConnection(client: client, local: local)
@@ -98,7 +102,6 @@ extension EventLoop {
 
   /// Takes an idle connection or opens one.
   func connect(_ forwarding: Forwarding) {
-    let member = model.proxyMembers[forwarding.member]
     while let upstream = pools[forwarding.member].idle.popLast() {
       // Bytes that nobody asked for must not be taken for this request's answer.
       guard Stream.isQuiet(upstream.descriptor) else {
@@ -110,7 +113,8 @@ extension EventLoop {
       if !forwarding.isStarting { takeMoreOfBody(forwarding) }
       return
     }
-    if let most = member.parameters.connectionsMax, pools[forwarding.member].openCount >= most {
+    if let most = model.proxyMembers[forwarding.member].parameters.connectionsMax,
+      pools[forwarding.member].openCount >= most {
       forwarding.phase = .queued
       pools[forwarding.member].waiting.append(forwarding)
       return
@@ -172,9 +176,8 @@ extension EventLoop {
     bind(upstream, forwarding)
     if isConnected { return connected(upstream, forwarding) }
     forwarding.phase = .connecting
-    let parameters = model.proxyMembers[forwarding.member].parameters
-    deadlines[Int(descriptor)] =
-      now + (parameters.connectMilliseconds ?? timeout(of: forwarding))
+    let patience = model.proxyMembers[forwarding.member].parameters.connectMilliseconds
+    deadlines[Int(descriptor)] = now + (patience ?? timeout(of: forwarding))
   }
 
   private func bind(_ upstream: UpstreamConnection, _ forwarding: Forwarding) {
@@ -262,17 +265,16 @@ extension EventLoop {
   func releaseUpstream(_ forwarding: Forwarding, isReusable: Bool) {
     endAttempt(forwarding)
     guard let upstream = forwarding.upstream else { return }
-    let parameters = model.proxyMembers[upstream.member].parameters
     let isClean =
       isReusable && (forwarding.response.keepAlive || forwarding.isFastCGI)
-      && !parameters.disablesReuse && parameters.proxyProtocol == nil
+      && pools[upstream.member].reuses
       && forwarding.requestIsComplete && forwarding.requestSent == forwarding.request.count
       && !forwarding.requestIsBroken && upstream.input == nil && !handover.isDraining
     guard isClean else { return closeUpstream(upstream) }
     upstream.forwarding = nil
     forwarding.upstream = nil
     setInterest(upstream, .readable)
-    deadlines[Int(upstream.descriptor)] = now + parameters.idleMilliseconds
+    deadlines[Int(upstream.descriptor)] = now + pools[upstream.member].idleMilliseconds
     pools[upstream.member].idle.append(upstream)
     takeUpQueued(upstream.member)
   }
@@ -340,9 +342,11 @@ extension EventLoop {
 
   /// Another member, if there is one and the request may be sent again; else an error.
   private func tryAnother(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
-    let balancer = model.proxyBalancers[forwarding.target.balancer]
     forwarding.tried.append(forwarding.member)
-    let isLast = forwarding.tried.count > balancer.retriesMax ?? balancer.members.count - 1
+    let number = forwarding.target.balancer
+    let retriesMax =
+      model.proxyBalancers[number].retriesMax ?? model.proxyBalancers[number].members.count - 1
+    let isLast = forwarding.tried.count > retriesMax
     guard !isLast, mayResend(forwarding), let next = chooseMember(forwarding) else {
       return failForwarding(forwarding, status, reason)
     }

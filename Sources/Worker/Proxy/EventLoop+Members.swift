@@ -8,10 +8,10 @@ extension EventLoop {
   /// The next member for a request; nil when none can take it.
   func chooseMember(_ forwarding: Forwarding) -> Int? {
     guard let balancing else { return nil }
-    let balancer = model.proxyBalancers[forwarding.target.balancer]
     var session: [UInt8]?
     var key: UInt64 = 0
-    if balancer.members.count > 1 {
+    if model.proxyBalancers[forwarding.target.balancer].members.count > 1 {
+      let balancer = model.proxyBalancers[forwarding.target.balancer]
       session = self.session(of: forwarding.exchange, balancer)
       if case .hash(let what) = balancer.method { key = balancingKey(what, forwarding) }
     }

@@ -23,8 +23,9 @@ extension EventLoop {
     case .chunked: forwarding.responseBody = .chunked(ChunkedDecoder(limits: parser.limits))
     case .untilClose, .tunnel: forwarding.responseBody = .untilClose
     }
-    let settings = forwarding.exchange.route.settings
-    if status >= 400, settings.proxy.errorOverride.contains(status) {
+    if status >= 400,
+      forwarding.exchange.route.settings.proxy.errorOverride.contains(status)
+    {
       return failForwarding(forwarding, UInt16(status), .completed)
     }
     chooseCoding(bytes, forwarding)

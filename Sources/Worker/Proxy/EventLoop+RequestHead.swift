@@ -6,46 +6,53 @@ import Platform
 
 extension EventLoop {
   /// Writes the request's head for a member that speaks HTTP/1.1.
-  func writeRequestHead(_ forwarding: Forwarding, _ member: ProxyMember) {
+  func writeRequestHead(_ forwarding: Forwarding) {
     let exchange = forwarding.exchange
     let head = exchange.head
-    let settings = exchange.route.settings.proxy
+    let settings = exchange.route.sharedSettings.storage
     let bytes = exchange.bytes
     let span = bytes.rawSpan
-    forwarding.append(head.methodRange.span(in: span))
-    forwarding.append([0x20])
-    forwarding.append(targetPath(forwarding, member))
-    forwarding.append(Array(" HTTP/1.1\r\nHost: ".utf8))
-    if settings.preservesHost, head.hasAuthority {
-      forwarding.append(head.authority.span(in: span))
+    var lines: [UInt8] = []
+    lines.reserveCapacity(bytes.count + Limits.ownFieldsBytesMax)
+    lines.append(copying: head.methodRange.span(in: span))
+    lines.append(0x20)
+    appendTargetPath(forwarding, to: &lines)
+    ResponseHead.append(literal: " HTTP/1.1\r\nHost: ", to: &lines)
+    if settings.value.proxy.preservesHost, head.hasAuthority {
+      lines.append(copying: head.authority.span(in: span))
     } else {
-      forwarding.append(Array(member.authority.utf8))
+      lines += model.proxyMembers[forwarding.member].authority.utf8
     }
-    forwarding.append([0x0d, 0x0a])
-    if settings.requestHeaderEdits.isEmpty {
+    ResponseHead.appendEnd(to: &lines)
+    if settings.value.proxy.requestHeaderEdits.isEmpty {
       forEachPassedField(forwarding, span) { name, value in
-        forwarding.append(name)
-        forwarding.append([0x3a, 0x20])
-        forwarding.append(value)
-        forwarding.append([0x0d, 0x0a])
+        lines.append(copying: name)
+        ResponseHead.append(literal: ": ", to: &lines)
+        lines.append(copying: value)
+        ResponseHead.appendEnd(to: &lines)
       }
     } else {
-      forwarding.append(passedFields(forwarding, span).lines())
+      lines += passedFields(forwarding, span).lines()
     }
-    appendOwnFields(forwarding, member, span)
-    forwarding.append([0x0d, 0x0a])
+    appendOwnFields(forwarding, span, to: &lines)
+    ResponseHead.appendEnd(to: &lines)
+    forwarding.append(lines)
   }
 
   /// Path and query at the member.
-  private func targetPath(_ forwarding: Forwarding, _ member: ProxyMember) -> [UInt8] {
-    var path = Array(member.path.utf8) + forwarding.target.path
-    let exchange = forwarding.exchange
+  private func appendTargetPath(_ forwarding: Forwarding, to lines: inout [UInt8]) {
+    let start = lines.count
+    lines += model.proxyMembers[forwarding.member].path.utf8
+    lines += forwarding.target.path
     if let prefix = forwarding.target.rawPrefixByteCount {
+      let exchange = forwarding.exchange
       let raw = exchange.copy(exchange.head.path)
-      path += raw.dropFirst(prefix)
-      if let query = exchange.head.query { path += [0x3f] + exchange.copy(query) }
+      lines += raw.dropFirst(prefix)
+      if let query = exchange.head.query { lines += [0x3f] + exchange.copy(query) }
     }
-    return path.first == UInt8(ascii: "/") ? path : [UInt8(ascii: "/")] + path
+    if lines.count == start || lines[start] != UInt8(ascii: "/") {
+      lines.insert(UInt8(ascii: "/"), at: start)
+    }
   }
 
   /// Fields of the request that are passed on as they are: not those of the connection
@@ -108,18 +115,16 @@ extension EventLoop {
 
   /// What this server says itself: the client, the way here, the body's framing.
   private func appendOwnFields(
-    _ forwarding: Forwarding, _ member: ProxyMember, _ bytes: RawSpan
+    _ forwarding: Forwarding, _ bytes: RawSpan, to lines: inout [UInt8]
   ) {
     let exchange = forwarding.exchange
     let head = exchange.head
-    let settings = exchange.route.settings.proxy
-    var lines: [UInt8] = []
-    lines.reserveCapacity(256)
-    if settings.addsForwardedFields {
+    let settings = exchange.route.sharedSettings.storage
+    if settings.value.proxy.addsForwardedFields {
       appendForwarded(forwarding.origin, exchange, bytes, to: &lines)
     }
-    if settings.addsForwarded { appendForwardedElement(forwarding, to: &lines) }
-    if settings.via == .on || settings.via == .full {
+    if settings.value.proxy.addsForwarded { appendForwardedElement(forwarding, to: &lines) }
+    if settings.value.proxy.via == .on || settings.value.proxy.via == .full {
       var value: [UInt8] = []
       let received: Via.ReceivedProtocol =
         forwarding.stream is MultiplexedStream
@@ -138,15 +143,14 @@ extension EventLoop {
     }
     if head.connectionUpgrade, let upgrade = head.known(.upgrade),
       forwarding.stream is Connection,
-      allowsUpgrade(member, to: upgrade.span(in: bytes))
+      allowsUpgrade(forwarding.member, to: upgrade.span(in: bytes))
     {
       forwarding.asksForUpgrade = true
       ResponseHead.appendField("Connection", "Upgrade" as StaticString, to: &lines)
       ResponseHead.appendField("Upgrade", upgrade.span(in: bytes), to: &lines)
-    } else if member.parameters.disablesReuse {
+    } else if model.proxyMembers[forwarding.member].parameters.disablesReuse {
       ResponseHead.appendField("Connection", "close" as StaticString, to: &lines)
     }
-    forwarding.append(lines)
   }
 
   /// X-Forwarded-*: what this server knows itself. What the client sent of them was not passed on.
@@ -155,7 +159,8 @@ extension EventLoop {
   ) {
     // Behind a chain that is believed stands who has sent it.
     let last = origin.isBelieved ? origin.peer : origin.client
-    let client = Array((last?.address.unmapped.description ?? "").utf8)
+    var client: [UInt8] = []
+    last?.address.unmapped.append(to: &client)
     XForwardedFor.appendField(
       received: exchange.head, in: bytes, isBelieved: origin.isBelieved,
       address: client.rawSpan, to: &lines)
@@ -172,9 +177,9 @@ extension EventLoop {
   }
 
   /// `upgrade` of the member's parameters.
-  private func allowsUpgrade(_ member: ProxyMember, to protocols: RawSpan) -> Bool {
+  private func allowsUpgrade(_ member: Int, to protocols: RawSpan) -> Bool {
     let wanted = String(decoding: protocols.array, as: UTF8.self).lowercased()
-    return member.parameters.upgrades.contains { $0 == "any" || $0 == wanted }
+    return model.proxyMembers[member].parameters.upgrades.contains { $0 == "any" || $0 == wanted }
   }
 
   // MARK: The way here

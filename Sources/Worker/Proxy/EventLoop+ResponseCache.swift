@@ -8,14 +8,14 @@ import Platform
 extension EventLoop {
   /// Answers from the cache, or by the application; true when the answer has left whole.
   func passOn(_ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
-    let settings = exchange.route.settings.caching
+    let settings = exchange.route.sharedSettings.storage
     if isPurge(exchange) { return purge(exchange, stream) }
     var caching = CachingExchange()
     guard head.method.isRetrieval, head.body == .none else {
       caching.forward = .method
       return forward(target, exchange, stream, caching: caching)
     }
-    guard settings.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
+    guard settings.value.caching.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
       return forward(target, exchange, stream, caching: caching)
     }
     // The application sees the port in Host, and the key does not: only with the true one is it
@@ -28,14 +28,14 @@ extension EventLoop {
     else {
       return forward(target, exchange, stream, caching: caching)
     }
-    caching.key = responseKey(exchange, stream, settings)
+    caching.key = responseKey(exchange, stream, settings.value.caching)
     guard caching.key.count <= Limits.keyBytesMax / 2 else {
       caching.key = []
       return forward(target, exchange, stream, caching: caching)
     }
     caching.hash = cache.hash(caching.key.rawSpan)
     let bytes = exchange.bytes
-    if !settings.ignoresRequestCacheControl {
+    if !settings.value.caching.ignoresRequestCacheControl {
       caching.request = RequestCacheControl(exchange.head, in: bytes.rawSpan)
     }
     return answerStored(target, exchange, stream, caching)
@@ -75,9 +75,9 @@ extension EventLoop {
   ) -> Bool {
     guard let cache else { preconditionFailure("no cache to look into") }
     var caching = given
-    guard let found = findResponse(caching, exchange, stream) else {
-      let isVaryMiss = cache.lookUp(caching.key.rawSpan, hash: caching.hash) != nil
-      caching.forward = isVaryMiss ? .varyMiss : .uriMiss
+    var miss = CacheForward.uriMiss
+    guard let found = findResponse(caching, exchange, stream, &miss) else {
+      caching.forward = miss
       cache.release()
       return fetch(target, exchange, stream, caching)
     }
@@ -93,7 +93,7 @@ extension EventLoop {
       let stored = storedResponse(hit, facts, cache)
       refresh(target, exchange, stream, caching, stored)
       // The hazard slot holds one entry, and a refresh may have looked at others.
-      guard let again = findResponse(caching, exchange, stream) else {
+      guard let again = findResponse(caching, exchange, stream, &miss) else {
         cache.release()
         return fetch(target, exchange, stream, caching)
       }
@@ -110,9 +110,10 @@ extension EventLoop {
   }
 
   /// The stored response for a request, held. Suspect: it was invalidated softly, or its validity
-  /// must be asked for in any case.
+  /// must be asked for in any case. nil: `miss` becomes `varyMiss` if other variants are stored.
   func findResponse(
-    _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream
+    _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream,
+    _ miss: inout CacheForward
   ) -> (hit: CacheHit, facts: EntryFacts, isSuspect: Bool)? {
     guard let cache, var hit = cache.lookUp(caching.key.rawSpan, hash: caching.hash) else {
       return nil
@@ -120,6 +121,7 @@ extension EventLoop {
     if cache.selectorRange(hit).count > 0, cache.facts(hit).flags.contains(.isResponse) {
       let bytes = exchange.bytes
       guard let variant = chooseResponse(cache, hit, exchange.head, bytes.rawSpan) else {
+        miss = .varyMiss
         return nil
       }
       hit = variant
@@ -196,7 +198,7 @@ extension EventLoop {
     let background = Exchange(
       head: exchange.head, bytes: exchange.bytes,
       receivedMicroseconds: exchange.receivedMicroseconds, host: exchange.host,
-      site: exchange.site, settings: exchange.route.settings, asOf: cache?.generation ?? 0,
+      site: exchange.site, settings: exchange.route.sharedSettings, asOf: cache?.generation ?? 0,
       ticks: bootTicks)
     background.path = exchange.path
     background.currentPath = exchange.currentPath

@@ -27,8 +27,8 @@ extension EventLoop {
   /// Decides from a response's head whether it is compressed for this client.
   func chooseCoding(_ bytes: RawSpan, _ forwarding: Forwarding) {
     let exchange = forwarding.exchange
+    guard !exchange.route.settings.compression.codings.isEmpty else { return }
     let settings = exchange.route.settings.compression
-    guard !settings.codings.isEmpty else { return }
     let response = forwarding.response
     var coded = CodedResponse(
       status: UInt16(response.status), byteCount: response.contentLength.map { Int64($0) })

@@ -10,10 +10,9 @@ extension EventLoop {
   func writeHead(_ bytes: RawSpan, _ forwarding: Forwarding, _ stream: RequestStream) {
     var head: [UInt8] = []
     head.reserveCapacity(bytes.byteCount + 256)
-    let response = forwarding.response
-    ResponseHead.appendStatusLine(response.status, to: &head)
+    ResponseHead.appendStatusLine(forwarding.response.status, to: &head)
     appendFields(of: bytes, forwarding, to: &head)
-    if !response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
+    if !forwarding.response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
     appendCacheStatus(forwarding, to: &head)
     appendVia(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)
@@ -32,14 +31,18 @@ extension EventLoop {
   /// The fields that are passed on, rewritten as `ProxyPassReverse` and `Header` say.
   func appendFields(of bytes: RawSpan, _ forwarding: Forwarding, to head: inout [UInt8]) {
     let exchange = forwarding.exchange
-    let settings = exchange.route.settings
+    let settings = exchange.route.sharedSettings.storage
     let isSuccess = (200..<400).contains(forwarding.response.status)
     let isEdited =
-      forwarding.codingVaries || !settings.headerEditsAlways.isEmpty
-      || isSuccess && !settings.headerEditsOnSuccess.isEmpty
+      forwarding.codingVaries || !settings.value.headerEditsAlways.isEmpty
+      || isSuccess && !settings.value.headerEditsOnSuccess.isEmpty
     guard isEdited else {
       forEachField(of: forwarding.response, in: bytes) { name, value, known in
         if EventLoop.isOurs(known) { return }
+        guard EventLoop.isRewritten(known) else {
+          ResponseHead.appendField(name: name, value: value, to: &head)
+          return
+        }
         let rewritten = rewrite(known, value, forwarding)
         ResponseHead.appendField(name: name, value: rewritten.rawSpan, to: &head)
       }
@@ -60,21 +63,21 @@ extension EventLoop {
 
   /// What the cache had to do with a response that went through (RFC 9211).
   private func appendCacheStatus(_ forwarding: Forwarding, to head: inout [UInt8]) {
-    let settings = forwarding.exchange.route.settings.caching
-    guard settings.sendsCacheStatus else { return }
+    let settings = forwarding.exchange.route.sharedSettings.storage
+    guard settings.value.caching.sendsCacheStatus else { return }
     let caching = forwarding.caching
     var status = CacheStatus()
     status.forward = caching.forward
     status.stored = forwarding.storing != nil
     status.collapsed = caching.waitCount > 0
     if caching.stored != nil { status.forwardStatus = forwarding.response.status }
-    if settings.debugs {
+    if settings.value.caching.debugs {
       status.key = Array(caching.key.dropFirst(KeyShape.hostOffset).map { $0 == 0 ? 0x20 : $0 })
       status.detail = caching.refusal?.rawValue
     }
-    var value: [UInt8] = []
-    status.append(to: &value)
-    ResponseHead.appendField("Cache-Status", value, to: &head)
+    ResponseHead.append(literal: "Cache-Status: ", to: &head)
+    status.append(to: &head)
+    ResponseHead.appendEnd(to: &head)
   }
 
   /// The same as fields.
@@ -96,6 +99,14 @@ extension EventLoop {
   private static func isOurs(_ known: ResponseField?) -> Bool {
     switch known {
     case .contentLength, .ring3CacheControl, .surrogateKey, .cacheTag: true
+    default: false
+    }
+  }
+
+  /// Whether a field may hold an address of the application.
+  private static func isRewritten(_ known: ResponseField?) -> Bool {
+    switch known {
+    case .location, .contentLocation, .uri, .setCookie: true
     default: false
     }
   }
@@ -138,13 +149,12 @@ extension EventLoop {
   private func appendFraming(
     _ forwarding: Forwarding, _ stream: RequestStream, to head: inout [UInt8]
   ) {
-    let response = forwarding.response
-    var framing = response.framing
+    var framing = forwarding.response.framing
     if forwarding.coding != nil { framing = .untilClose }
     switch framing {
     case .length(let count): ResponseHead.appendField("Content-Length", count, to: &head)
     case .none:
-      if let length = response.contentLength {
+      if let length = forwarding.response.contentLength {
         ResponseHead.appendField("Content-Length", length, to: &head)
       }
     case .chunked, .untilClose, .tunnel:

@@ -56,7 +56,7 @@ final class Forwarding {
   /// Bytes of the body taken, over HTTP/2.
   var bodyByteCount: UInt64 = 0
   /// The request as the member gets it: head, then the framed body as it comes.
-  var request = ByteBuffer(capacity: 2048)
+  var request = ByteBuffer(capacity: 1024)
   /// How much of `request` is sent.
   var requestSent = 0
   /// Bytes of the head in `request`: the body can be sent again while they are there.
@@ -80,7 +80,7 @@ final class Forwarding {
   /// The beginning of a head that has not come whole, of FastCGI.
   var cgiHead: ByteBuffer?
 
-  var response = ReceivedResponse()
+  var response = ReceivedResponse(fieldCapacity: 24)
   var responseBody = ResponseBody.none
   /// A head other than 1xx has come from the member.
   var hasResponse = false

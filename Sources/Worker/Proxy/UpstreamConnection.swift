@@ -1,5 +1,6 @@
 // Connections to applications, and those of them that wait for their next request.
 
+import Configuration
 import HTTP
 import Platform
 
@@ -37,4 +38,13 @@ struct UpstreamPool {
   var openCount = 0
   /// Requests that wait for a connection, because `max` are open; the oldest first.
   var waiting: [Forwarding] = []
+  /// A connection may carry another request after its first.
+  let reuses: Bool
+  /// How long an idle one is kept.
+  let idleMilliseconds: Int64
+
+  init(_ parameters: ProxyParameters) {
+    reuses = !parameters.disablesReuse && parameters.proxyProtocol == nil
+    idleMilliseconds = parameters.idleMilliseconds
+  }
 }

@@ -42,7 +42,7 @@ package final class Upstreams {
 
   private let board: UpstreamBoard
   private let slot: Int
-  private let balancers: [ProxyBalancer]
+  private let balancers: SharedArray<ProxyBalancer>
   private let separators: [[UInt8]]
   private let routes: [[[UInt8]]]
   private var members: [Member]
@@ -59,7 +59,7 @@ package final class Upstreams {
   package init(_ model: Model, _ board: UpstreamBoard, processSlot: Int) {
     self.board = board
     slot = processSlot
-    balancers = model.proxyBalancers
+    balancers = SharedArray(model.proxyBalancers)
     separators = balancers.map { Array($0.stickySeparator.utf8) }
     let keys = UpstreamBoard.keys(of: model.proxyMembers)
     let places = board.places(of: model.proxyMembers)
@@ -85,7 +85,13 @@ package final class Upstreams {
   package func choose(
     balancer number: Int, session: [UInt8]? = nil, key: UInt64 = 0, tried: [Int] = [], now: Int64
   ) -> UpstreamOutcome {
-    let balancer = balancers[number]
+    choose(balancers.shared(number).storage.value, number, session, key, tried, now)
+  }
+
+  private func choose(
+    _ balancer: borrowing ProxyBalancer, _ number: Int, _ session: [UInt8]?, _ key: UInt64,
+    _ tried: [Int], _ now: Int64
+  ) -> UpstreamOutcome {
     lookAtMembers(balancer, key, tried, now)
     if let most = balancer.retriesMax, tried.count > most { return none(balancer, now) }
     if let session,
@@ -119,7 +125,7 @@ package final class Upstreams {
   }
 
   private func lookAtMembers(
-    _ balancer: ProxyBalancer, _ key: UInt64, _ tried: [Int], _ now: Int64
+    _ balancer: borrowing ProxyBalancer, _ key: UInt64, _ tried: [Int], _ now: Int64
   ) {
     candidates.removeAll(keepingCapacity: true)
     for member in balancer.members {
@@ -131,18 +137,18 @@ package final class Upstreams {
     _ index: Int, _ method: BalancingMethod, _ key: UInt64, _ tried: [Int], _ now: Int64
   ) -> UpstreamCandidate {
     var candidate = UpstreamCandidate()
-    let parameters = members[index].parameters
-    candidate.set = parameters.set
-    candidate.loadFactor = parameters.loadFactor
+    candidate.set = members[index].parameters.set
+    let loadFactor = members[index].parameters.loadFactor
+    candidate.loadFactor = loadFactor
     guard let place = members[index].place else {
       candidate.condition = .unresolved
       return candidate
     }
-    candidate.status = board.orders(place).applied(to: parameters.status)
-    if parameters.slowStartMilliseconds > 0 {
+    candidate.status = board.orders(place).applied(to: members[index].parameters.status)
+    if members[index].parameters.slowStartMilliseconds > 0 {
       candidate.loadFactor = UpstreamChooser.loadFactor(
-        parameters.loadFactor, since: board.slowStart(place),
-        over: parameters.slowStartMilliseconds, now: now)
+        loadFactor, since: board.slowStart(place),
+        over: members[index].parameters.slowStartMilliseconds, now: now)
     }
     candidate.turn = board.turn(place)
     switch method {
@@ -153,7 +159,7 @@ package final class Upstreams {
       candidate.busy = board.busy(place)
     case .hash:
       // Keys are not to move for a while only.
-      candidate.loadFactor = parameters.loadFactor
+      candidate.loadFactor = loadFactor
       candidate.hash = BalancingHash.of(key, with: members[index].key)
     }
     if tried.contains(index) {
@@ -174,7 +180,7 @@ package final class Upstreams {
 
   /// nil: somebody else finds out at this moment whether it works.
   private func take(
-    _ index: Int, _ balancer: ProxyBalancer, _ tried: [Int], _ now: Int64
+    _ index: Int, _ balancer: borrowing ProxyBalancer, _ tried: [Int], _ now: Int64
   ) -> UpstreamOutcome? {
     let member = balancer.members[index]
     guard let place = members[member].place else { return nil }
@@ -191,7 +197,7 @@ package final class Upstreams {
   }
 
   /// mod_lbmethod_byrequests: everybody's turn grows by its share; who has it pays for all.
-  private func passTurn(_ balancer: ProxyBalancer, to chosen: Int) {
+  private func passTurn(_ balancer: borrowing ProxyBalancer, to chosen: Int) {
     if case .hash = balancer.method { return }
     guard eligible.count > 1 else { return }
     var total: Int64 = 0
@@ -205,7 +211,7 @@ package final class Upstreams {
     board.addTurn(Int64(candidates[chosen].loadFactor) - total, place)
   }
 
-  private func catchUp(_ balancer: ProxyBalancer) {
+  private func catchUp(_ balancer: borrowing ProxyBalancer) {
     guard let most = eligible.lazy.map({ self.candidates[$0].traffic }).max() else { return }
     let least = most - UpstreamChooser.trafficBehindMax
     for index in eligible where candidates[index].traffic < least {
@@ -215,7 +221,7 @@ package final class Upstreams {
     }
   }
 
-  private func none(_ balancer: ProxyBalancer, _ now: Int64) -> UpstreamOutcome {
+  private func none(_ balancer: borrowing ProxyBalancer, _ now: Int64) -> UpstreamOutcome {
     var waits: [Int64] = []
     for (index, candidate) in candidates.enumerated()
     where candidate.status.isDisjoint(with: [.disabled, .stopped, .draining]) {
