@@ -33,7 +33,9 @@ extension Router {
     var action = Action.refuse(status: 404)
     if let target = pass.value.target(balancer, request, captures) { action = .proxy(target) }
     var sections: [Section] = []
-    for section in site.proxySections where matches(section, pass.value) { sections.append(section) }
+    for section in site.proxySections where matches(section, pass.value) {
+      sections.append(section)
+    }
     sections += locations
     sections.forEach { note($0) }
     var route = Route(

@@ -78,7 +78,8 @@ struct Router {
     }
     let root = found.root
     var route = Route(
-      action: .file(path: file, root: root), sharedSettings: merged(filePath: file), captures: captures,
+      action: .file(path: file, root: root), sharedSettings: merged(filePath: file),
+      captures: captures,
       decidedBy: found.line, decidedAt: found.place)
     if let handler = route.settings.handler { hand(&route, to: handler, path, file, query) }
     finish(&route, path, query)
@@ -107,7 +108,8 @@ struct Router {
     _ query: [UInt8]?
   ) -> Route {
     return Route(
-      action: action, sharedSettings: settings(with: locations), dependencies: queryDependency(location, query),
+      action: action, sharedSettings: settings(with: locations),
+      dependencies: queryDependency(location, query),
       checksAccess: false,
       sections: locations.map { SectionTrace(title: $0.title, place: $0.place) },
       captures: captures, decidedBy: line, decidedAt: place, limitExceeded: limitExceeded)

@@ -18,7 +18,7 @@ package struct Shared<Value: Sendable>: Sendable {
   }
 }
 
-/// An array of large values, each behind a reference of its own: one is read in place, and handed on
+/// An array of large values, each behind its own reference: one is read in place, and handed on
 /// by `shared(_:)` without copying it.
 package struct SharedArray<Element: Sendable>: Sendable, RandomAccessCollection,
   ExpressibleByArrayLiteral

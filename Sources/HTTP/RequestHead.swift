@@ -163,6 +163,14 @@ package struct RequestHead: Sendable {
     lines = [FieldLine](repeating: .empty, count: max(fieldCapacity, 1))
   }
 
+  /// A copy that keeps no more lines than the request has: for who holds on to it while the next
+  /// request is parsed into this one.
+  package var kept: RequestHead {
+    var copy = self
+    copy.lines = fieldCount > 0 ? Array(lines[..<fieldCount]) : [.empty]
+    return copy
+  }
+
   /// The query without its "?", or nil if there is no "?".
   @inlinable
   package var query: BufferRange? { hasQuery ? queryRange : nil }

@@ -31,7 +31,7 @@ extension EventLoop {
     let host = normalisedHost(head, bytes)
     let site = model.site(local: localAddress(of: stream), host: host)
     return Exchange(
-      head: head, bytes: bytes.extracting(0..<head.headByteCount).array,
+      head: head.kept, bytes: bytes.extracting(0..<head.headByteCount).array,
       receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
       settings: model.sites[site.site].sharedSettings, asOf: cache?.generation ?? 0,
       ticks: bootTicks)

@@ -109,6 +109,7 @@ final class EventLoop {
   var head = RequestHead()
   /// Bytes of the application at hand; empty between events.
   let received = ByteBuffer(capacity: Limits.receiveBytes)
+  let forwardings = ForwardingPool()
   /// The head of the response being relayed, until it has left.
   var relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
   let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])

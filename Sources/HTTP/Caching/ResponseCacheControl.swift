@@ -37,7 +37,7 @@ package struct ResponseCacheControl: Hashable, Sendable {
   /// The directives that count for a response: of `Ring3-Cache-Control`, else of
   /// `CDN-Cache-Control`, as far as they are valid and not empty (RFC 9213 §2.2), else of
   /// Cache-Control.
-  package init(_ fields: CachingFields) {
+  package init(_ fields: borrowing CachingFields) {
     if let targeted =
       Self.targeted(fields.ring3CacheControl) ?? Self.targeted(fields.cdnCacheControl)
     {

@@ -85,6 +85,15 @@ package struct ReceivedResponse: Sendable {
   @inline(__always)
   package func isRepeated(_ field: ResponseField) -> Bool { index.repeated & field.bit != 0 }
 
+  /// Whether any field gives a lifetime or orders something of caches.
+  package var speaksOfCaching: Bool {
+    let fields: UInt64 =
+      ResponseField.cacheControl.bit | ResponseField.cdnCacheControl.bit
+      | ResponseField.ring3CacheControl.bit | ResponseField.expires.bit
+      | ResponseField.pragma.bit
+    return index.present & fields != 0
+  }
+
   /// The value of the first field of that name.
   @inline(__always)
   package func known(_ field: ResponseField) -> BufferRange? {
@@ -116,8 +125,9 @@ package struct ReceivedResponse: Sendable {
   }
 
   /// Forgets the response before, so that nothing of it can show in the next.
-  mutating func reset() {
+  package mutating func reset() {
     index.reset()
+    status = 0
     headByteCount = 0
     framing = .none
     contentLength = nil

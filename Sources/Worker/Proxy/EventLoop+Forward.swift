@@ -28,7 +28,7 @@ extension EventLoop {
         guard invite(exchange, stream) else { return false }
       }
     }
-    let forwarding = Forwarding(exchange, stream, target, now: now)
+    let forwarding = Forwarding(exchange, stream, target, pool: forwardings, now: now)
     forwarding.caching = caching
     exchange.forwarding = forwarding
     exchange.waiting = .application
@@ -114,7 +114,8 @@ extension EventLoop {
       return
     }
     if let most = model.proxyMembers[forwarding.member].parameters.connectionsMax,
-      pools[forwarding.member].openCount >= most {
+      pools[forwarding.member].openCount >= most
+    {
       forwarding.phase = .queued
       pools[forwarding.member].waiting.append(forwarding)
       return

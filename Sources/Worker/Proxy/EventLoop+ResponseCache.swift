@@ -15,7 +15,9 @@ extension EventLoop {
       caching.forward = .method
       return forward(target, exchange, stream, caching: caching)
     }
-    guard settings.value.caching.isEnabled, !head.connectionUpgrade, let cache, exchange.path.count > 0 else {
+    guard settings.value.caching.isEnabled, !head.connectionUpgrade, let cache,
+      exchange.path.count > 0
+    else {
       return forward(target, exchange, stream, caching: caching)
     }
     // The application sees the port in Host, and the key does not: only with the true one is it

@@ -12,7 +12,9 @@ extension EventLoop {
     head.reserveCapacity(bytes.byteCount + 256)
     ResponseHead.appendStatusLine(forwarding.response.status, to: &head)
     appendFields(of: bytes, forwarding, to: &head)
-    if !forwarding.response.has(.date) { ResponseHead.appendField("Date", prefixes.date, to: &head) }
+    if !forwarding.response.has(.date) {
+      ResponseHead.appendField("Date", prefixes.date, to: &head)
+    }
     appendCacheStatus(forwarding, to: &head)
     appendVia(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)

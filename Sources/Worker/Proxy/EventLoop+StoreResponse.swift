@@ -10,6 +10,11 @@ extension EventLoop {
   /// cache, and the response is over.
   func takeForCache(_ bytes: RawSpan, _ forwarding: Forwarding, hasMore: Bool) -> Bool {
     let status = forwarding.response.status
+    if saysNothingToCaches(forwarding) {
+      forwarding.caching.refusal = .noLifetime
+      endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
+      return true
+    }
     var fields = CachingFields()
     forEachField(of: forwarding.response, in: bytes) { name, value, _ in
       fields.take(name: name, value: value)
@@ -32,6 +37,17 @@ extension EventLoop {
       }
     }
     return true
+  }
+
+  /// What most answers of most applications are: a success without a word about caching, where the
+  /// operator gives no lifetime either. All rules would end with that, having seen every field.
+  private func saysNothingToCaches(_ forwarding: Forwarding) -> Bool {
+    let exchange = forwarding.exchange
+    let settings = exchange.route.sharedSettings.storage
+    return exchange.head.method.isSafe && (200..<300).contains(forwarding.response.status)
+      && !forwarding.response.speaksOfCaching && !settings.value.caching.debugs
+      && settings.value.caching.defaultSeconds == nil
+      && settings.value.caching.lastModifiedPermille == 0
   }
 
   private func decide(

@@ -56,7 +56,10 @@ final class Forwarding {
   /// Bytes of the body taken, over HTTP/2.
   var bodyByteCount: UInt64 = 0
   /// The request as the member gets it: head, then the framed body as it comes.
-  var request = ByteBuffer(capacity: 1024)
+  var request: ByteBuffer {
+    get { parts.request }
+    set { parts.request = newValue }
+  }
   /// How much of `request` is sent.
   var requestSent = 0
   /// Bytes of the head in `request`: the body can be sent again while they are there.
@@ -80,7 +83,10 @@ final class Forwarding {
   /// The beginning of a head that has not come whole, of FastCGI.
   var cgiHead: ByteBuffer?
 
-  var response = ReceivedResponse(fieldCapacity: 24)
+  var response: ReceivedResponse {
+    _read { yield parts.response }
+    _modify { yield &parts.response }
+  }
   var responseBody = ResponseBody.none
   /// A head other than 1xx has come from the member.
   var hasResponse = false
@@ -102,13 +108,23 @@ final class Forwarding {
   /// The response has left whole within that call.
   var isDoneAtStart = false
 
-  init(_ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, now: Int64) {
+  private let parts: ForwardingParts
+  private let pool: ForwardingPool
+
+  init(
+    _ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, pool: ForwardingPool,
+    now: Int64
+  ) {
+    self.pool = pool
+    parts = pool.take()
     begun = now
     origin = exchange.origin ?? RequestOrigin(isEncrypted: false)
     self.exchange = exchange
     self.stream = stream
     self.target = target
   }
+
+  deinit { pool.give(parts) }
 
   /// Bytes that may still be added to `request`.
   var requestRoom: Int {
@@ -138,6 +154,34 @@ final class Forwarding {
     let larger = ByteBuffer(capacity: max(request.capacity * 2, request.count + count))
     larger.append(request.bytes)
     request = larger
+  }
+}
+
+/// What each forwarding needs and is costly to make.
+final class ForwardingParts {
+  var request = ByteBuffer(capacity: ForwardingPool.requestBytes)
+  var response = ReceivedResponse()
+}
+
+/// Parts that wait for the next forwarding; of one process.
+final class ForwardingPool {
+  /// Most requests fit; larger ones are not kept.
+  fileprivate static let requestBytes = 2048
+  private static let countMax = 64
+  private var spare: [ForwardingParts] = []
+
+  func take() -> ForwardingParts {
+    guard let parts = spare.popLast() else { return ForwardingParts() }
+    parts.request.removeAll()
+    parts.response.reset()
+    return parts
+  }
+
+  func give(_ parts: ForwardingParts) {
+    guard spare.count < ForwardingPool.countMax,
+      parts.request.capacity == ForwardingPool.requestBytes
+    else { return }
+    spare.append(parts)
   }
 }
 

@@ -92,6 +92,12 @@ package final class Upstreams {
     _ balancer: borrowing ProxyBalancer, _ number: Int, _ session: [UInt8]?, _ key: UInt64,
     _ tried: [Int], _ now: Int64
   ) -> UpstreamOutcome {
+    // Most balancers are one server: there is nobody to compare it with.
+    if balancer.members.count == 1, tried.isEmpty,
+      let outcome = takeOnly(balancer.members[0], balancer, key, now)
+    {
+      return outcome
+    }
     lookAtMembers(balancer, key, tried, now)
     if let most = balancer.retriesMax, tried.count > most { return none(balancer, now) }
     if let session,
@@ -122,6 +128,18 @@ package final class Upstreams {
       }
     }
     return none(balancer, now)
+  }
+
+  /// The one member there is, if it simply works; nil: all that is known of it must be weighed.
+  private func takeOnly(
+    _ member: Int, _ balancer: borrowing ProxyBalancer, _ key: UInt64, _ now: Int64
+  ) -> UpstreamOutcome? {
+    let only = candidate(member, balancer.method, key, [], now)
+    guard only.isUsable, !only.needsProbe,
+      only.status.isDisjoint(with: [.draining, .hotSpare]), let place = members[member].place
+    else { return nil }
+    board.count(.elected, place, slot: slot)
+    return .member(member, isProbe: false)
   }
 
   private func lookAtMembers(
