@@ -223,6 +223,11 @@ package struct ProxySettings: Hashable, Sendable {
   package var requestHeaderEdits: [HeaderEdit] = []
 
   package init() {}
+
+  /// Whether addresses in responses may have to be replaced.
+  package var rewritesAddresses: Bool {
+    !reverse.isEmpty || !reverseCookiePaths.isEmpty || !reverseCookieDomains.isEmpty
+  }
 }
 
 /// `RemoteIPHeader` and its neighbours, `RemoteIPProxyProtocol`: who is believed about the client.

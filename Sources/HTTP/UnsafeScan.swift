@@ -91,6 +91,15 @@ package enum Scan {
     return true
   }
 
+  /// Byte-for-byte equality.
+  package static func equal(_ one: RawSpan, _ other: RawSpan) -> Bool {
+    guard one.byteCount == other.byteCount else { return false }
+    for index in 0..<one.byteCount where byte(one, at: index) != byte(other, at: index) {
+      return false
+    }
+    return true
+  }
+
   /// Adds the bytes of a literal to others, all at once.
   @inlinable @inline(__always)
   static func append(_ text: StaticString, to bytes: inout [UInt8]) {

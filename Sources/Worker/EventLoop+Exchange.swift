@@ -341,7 +341,8 @@ extension EventLoop {
   }
 
   private func normalisedHost(_ head: borrowing RequestHead, _ bytes: RawSpan) -> [UInt8] {
-    var host = head.host.copy(from: bytes).map(ASCIICase.lower)
+    var host = head.host.copy(from: bytes)
+    for index in host.indices { host[index] = ASCIICase.lower(host[index]) }
     while host.last == UInt8(ascii: ".") { host.removeLast() }
     return host
   }

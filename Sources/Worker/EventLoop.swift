@@ -110,6 +110,7 @@ final class EventLoop {
   /// Bytes of the application at hand; empty between events.
   let received = ByteBuffer(capacity: Limits.receiveBytes)
   let forwardings = ForwardingPool()
+  var forwardedSite = ForwardedSite()
   /// The head of the response being relayed, until it has left.
   var relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
   let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])

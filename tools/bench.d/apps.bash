@@ -73,17 +73,28 @@ END
   started+=("$app_haproxy_pid")
 }
 
+# start_app_varnish PORT FILES_PORT: answers from its cache.
+start_app_varnish() {
+  mkdir "$work/varnish"
+  taskset -c "$server_core" varnishd -F -n "$work/varnish" -a "127.0.0.1:$1" \
+    -b "127.0.0.1:$2" -s malloc,64m -p thread_pools=1 -p thread_pool_min=100 \
+    > "$work/varnish.log" 2>&1 < /dev/null &
+  app_varnish_pid=$!
+  started+=("$app_varnish_pid")
+}
+
 # An answer of 1 KiB: passed on over kept connections, and from the cache; files for comparison.
 bench_apps() {
-  require_packages "the comparison needs HAProxy" haproxy
-  local origin ports=() index round pids nginx_workers server
-  for index in {0..5}; do ports[index]=$(free_port); done
+  require_packages "the comparison needs HAProxy and Varnish" haproxy varnish
+  local origin passed ports=() index round pids nginx_workers varnish_workers server
+  for index in {0..6}; do ports[index]=$(free_port); done
   origin=$(free_port)
   gcc -O2 -o "$work/floor" "$top/tools/bench.d/floor.c"
   taskset -c "$load_core" "$work/floor" "$origin" 1024 &
   started+=($!)
   start_app_nginx "${ports[0]}" "${ports[1]}" "$origin" "${ports[5]}"
   start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin" "${ports[5]}"
+  start_app_varnish "${ports[6]}" "${ports[5]}"
   write_ring3 "$work/appring3" "${ports[4]}" 1
   cat >> "$work/appring3/ring3.conf" << END
 ProxyPass /passed http://127.0.0.1:$origin
@@ -92,8 +103,9 @@ END
   start_ring3 "$work/appring3" taskset -c "$server_core"
   started+=("$ring3_pid")
   mapfile -t pids < <(ring3_workers "$work/appring3")
-  sleep 0.5
+  sleep 1
   mapfile -t nginx_workers < <(children "$app_nginx_pid")
+  mapfile -t varnish_workers < <(children "$app_varnish_pid")
   say
   say "An application's answer of 1 KiB, $rounds rounds of $seconds s"
   for ((round = 1; round <= rounds; round++)); do
@@ -102,12 +114,14 @@ END
     measure "$work/apps.passed.ring3" "http://127.0.0.1:${ports[4]}/passed/1" "${pids[@]}"
     measure "$work/apps.kept.nginx" "http://127.0.0.1:${ports[1]}/1" "${nginx_workers[@]}"
     measure "$work/apps.kept.haproxy" "http://127.0.0.1:${ports[3]}/1" "$app_haproxy_pid"
+    measure "$work/apps.kept.varnish" "http://127.0.0.1:${ports[6]}/1" "${varnish_workers[@]}"
     measure "$work/apps.kept.ring3" "http://127.0.0.1:${ports[4]}/kept/1" "${pids[@]}"
     measure "$work/apps.file.ring3" "http://127.0.0.1:${ports[4]}/1" "${pids[@]}"
   done
   printf '\n%-28s %12s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' 'from cache'
-  for server in nginx haproxy ring3; do
-    printf '%-28s %12s %12s\n' "$server" "$(median < "$work/apps.passed.$server")" \
+  for server in nginx haproxy varnish ring3; do
+    passed=$work/apps.passed.$server
+    printf '%-28s %12s %12s\n' "$server" "$([[ ! -e $passed ]] || median < "$passed")" \
       "$(median < "$work/apps.kept.$server")"
   done
   printf '%-28s %12s %12s\n' 'ring3, a file' '' "$(median < "$work/apps.file.ring3")"

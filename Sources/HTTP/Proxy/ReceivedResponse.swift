@@ -94,6 +94,14 @@ package struct ReceivedResponse: Sendable {
     return index.present & fields != 0
   }
 
+  /// Whether any field may hold an address of the application's.
+  package var hasAddresses: Bool {
+    let fields: UInt64 =
+      ResponseField.location.bit | ResponseField.contentLocation.bit | ResponseField.uri.bit
+      | ResponseField.setCookie.bit
+    return index.present & fields != 0
+  }
+
   /// The value of the first field of that name.
   @inline(__always)
   package func known(_ field: ResponseField) -> BufferRange? {

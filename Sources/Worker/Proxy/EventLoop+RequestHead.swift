@@ -24,15 +24,17 @@ extension EventLoop {
       lines += model.proxyMembers[forwarding.member].authority.utf8
     }
     ResponseHead.appendEnd(to: &lines)
-    if settings.value.proxy.requestHeaderEdits.isEmpty {
+    if !settings.value.proxy.requestHeaderEdits.isEmpty {
+      lines += passedFields(forwarding, span).lines()
+    } else if head.has(.ifNoneMatch), !settings.value.compression.codings.isEmpty {
       forEachPassedField(forwarding, span) { name, value in
-        lines.append(copying: name)
-        ResponseHead.append(literal: ": ", to: &lines)
-        lines.append(copying: value)
-        ResponseHead.appendEnd(to: &lines)
+        ResponseHead.appendField(name: name, value: value, to: &lines)
       }
     } else {
-      lines += passedFields(forwarding, span).lines()
+      let isForCache = forwarding.caching.isForCache
+      head.appendPassedFields(
+        in: span, options: ConnectionOptions(head, in: span), to: &lines
+      ) { EventLoop.isPassed($0, in: span, isForCache: isForCache) }
     }
     appendOwnFields(forwarding, span, to: &lines)
     ResponseHead.appendEnd(to: &lines)
@@ -65,16 +67,10 @@ extension EventLoop {
     let isCompressing = !forwarding.exchange.route.settings.compression.codings.isEmpty
     for number in 0..<head.fieldCount {
       let line = head.field(at: number)
-      switch line.known {
-      case .host, .contentLength, .transferEncoding, .connection: continue
-      case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range:
-        if forwarding.caching.isForCache { continue }
-      case .xForwardedFor:
-        continue
-      default: break
-      }
       let name = line.name.span(in: bytes)
-      guard options.allowsForwarding(name, in: bytes), !EventLoop.isOfTheWay(name) else { continue }
+      guard options.allowsForwarding(name, in: bytes),
+        EventLoop.isPassed(line, in: bytes, isForCache: forwarding.caching.isForCache)
+      else { continue }
       if line.known == .ifNoneMatch, isCompressing {
         var tags: [UInt8] = []
         EntityTag.list(line.value.span(in: bytes), addingUncodedTo: &tags)
@@ -82,6 +78,17 @@ extension EventLoop {
       } else {
         body(name, line.value.span(in: bytes))
       }
+    }
+  }
+
+  /// Whether an end-to-end field is passed on as it is. Conditions and ranges are the client's own:
+  /// what is fetched for the cache is fetched whole.
+  private static func isPassed(_ line: FieldLine, in bytes: RawSpan, isForCache: Bool) -> Bool {
+    switch line.known {
+    case .host, .contentLength, .transferEncoding, .connection, .xForwardedFor: false
+    case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range:
+      !isForCache
+    default: !isOfTheWay(line.name.span(in: bytes))
     }
   }
 
@@ -164,16 +171,13 @@ extension EventLoop {
     XForwardedFor.appendField(
       received: exchange.head, in: bytes, isBelieved: origin.isBelieved,
       address: client.rawSpan, to: &lines)
-    if exchange.head.hasAuthority {
-      ResponseHead.appendField(
-        "X-Forwarded-Host", exchange.head.authority.span(in: bytes), to: &lines)
+    let authority = exchange.head.authority.span(in: bytes)
+    let site = exchange.site.site
+    if !forwardedSite.fits(site, origin.isEncrypted, exchange.head.hasAuthority, authority) {
+      forwardedSite = ForwardedSite(
+        site, model.sites[site].name, origin.isEncrypted, exchange.head.hasAuthority, authority)
     }
-    ResponseHead.appendField(
-      "X-Forwarded-Proto", origin.isEncrypted ? "https" as StaticString : "http", to: &lines)
-    let name = model.sites[exchange.site.site].name
-    if !name.isEmpty {
-      ResponseHead.appendField("X-Forwarded-Server", Array(name.utf8), to: &lines)
-    }
+    lines += forwardedSite.lines
   }
 
   /// `upgrade` of the member's parameters.

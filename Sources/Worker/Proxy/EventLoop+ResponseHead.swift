@@ -38,19 +38,20 @@ extension EventLoop {
     let isEdited =
       forwarding.codingVaries || !settings.value.headerEditsAlways.isEmpty
       || isSuccess && !settings.value.headerEditsOnSuccess.isEmpty
-    guard isEdited else {
+      || forwarding.response.hasAddresses && settings.value.proxy.rewritesAddresses
+    if isEdited {
+      head += relayedFields(of: bytes, forwarding).lines()
+    } else if forwarding.isFastCGI {
+      // Its lines may end with LF alone.
       forEachField(of: forwarding.response, in: bytes) { name, value, known in
         if EventLoop.isOurs(known) { return }
-        guard EventLoop.isRewritten(known) else {
-          ResponseHead.appendField(name: name, value: value, to: &head)
-          return
-        }
-        let rewritten = rewrite(known, value, forwarding)
-        ResponseHead.appendField(name: name, value: rewritten.rawSpan, to: &head)
+        ResponseHead.appendField(name: name, value: value, to: &head)
       }
-      return
+    } else {
+      forwarding.response.appendPassedFields(in: bytes, to: &head) { field in
+        field.known != .trailer && !EventLoop.isOurs(field.known)
+      }
     }
-    head += relayedFields(of: bytes, forwarding).lines()
   }
 
   /// `ProxyVia`, towards the client.
@@ -101,14 +102,6 @@ extension EventLoop {
   private static func isOurs(_ known: ResponseField?) -> Bool {
     switch known {
     case .contentLength, .ring3CacheControl, .surrogateKey, .cacheTag: true
-    default: false
-    }
-  }
-
-  /// Whether a field may hold an address of the application.
-  private static func isRewritten(_ known: ResponseField?) -> Bool {
-    switch known {
-    case .location, .contentLocation, .uri, .setCookie: true
     default: false
     }
   }
