@@ -96,6 +96,8 @@ final class Forwarding {
   var storing: StoringResponse?
   /// What the cache has to do with this request.
   var caching = CachingExchange()
+  /// The cache's generation as of which the response is true.
+  var asOf: UInt64
 
   /// Within the call that began it: whoever called goes on when the response has left.
   var isStarting = true
@@ -104,6 +106,7 @@ final class Forwarding {
 
   init(_ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, now: Int64) {
     begun = now
+    asOf = exchange.asOf
     origin = exchange.origin ?? RequestOrigin(isEncrypted: false)
     self.exchange = exchange
     self.stream = stream
