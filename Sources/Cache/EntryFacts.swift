@@ -26,6 +26,8 @@ package struct ResponseFlags: OptionSet, BitwiseCopyable, Sendable {
   package static let mustRevalidate = ResponseFlags(rawValue: 2)
   /// Validated before each use: no-cache of RFC 9111 section 5.2.2.4.
   package static let validatesAlways = ResponseFlags(rawValue: 4)
+  /// A client's reload does not make it be validated while it is fresh: RFC 8246.
+  package static let isImmutable = ResponseFlags(rawValue: 8)
 }
 
 /// How moving words and facts count time. The store knows as much of a moving word as this: when
@@ -46,6 +48,7 @@ package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
   /// Names what the response was made by: resolved site, location, owner, media types, head format.
   package var fingerprint: UInt64 = 0
   /// Names the very state of the file behind the body, see `fileIdentity`; 0 when there is none.
+  /// Of an application's response: `arrivedStaleSeconds`.
   package var fileIdentity: UInt64 = 0
   /// The Last-Modified date, seconds since 1970, 0 without one: dates before 1970 and after 2106
   /// are sent, but not compared with.
@@ -101,6 +104,14 @@ package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
     set { flagBits = newValue.rawValue }
   }
 
+  /// Of an application's response: for how many seconds it had been stale at the time in its moving
+  /// word; the times for which it may be sent stale began as much earlier. 0: it was fresh.
+  @inlinable
+  package var arrivedStaleSeconds: UInt32 {
+    get { flags.contains(.isResponse) ? UInt32(clamping: fileIdentity) : 0 }
+    set { fileIdentity = UInt64(newValue) }
+  }
+
   /// Of `freshTicks`.
   package static let freshUntilInvalidated = UInt32.max
 
@@ -111,9 +122,9 @@ package struct EntryFacts: BitwiseCopyable, Equatable, Sendable {
     guard flags.contains(.isResponse), etagCount == 0, lastModifiedSeconds == 0,
       freshTicks < EntryTime.span
     else { return false }
-    let staleSeconds =
-      flags.contains(.mustRevalidate)
-      ? 0 : UInt64(max(staleWhileRevalidateSeconds, staleIfErrorSeconds))
+    let windowSeconds =
+      flags.contains(.mustRevalidate) ? 0 : max(staleWhileRevalidateSeconds, staleIfErrorSeconds)
+    let staleSeconds = UInt64(windowSeconds - min(windowSeconds, arrivedStaleSeconds))
     return age() > UInt64(freshTicks) + staleSeconds * EntryTime.ticksPerSecond
   }
 

@@ -94,6 +94,10 @@ extension DirectiveTable {
         On: a client that asks for a new response (Cache-Control: no-cache, Pragma: no-cache) gets
         the kept one all the same.
 
+        Off: no-cache, which browsers send for a forced reload, always asks the application. What
+        they send for a simple reload, max-age=0, does so too, but not for a fresh response that
+        says immutable (RFC 8246): it reaches clients unchanged, and they need not ask either.
+
           CacheIgnoreCacheControl On
         """),
     DirectiveRow(

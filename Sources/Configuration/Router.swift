@@ -110,6 +110,20 @@ extension Model {
     Set(virtualHosts.groups.map { $0.addressClass }).union([VirtualHostTable.mainServerClass])
   }
 
+  /// All sites that may answer for a host on a port, by whatever address they are reached.
+  package func sites(port: UInt16, host: [UInt8]) -> [SiteMatch] {
+    var matches: [SiteMatch] = []
+    let listened = listens.map { $0.address }.filter { $0.port == port }
+    let named = virtualHosts.groups.compactMap { group in
+      group.address.port.map { $0 == port } ?? true ? group.address.address : nil
+    }
+    for local in listened + named.map({ SocketAddress($0, port: port) }) {
+      let match = site(local: local, host: host)
+      if !matches.contains(where: { $0.site == match.site }) { matches.append(match) }
+    }
+    return matches
+  }
+
   /// Decides about a path: decoded, without dot segments, starting with "/". `query` is what
   /// stands behind "?", nil without one.
   package func route(_ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil) -> Route {

@@ -104,9 +104,13 @@ struct CacheReport {
 }
 
 extension CacheEntryView {
-  /// Milliseconds until it is compared with its file; 0 when that is due.
+  /// Milliseconds until it is compared with its file, or until it is stale; 0 when that is due.
   private func untilComparison(_ freshMilliseconds: Int64) -> Int64 {
-    state == .good ? max(0, freshMilliseconds - comparedMilliseconds) : 0
+    if let response {
+      return state == .good && !response.remarks.contains("no-cache")
+        ? max(0, response.freshSeconds) * 1000 : 0
+    }
+    return state == .good ? max(0, freshMilliseconds - comparedMilliseconds) : 0
   }
 
   static let columns = line(
@@ -153,6 +157,17 @@ extension CacheEntryView {
       ("selector", .string(selector)), ("labels", .strings(labels)), ("pins", .number(Int64(pins))),
       ("state", .string(state.rawValue)), ("dependsOnClient", .bool(dependsOnClient)),
       ("aliasOf", aliasTarget.map { .string(CacheInspection.url(ofKey: $0)) } ?? .null),
+      ("response", response?.json ?? .null),
+    ])
+  }
+}
+
+extension ResponseView {
+  fileprivate var json: JSON {
+    .object([
+      ("ageSeconds", .number(ageSeconds)), ("freshSeconds", .number(freshSeconds)),
+      ("lifetimeSeconds", lifetimeSeconds.map { .number($0) } ?? .null),
+      ("selection", .string(selection)), ("remarks", .strings(remarks)),
     ])
   }
 }
@@ -166,11 +181,15 @@ extension CacheVerdict {
       word == .hit ? "hit:           yes" : "hit:           no (\(word.rawValue))",
     ]
     for reason in reasons { lines.append("because:       \(reason)") }
+    if let key { lines.append("key:           \(key)") }
+    for rule in rules { lines.append("rule:          \(rule)") }
     for entry in entries {
       let mark = entry.url == chosen?.url && entry.variant == chosen?.variant ? "; chosen" : ""
+      let tags = entry.labels.isEmpty ? "" : " [\(entry.labels.joined(separator: " "))]"
+      let age = entry.response?.text ?? "\(entry.ageSeconds) s old"
       lines.append(
         "stored:        \(entry.variant), \(entry.byteCount) bytes, \(entry.state.rawValue),"
-          + " \(entry.ageSeconds) s old\(mark)")
+          + " \(age)\(tags)\(mark)")
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -178,7 +197,8 @@ extension CacheVerdict {
   func json(url: String, freshMilliseconds: Int64) -> JSON {
     .object([
       ("url", .string(url)), ("hit", .bool(word == .hit)), ("verdict", .string(word.rawValue)),
-      ("reasons", .strings(reasons)),
+      ("reasons", .strings(reasons)), ("key", key.map { .string($0) } ?? .null),
+      ("rules", .strings(rules)),
       ("entries", .array(entries.map { $0.json(freshMilliseconds: freshMilliseconds) })),
       ("chosen", chosen.map { .string($0.variant) } ?? .null),
     ])

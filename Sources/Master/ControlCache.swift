@@ -36,7 +36,9 @@ extension ControlCommand {
       help: "whether a GET of this URL would be a hit; if not, why",
       details: """
         --address is the server's address that the client connects to, --accept-encoding what the
-        client's Accept-Encoding says.
+        client's Accept-Encoding says. For what an application answers it says what it is kept
+        under, what the configuration's rules do with it, and of what is kept the fields that
+        select it, age, lifetime and tags.
         """,
       run: { master, request, _ in .now(master.cacheExplainCommand(request)) }),
     ControlCommand(

@@ -98,6 +98,7 @@ extension Master {
     // From the first fork on nobody but the configured log holds standard error.
     if !hasServed { log = ErrorLog(descriptor: logs.errorLog, level: mainLogLevel(model)) }
     noteCacheOpening()
+    noteMissingFlights(model)
     for warning in certificates?.warnings ?? [] { log.write(.warn, warning) }
     if isIdentityNew, let note = Master.identityNote(model) { log.write(note.level, note.text) }
     // Raised before the fork: the new workers start with it, the old ones stop publishing.
@@ -184,6 +185,19 @@ extension Master {
     ServiceManager.ready(
       process: ChildProcess.currentIdentifier, status: "Generation \(number) serves")
     follow(reload.finished(.serves(generation: number)))
+  }
+
+  /// Says once, when there are applications to ask, that each client asks them for itself.
+  private func noteMissingFlights(_ model: Model) {
+    guard flights == nil, !model.proxyBalancers.isEmpty,
+      currentModel?.proxyBalancers.isEmpty != false
+    else { return }
+    log.write(
+      .warn,
+      "clients that want the same response of an application do not wait for each other (CacheLock):"
+        + " that needs \(Limits.descriptorsForFlights) open files, and"
+        + " \(Privileges.raiseDescriptorLimit()) are allowed; raise LimitNOFILE= of the unit, or"
+        + " 'ulimit -n', and start the server anew")
   }
 
   private func mainLogLevel(_ model: Model) -> LogLevel {

@@ -44,6 +44,8 @@ package struct CacheEntryView: Sendable {
   package let dependsOnClient: Bool
   /// The key that an alias stands for.
   package let aliasTarget: [UInt8]?
+  /// nil: it is no application's response.
+  package let response: ResponseView?
 
   /// Reads a held entry; changes nothing.
   package init(_ cache: CacheStore, _ hit: CacheHit, pins: CachePinTable) {
@@ -81,10 +83,13 @@ package struct CacheEntryView: Sendable {
     }
     dependsOnClient = facts.checks & EntryChecks.clientAddress != 0
     aliasTarget = cache.aliasTarget(hit)
+    response = ResponseView(facts, word, selector: selectorBytes, at: CacheInspection.ticks)
   }
 
-  /// What a variant is called: its coding, and what else tells it apart.
+  /// What a variant is called: its coding, and what else tells it apart; of an application's
+  /// response, the fields of the requests that it answers.
   package var variant: String {
+    if let response { return response.selection.isEmpty ? "any" : response.selection }
     let name = "\(coding.token)"
     return selector.isEmpty ? name : "\(name)+\(selector)"
   }

@@ -23,6 +23,9 @@ package struct CacheURL: Equatable, Sendable {
   /// read an encoded slash, when there is one.
   package let paths: [[UInt8]]
   package let query: [UInt8]?
+  /// For each path and each site that may answer, what of the query names the response of an
+  /// application (`CacheKeyQuery`), behind the path as keys have it.
+  private let namedTargets: [[UInt8]]
 
   /// - Parameter text: "https://host[:port]/path?query"; without a scheme it is what the port speaks,
   ///   the path may be left out, a fragment is dropped.
@@ -70,6 +73,18 @@ package struct CacheURL: Equatable, Sendable {
     }
     guard !paths.isEmpty else { throw CacheURLError(description: "\(refused) (\(refusal))") }
     self.paths = paths
+    let sites = model?.sites(port: port, host: CacheURL.canonicalHost(rawHost)) ?? []
+    var targets: [[UInt8]] = []
+    for path in paths {
+      for site in sites {
+        guard let settings = model?.route(site, path: path, query: query).settings else { continue }
+        let key = CacheKeys.response(
+          prefix: [], host: [], path: path, query: query, settings.caching.keyQuery)
+        let target = Array(key.dropFirst())
+        if !targets.contains(target) { targets.append(target) }
+      }
+    }
+    namedTargets = targets
   }
 
   private static func authority(_ url: [UInt8]) -> [UInt8] {
@@ -107,11 +122,13 @@ package struct CacheURL: Equatable, Sendable {
   /// The resource, of any address class. A file answers whatever the query is: with a query, the
   /// resource without it is meant as well.
   package var resources: [CacheTarget] {
-    paths.map(canonical).flatMap { path in
-      ([path] + (query.map { [path + [0x3f] + $0] } ?? [])).map {
-        CacheTarget.resource(authority: authority, host: host, target: $0)
-      }
+    var targets: [[UInt8]] = []
+    for path in paths.map(canonical) {
+      targets.append(path)
+      if let query { targets.append(path + [0x3f] + query) }
     }
+    for target in namedTargets where !targets.contains(target) { targets.append(target) }
+    return targets.map { CacheTarget.resource(authority: authority, host: host, target: $0) }
   }
 
   /// The URL and all below it, on whole segments: of "/a" both "/a" and "/a/…", of "/a/" only the
@@ -131,10 +148,10 @@ package struct CacheURL: Equatable, Sendable {
   /// The canonical keys that this URL's responses may have.
   func keys(_ model: Model) -> [[UInt8]] {
     let start = [CacheKeys.version] + authority
+    var targets = paths.map(canonical)
+    for target in namedTargets where !targets.contains(target) { targets.append(target) }
     return model.addressClasses.flatMap { addressClass in
-      paths.map {
-        CacheKeys.canonical(prefix: start + addressClass.bytes, host: host, path: $0)
-      }
+      targets.map { start + addressClass.bytes + host + [0] + $0 }
     }
   }
 }

@@ -23,6 +23,10 @@ package struct CacheVerdict: Sendable {
   package let entries: [CacheEntryView]
   /// The one that this client would get, if it is stored.
   package let chosen: CacheEntryView?
+  /// What the response of an application is called, as a URL; nil: it is none.
+  package var key: String?
+  /// What the configuration says about keeping it.
+  package var rules: [String] = []
 }
 
 extension CacheInspection {
@@ -32,6 +36,9 @@ extension CacheInspection {
     _ cache: CacheStore, _ model: Model, _ url: CacheURL, _ explanation: Explanation,
     acceptEncoding: String?
   ) -> CacheVerdict {
+    if case .proxy = explanation.route.action {
+      return judgeResponse(cache, model, url, explanation, acceptEncoding: acceptEncoding)
+    }
     let prefix = CacheKeys.prefix(local: explanation.local, model: model)
     let raw = prefix + url.rawHost.map(ASCIICase.lower) + [0] + url.rawTarget
     let canonical = CacheKeys.canonical(
@@ -116,22 +123,26 @@ extension CacheInspection {
     return AcceptEncoding.negotiate(Array(acceptEncoding.utf8).rawSpan, available: available)
   }
 
-  /// About what is not stored: whether it ever could be, as far as routing tells.
-  private static func absent(_ model: Model, _ explanation: Explanation) -> CacheVerdict {
-    func never(_ reason: String) -> CacheVerdict {
-      CacheVerdict(word: .never, reasons: [reason], entries: [], chosen: nil)
-    }
+  /// Why no response can be stored, as far as routing tells.
+  static func impossible(_ explanation: Explanation) -> String? {
     let route = explanation.route
-    if explanation.access == "denied" { return never("access is denied to everybody") }
+    if explanation.access == "denied" { return "access is denied to everybody" }
     switch route.action {
-    case .redirect(let status, _): return never("the router redirects (\(status)) by itself")
-    case .refuse(let status): return never("the router refuses it (\(status)) by itself")
-    case .file, .proxy: break
+    case .redirect(let status, _): return "the router redirects (\(status)) by itself"
+    case .refuse(let status): return "the router refuses it (\(status)) by itself"
+    case .proxy: return nil
+    case .file: break
     }
     let inputs = route.dependencies.union(route.settings.headerDependencies)
       .subtracting(.clientAddress)
-    guard inputs.isEmpty else {
-      return never("the response depends on \(inputs.words.joined(separator: " and "))")
+    return inputs.isEmpty
+      ? nil : "the response depends on \(inputs.words.joined(separator: " and "))"
+  }
+
+  /// About what is not stored: whether it ever could be.
+  private static func absent(_ model: Model, _ explanation: Explanation) -> CacheVerdict {
+    if let reason = impossible(explanation) {
+      return CacheVerdict(word: .never, reasons: [reason], entries: [], chosen: nil)
     }
     return CacheVerdict(
       word: .absent,

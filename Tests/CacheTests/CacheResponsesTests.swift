@@ -62,7 +62,7 @@ extension CacheStore {
   @Test func `no use is what is too stale to be sent and cannot be validated`() {
     let fresh: UInt64 = 60 * 8
     func isOfNoUse(_ age: UInt64, _ change: (inout EntryFacts) -> Void = { _ in }) -> Bool {
-      var facts = response(1)
+      var facts = response(1, count: 0)
       change(&facts)
       return facts.isOfNoUse(age: age)
     }
@@ -74,6 +74,12 @@ extension CacheStore {
     #expect(!isOfNoUse(fresh + 80) { $0.staleIfErrorSeconds = 10 })
     #expect(!isOfNoUse(fresh + 80) { $0.staleWhileRevalidateSeconds = 10 })
     #expect(isOfNoUse(fresh + 81) { $0.staleWhileRevalidateSeconds = 10 })
+    func arrivedStale(_ facts: inout EntryFacts) {
+      facts.freshTicks = 0
+      facts.arrivedStaleSeconds = 4
+      facts.staleIfErrorSeconds = 10
+    }
+    #expect(!isOfNoUse(48, arrivedStale) && isOfNoUse(49, arrivedStale))
     #expect(
       isOfNoUse(fresh + 1) {
         $0.staleIfErrorSeconds = 10

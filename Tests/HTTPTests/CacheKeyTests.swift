@@ -40,6 +40,20 @@ private func key(_ names: [String], _ fields: String) throws -> [UInt8] {
     #expect(normalized("x", "\"a  b") == "\"a  b")
   }
 
+  @Test func `what a key holds is read back, and nothing of what is none`() throws {
+    let names = ["accept", "origin", "x"]
+    let made = try key(names, "Accept: a,  b\r\nX:\r\n")
+    let values = VariantKey.values(in: made, names: names.map { bytes($0) })
+    #expect(values == [bytes("a, b"), nil, []])
+    #expect(VariantKey.values(in: [], names: []) == [])
+    for end in 0..<made.count {
+      #expect(VariantKey.values(in: Array(made[..<end]), names: names.map { bytes($0) }) == nil)
+    }
+    #expect(VariantKey.values(in: made + [0], names: names.map { bytes($0) }) == nil)
+    #expect(VariantKey.values(in: made, names: [bytes("accept")]) == nil)
+    #expect(VariantKey.values(in: bytes("a\u{2}"), names: [bytes("a")]) == nil)
+  }
+
   @Test func `keys are equal exactly for equal fields`() throws {
     let names = ["accept-encoding", "x-a", "x-b"]
     let one = try key(names, "X-A: 1\r\naccept-encoding: gzip, br\r\n")

@@ -85,6 +85,21 @@ import Testing
     let tagged = Freshening.merge(stored: [], notModified: ownedFields("ETag: \"a\""))
     #expect(tagged == ownedFields("ETag: \"a\""))
   }
+
+  @Test(arguments: [
+    ("Vary: Accept-Encoding", "Vary: Origin", "Vary: Origin\nVary: Accept-Encoding"),
+    ("Vary: origin, accept-encoding", "vary: a", "vary: a\nVary: Accept-Encoding"),
+    ("Vary: a\nVary: Accept-Encoding", "A: 1", "Vary: a\nVary: Accept-Encoding\nA: 1"),
+    ("Vary: Accept-Encoding", "Vary: ACCEPT-ENCODING, b", "Vary: ACCEPT-ENCODING, b"),
+    ("Vary: Accept-Encoding", "Vary: *", "Vary: *"), ("Vary: a", "Vary: b", "Vary: b"),
+    ("A: 1", "Vary: b", "A: 1\nVary: b"),
+  ])
+  func `RFC 9111 3.2 a 304 does not take Accept-Encoding out of Vary`(
+    stored: String, new: String, expected: String
+  ) {
+    let merged = Freshening.merge(stored: ownedFields(stored), notModified: ownedFields(new))
+    #expect(merged == ownedFields(expected), "\(stored) / \(new)")
+  }
 }
 
 @Suite struct `invalidating` {

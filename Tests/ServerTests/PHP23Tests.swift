@@ -43,6 +43,11 @@ extension ServerTests {
       <?php
       if (isset($_GET['cache'])) header('Cache-Control: max-age=60');
       if (isset($_GET['missing'])) http_response_code(404);
+      if (isset($_GET['validate'])) {
+        header('Cache-Control: max-age=0, stale-if-error=60');
+        header('ETag: "php"');
+        if (isset($_SERVER['HTTP_IF_NONE_MATCH'])) { http_response_code(304); exit; }
+      }
       if (isset($_GET['complain'])) error_log('a complaint of PHP');
       if (isset($_GET['large'])) { for ($i = 0; $i < 100000; $i++) echo '0123456789'; exit; }
       echo $_SERVER['REQUEST_METHOD'], ' ', basename($_SERVER['SCRIPT_FILENAME']), ' ',
@@ -77,6 +82,24 @@ extension ServerTests {
       #expect(try server.get("/index.php").text != server.get("/index.php").text)
       _ = try server.get("/index.php?complain")
       #expect(eventually { server.said.contains("a complaint of PHP") })
+      withExtendedLifetime(php) {}
+    }
+
+    @Test func `a script that says 304 is not taken for the next one`() throws {
+      let server = try Self.server()
+      let php = try PHP(server)
+      let first = try server.get("/index.php?validate")
+      #expect(first["Cache-Status"] == "Ring3; fwd=uri-miss; stored")
+      let connection = try server.open()
+      for number in 0..<20 {
+        let again = try connection.get("/index.php?validate")
+        #expect(again.status == 200 && again.text == first.text)
+        #expect(again["Cache-Status"]?.contains("fwd-status=304") == true)
+        #expect(try connection.get("/index.php?n=\(number)").text.contains(" n=\(number) "))
+      }
+      // Other spellings of the script are its own, and kept for nobody.
+      let other = try server.get("/index%2Ephp?cache")
+      #expect(other["Cache-Status"] == "Ring3; fwd=bypass")
       withExtendedLifetime(php) {}
     }
 

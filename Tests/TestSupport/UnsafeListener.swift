@@ -4,9 +4,11 @@ import Foundation
 import Glibc
 
 /// A TCP socket of 127.0.0.1 that listens, and the connections it gives.
-package final class TestListener: Sendable {
+package final class TestListener: @unchecked Sendable {
   package let port: UInt16
   private let number: Int32
+  private let lock = NSLock()
+  private var isOpen = true
 
   /// `port` 0: any that is free.
   package init(port wanted: UInt16 = 0) {
@@ -40,8 +42,13 @@ package final class TestListener: Sendable {
 
   /// Ends `accept`, also in another thread; nobody can connect any more.
   package func end() {
-    shutdown(number, Int32(SHUT_RDWR))
-    close(number)
+    lock.withLock {
+      guard isOpen else { return }
+      // Once: the number may be somebody else's by now.
+      isOpen = false
+      shutdown(number, Int32(SHUT_RDWR))
+      close(number)
+    }
   }
 }
 

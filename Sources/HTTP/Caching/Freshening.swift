@@ -25,7 +25,9 @@ package enum Freshening {
 
   /// The fields of the stored response after a 304 (RFC 9111 §3.2): each field of the 304 replaces
   /// all stored lines of its name, except for those that describe the stored body or a connection.
-  /// Age and Date of the stored response go in any case: they told when the old one was made.
+  /// Age and Date of the stored response go in any case: they told when the old one was made. Where
+  /// Vary named Accept-Encoding it still does: it may be there because of codings that were made on
+  /// the way, of which who sent the 304 knows nothing.
   ///
   /// - Parameters:
   ///   - stored, new: field lines in their order; names in any case of letters.
@@ -45,7 +47,19 @@ package enum Freshening {
       replaced.insert(name)
       added.append(line)
     }
-    return stored.filter { !replaced.contains($0.name.map(ASCII.lowercase)) } + added
+    let kept = stored.filter { !replaced.contains($0.name.map(ASCII.lowercase)) }
+    if variesByCoding(stored) && !variesByCoding(kept + added) {
+      added.append(OwnedField("Vary", "Accept-Encoding"))
+    }
+    return kept + added
+  }
+
+  /// Whether Vary names Accept-Encoding, or everything.
+  private static func variesByCoding(_ lines: [OwnedField]) -> Bool {
+    lines.contains { line in
+      line.name.map(ASCII.lowercase) == [UInt8]("vary".utf8)
+        && CodedResponse.varies(line.value.rawSpan)
+    }
   }
 
   /// Fields that a 304 does not change: those that say what the stored body is, because compressed

@@ -38,6 +38,29 @@ package enum VariantKey {
     return key
   }
 
+  /// The values that a key holds, in the order of the names; nil where the request had no such
+  /// field. nil as a whole: it is no key of these names.
+  package static func values(in key: [UInt8], names: [[UInt8]]) -> [[UInt8]?]? {
+    var values: [[UInt8]?] = []
+    var rest = key[...]
+    for name in names {
+      guard rest.starts(with: name) else { return nil }
+      rest = rest.dropFirst(name.count)
+      switch rest.popFirst() {
+      case 0: values.append(nil)
+      case 1:
+        guard rest.count >= 4 else { return nil }
+        let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+        rest = rest.dropFirst(4)
+        guard rest.count >= count else { return nil }
+        values.append(Array(rest.prefix(count)))
+        rest = rest.dropFirst(count)
+      default: return nil
+      }
+    }
+    return rest.isEmpty ? values : nil
+  }
+
   /// One value for all spellings that mean the same.
   static func normalized(_ lines: [[UInt8]], of name: [UInt8]) -> [UInt8] {
     if Scan.equal(name.rawSpan, "accept-encoding") {

@@ -40,6 +40,9 @@ struct StoredResponse {
 /// A response on its way into the cache while it passes.
 struct StoringResponse {
   let fill: CacheFill
+  /// By which fields it is selected: lower case, sorted, each once.
+  let varyNames: [[UInt8]]
+  let isNeverShared: Bool
   /// Bytes of the body stored.
   var byteCount = 0
 }

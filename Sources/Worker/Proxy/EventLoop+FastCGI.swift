@@ -87,6 +87,11 @@ extension EventLoop {
       let joined = Array(values.joined(separator: Array((isCookie ? "; " : ", ").utf8)))
       _ = FastCGI.appendField(name: name.rawSpan, value: joined.rawSpan, to: &pairs)
     }
+    // The client's own conditions are not among the fields when the cache has some.
+    for field in OwnedField.fields(in: forwarding.caching.conditionLines) {
+      _ = FastCGI.appendField(
+        name: field.name.rawSpan, value: field.value.rawSpan, to: &pairs)
+    }
   }
 
   // MARK: Answers

@@ -25,9 +25,11 @@ extension EventLoop {
     caching.isForCache = caching.stored != nil
     let settings = exchange.route.settings.caching
     // What a condition or a range may be answered with is of no use to others.
+    // Nor is anything that has to be asked for by each client.
     let isShared =
       (!exchange.head.hasConditionsOrRange || caching.stored != nil)
-      && exchange.head.method == .get && !caching.request.noStore && settings.locks
+      && exchange.head.method == .get && !caching.request.noStore && !caching.request.noCache
+      && caching.stored?.facts.isNeverShared != true && settings.locks
     guard isShared, let flights, caching.waitCount < Limits.flightWaitsMax else {
       return forward(target, exchange, stream, caching: caching)
     }

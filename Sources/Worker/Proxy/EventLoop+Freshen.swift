@@ -25,6 +25,10 @@ extension EventLoop {
       cache.release()
       return fetchWhole(forwarding, hasMore: hasMore)
     }
+    let isKept = forwarding.caching.refusal == nil
+    endFlight(
+      forwarding,
+      EventLoop.outcome(isShared: isKept && !cache.facts(current).isNeverShared))
     endForwarding(forwarding, .failed, isReusable: !hasMore && !forwarding.isFastCGI)
     guard let stream = forwarding.stream else {
       cache.release()
@@ -33,7 +37,7 @@ extension EventLoop {
     var status = CacheStatus()
     status.forward = forwarding.caching.forward
     status.forwardStatus = 304
-    status.stored = true
+    status.stored = isKept
     status.collapsed = forwarding.caching.waitCount > 0
     var text: [UInt8] = []
     status.append(to: &text)
@@ -82,11 +86,18 @@ extension EventLoop {
     let decision = StorageRules.decide(
       question, rules, orders: CachingOrders(exchange.route.settings.caching),
       now: prefixes.second)
-    guard case .store(let plan) = decision, isCurrent else {
-      // Good for this once, as the application says; not to be kept.
-      if isCurrent { _ = cache.drop(hit) }
+    let plan: StoragePlan
+    switch decision {
+    case .store(let kept): plan = kept
+    case .refuse(let refusal):
+      // Good for this once, as the application says; not to be kept, unless only this request is
+      // against it.
+      let isOfRequest = refusal == .requestNoStore || refusal == .authorization
+      if isCurrent && !isOfRequest { _ = cache.drop(hit) }
+      forwarding.caching.refusal = refusal
       return hit
     }
+    guard isCurrent else { return hit }
     var kept = ResponseFields()
     for field in merged { kept.add(String(decoding: field.name, as: UTF8.self), field.value) }
     let entity = storedHead(plan, kept, status: Int(stored.facts.status))
@@ -112,7 +123,9 @@ extension EventLoop {
     var entry = CacheEntryHead(
       key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.exchange.asOf)
-    let selector = stored.selector
+    // What it is selected by may be another thing from now on (RFC 9111 §3.2).
+    let isSelectedSo = VarySelector.names(in: stored.selector) ?? [] == plan.varyNames
+    let selector = isSelectedSo ? stored.selector : self.selector(plan, forwarding)
     entry.selector = selector.rawSpan
     let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
@@ -124,6 +137,7 @@ extension EventLoop {
       return hit
     }
     guard cache.publish(fill) else { return hit }
+    dropOtherwiseSelected(caching.key, than: plan.varyNames)
     return cache.lookUp(
       caching.key.rawSpan, selector: selector.rawSpan, hash: caching.hash)
   }

@@ -15,32 +15,45 @@ extension EventLoop {
       caching.forward = .method
       return forward(target, exchange, stream, caching: caching)
     }
-    guard settings.value.caching.isEnabled, !head.connectionUpgrade, let cache,
-      exchange.path.count > 0
+    guard mayKeep(target, exchange, stream),
+      nameResponse(&caching, exchange, stream, settings.value.caching)
     else {
       return forward(target, exchange, stream, caching: caching)
     }
+    return answerStored(target, exchange, stream, caching)
+  }
+
+  /// Whether what answers this request may be kept for others with the same key.
+  func mayKeep(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream
+  ) -> Bool {
+    guard exchange.route.settings.caching.isEnabled, !exchange.head.connectionUpgrade,
+      exchange.path.count > 0
+    else { return false }
     // The application sees the port in Host, and the key does not: only with the true one is it
     // kept for all.
     let isEncrypted = listeners[stream.listener].isEncrypted
     let ordinary: UInt16 = isEncrypted ? 443 : 80
     let port = exchange.head.hostPort ?? ordinary
-    guard port == ordinary || port == localAddress(of: stream).port,
-      !seesRawTarget(target) || isCanonical(exchange)
-    else {
-      return forward(target, exchange, stream, caching: caching)
-    }
-    caching.key = responseKey(exchange, stream, settings.value.caching)
-    guard caching.key.count <= Limits.keyBytesMax / 2 else {
-      caching.key = []
-      return forward(target, exchange, stream, caching: caching)
-    }
-    caching.hash = cache.hash(caching.key.rawSpan)
+    return (port == ordinary || port == localAddress(of: stream).port)
+      && (!seesRawTarget(target) || isCanonical(exchange))
+  }
+
+  /// Notes what the response is called and what the request says of caches; false: it has no name.
+  func nameResponse(
+    _ caching: inout CachingExchange, _ exchange: Exchange, _ stream: RequestStream,
+    _ settings: CachingSettings
+  ) -> Bool {
+    guard let cache else { return false }
+    let key = responseKey(exchange, stream, settings)
+    guard key.count <= Limits.keyBytesMax / 2 else { return false }
+    caching.key = key
+    caching.hash = cache.hash(key.rawSpan)
     let bytes = exchange.bytes
-    if !settings.value.caching.ignoresRequestCacheControl {
+    if !settings.ignoresRequestCacheControl {
       caching.request = RequestCacheControl(exchange.head, in: bytes.rawSpan)
     }
-    return answerStored(target, exchange, stream, caching)
+    return true
   }
 
   /// Whether the application is told the target as the client spelled it.
@@ -62,12 +75,9 @@ extension EventLoop {
   func responseKey(
     _ exchange: Exchange, _ stream: RequestStream, _ settings: CachingSettings
   ) -> [UInt8] {
-    var key = CacheKeys.canonical(
-      prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
-    guard let query = exchange.head.query else { return key }
-    let counted = QueryKey.apply(settings.keyQuery.rule, to: exchange.copy(query))
-    if !counted.isEmpty || settings.keyQuery == .all { key += [UInt8(ascii: "?")] + counted }
-    return key
+    CacheKeys.response(
+      prefix: stream.keyPrefix, host: exchange.host, path: exchange.path,
+      query: exchange.head.query.map(exchange.copy), settings.keyQuery)
   }
 
   /// Looks for a stored response and does what the rules say of it (RFC 9111 §4).
@@ -86,7 +96,7 @@ extension EventLoop {
     let (hit, facts, isSuspect) = found
     let word = ValidatedWord(raw: cache.validated(hit))
     let use = ReuseRules.decide(
-      storedFacts(facts, word), request: caching.request,
+      StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: caching.request,
       orders: CachingOrders(exchange.route.settings.caching))
     switch isSuspect ? ReuseDecision.validate : use {
     case .fresh, .stale:
@@ -180,11 +190,13 @@ extension EventLoop {
 
   // MARK: Fetching
 
-  /// Fetches a newer response for nobody in particular, unless somebody does already.
+  /// Fetches a newer response for nobody in particular, unless somebody does already. Only what
+  /// answers a GET whose client lets it be kept can be such a response.
   private func refresh(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
     _ given: CachingExchange, _ stored: StoredResponse
   ) {
+    guard exchange.head.method == .get, !given.request.noStore else { return }
     var caching = given
     caching.stored = stored
     caching.isForCache = true
@@ -213,21 +225,6 @@ extension EventLoop {
     RequestOrigin(
       client: stream.client, peer: carrier(of: stream).peer, local: localAddress(of: stream),
       isEncrypted: listeners[stream.listener].isEncrypted, isBelieved: stream.isBelieved)
-  }
-
-  /// Facts of a stored response as the rules want them.
-  func storedFacts(_ facts: EntryFacts, _ word: ValidatedWord) -> StoredFacts {
-    let ticksPerSecond = EntryTime.ticksPerSecond
-    let freshTicks = min(UInt64(facts.freshTicks), EntryTime.span)
-    var stored = StoredFacts(
-      lifetimeSeconds: Int64(facts.initialAgeSeconds) + Int64(freshTicks / ticksPerSecond),
-      initialAgeSeconds: Int64(facts.initialAgeSeconds),
-      residentSeconds: Int64(word.age(at: bootTicks) / ticksPerSecond))
-    stored.staleWhileRevalidateSeconds = Int64(facts.staleWhileRevalidateSeconds)
-    stored.staleIfErrorSeconds = Int64(facts.staleIfErrorSeconds)
-    stored.mustRevalidate = facts.flags.contains(.mustRevalidate)
-    stored.mustValidate = facts.flags.contains(.validatesAlways)
-    return stored
   }
 
   private func storedResponse(
@@ -271,16 +268,5 @@ extension CachingOrders {
     storesVaryCookie = settings.storesVaryCookie
     staleOnErrorSeconds = settings.staleOnErrorSeconds
     staleWhileRevalidateSeconds = settings.staleWhileRevalidateSeconds
-  }
-}
-
-extension CacheKeyQuery {
-  var rule: QueryKeyRule {
-    switch self {
-    case .all: .all
-    case .none: .none
-    case .keep(let names, let sorted): .keep(Set(names.map { Array($0.utf8) }), sorted: sorted)
-    case .drop(let names, let sorted): .drop(Set(names.map { Array($0.utf8) }), sorted: sorted)
-    }
   }
 }

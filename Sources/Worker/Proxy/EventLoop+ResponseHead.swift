@@ -107,7 +107,7 @@ extension EventLoop {
   }
 
   /// Addresses of the application become those that the client knows.
-  private func rewrite(
+  func rewrite(
     _ known: ResponseField?, _ value: RawSpan, _ forwarding: Forwarding
   ) -> [UInt8] {
     let settings = forwarding.exchange.route.settings.proxy

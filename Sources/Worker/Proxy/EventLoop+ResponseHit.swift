@@ -5,29 +5,6 @@ import Configuration
 import HTTP
 import Platform
 
-/// How old a stored response is at the moment of its use (RFC 9111 §4.2).
-struct StoredAge: Equatable {
-  /// current_age, seconds.
-  var seconds: Int64
-  /// Seconds for which it stays fresh; negative: it has been stale for so long.
-  var freshSeconds: Int64
-
-  /// `ticks`: the time of now, as `ValidatedWord` counts.
-  init(_ facts: EntryFacts, _ word: ValidatedWord, at ticks: UInt64) {
-    let elapsed = Int64(word.age(at: ticks))
-    let ticksPerSecond = Int64(EntryTime.ticksPerSecond)
-    seconds = Int64(facts.initialAgeSeconds) + elapsed / ticksPerSecond
-    if facts.freshTicks == EntryFacts.freshUntilInvalidated {
-      freshSeconds = Int64(EntryTime.span) / ticksPerSecond
-    } else {
-      let rest = Int64(facts.freshTicks) - elapsed
-      // A part of a second is none any more.
-      freshSeconds =
-        rest >= 0 ? rest / ticksPerSecond : (rest - ticksPerSecond + 1) / ticksPerSecond
-    }
-  }
-}
-
 extension EventLoop {
   /// An application's response found by the quick look. nil when more than a look at it is needed.
   @inline(never)

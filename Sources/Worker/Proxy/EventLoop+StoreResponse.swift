@@ -16,11 +16,20 @@ extension EventLoop {
       return true
     }
     var fields = CachingFields()
-    forEachField(of: forwarding.response, in: bytes) { name, value, _ in
-      fields.take(name: name, value: value)
+    forEachField(of: forwarding.response, in: bytes) { name, value, known in
+      guard known == .location || known == .contentLocation else {
+        return fields.take(name: name, value: value)
+      }
+      // As the client gets them, who resolves what they name.
+      let given = rewrite(known, value, forwarding)
+      fields.take(name: name, value: given.rawSpan)
     }
     if forwarding.codingVaries { fields.vary.append(Array("Accept-Encoding".utf8)) }
-    if !forwarding.exchange.head.method.isSafe { invalidate(after: forwarding, fields) }
+    if !forwarding.exchange.head.method.isSafe {
+      let before = cache?.generation ?? 0
+      let count = invalidate(after: forwarding, fields)
+      takePost(forwarding, fields, before: before, invalidations: count)
+    }
     guard !forwarding.caching.key.isEmpty else { return true }
     if status == 304, forwarding.caching.stored != nil {
       return freshen(bytes, fields, forwarding, hasMore: hasMore)
@@ -61,6 +70,8 @@ extension EventLoop {
     question.hasAuthorization = exchange.head.has(.authorization)
     question.requestDirectives = forwarding.caching.request
     question.hasQuery = exchange.head.query != nil
+    // Only such a response to POST has a key.
+    question.contentLocationIsTarget = exchange.head.method == .post
     question.responseDelaySeconds = (now - forwarding.begun) / 1000
     return StorageRules.decide(
       question, fields, orders: CachingOrders(exchange.route.settings.caching),
@@ -68,26 +79,70 @@ extension EventLoop {
   }
 
   /// What an unsafe request has changed (RFC 9111 §4.4), and what the application says of groups
-  /// (RFC 9875).
-  private func invalidate(after forwarding: Forwarding, _ fields: CachingFields) {
-    guard let cache, let stream = forwarding.stream else { return }
+  /// (RFC 9875); how many invalidations that were.
+  private func invalidate(after forwarding: Forwarding, _ fields: CachingFields) -> Int {
+    guard let cache, let stream = forwarding.stream else { return 0 }
     let exchange = forwarding.exchange
-    let isSecure = forwarding.origin.isEncrypted
-    var authority = exchange.host
-    if let port = exchange.head.hostPort, port != (isSecure ? 443 : 80) {
-      authority += Array(":\(port)".utf8)
-    }
     let targets = Invalidation.targets(
-      method: exchange.head.method, status: forwarding.response.status, isSecure: isSecure,
-      authority: authority, target: exchange.copy(exchange.head.target), fields)
+      method: exchange.head.method, status: forwarding.response.status,
+      isSecure: forwarding.origin.isEncrypted, authority: authority(of: forwarding),
+      target: pathAndQuery(of: exchange), fields)
+    var count = 0
     for target in targets {
-      guard let key = resourceKey(of: target, exchange, stream) else { continue }
+      let isOwn = target == pathAndQuery(of: exchange)
+      let key =
+        isOwn
+        ? responseKey(exchange, stream, exchange.route.settings.caching)
+        : resourceKey(of: target, exchange, stream)
+      guard let key else { continue }
       cache.invalidate(CacheTarget(resourceOfKey: key), hard: false)
+      count += 1
     }
     for group in CacheTags.invalidatedGroups(fields, method: exchange.head.method) {
       let label = label(group, exchange, forwarding.origin)
       cache.invalidate(.label(label), hard: false)
+      count += 1
     }
+    return count
+  }
+
+  /// Host and port of a request as URIs have them: the scheme's own port is left out.
+  private func authority(of forwarding: Forwarding) -> [UInt8] {
+    let exchange = forwarding.exchange
+    guard let port = exchange.head.hostPort,
+      port != (forwarding.origin.isEncrypted ? 443 : 80)
+    else { return exchange.host }
+    return exchange.host + Array(":\(port)".utf8)
+  }
+
+  /// The origin-form of a request's target, whatever form it was sent in.
+  private func pathAndQuery(of exchange: Exchange) -> [UInt8] {
+    let path = exchange.copy(exchange.head.path)
+    let query = exchange.head.query.map { [UInt8(ascii: "?")] + exchange.copy($0) } ?? []
+    return (path.isEmpty ? [ASCII.slash] : path) + query
+  }
+
+  /// A response to POST that says that it is what a GET of the same target would get is kept for
+  /// later GETs (RFC 9110 §9.3.3). Its own invalidation, which came first, must not keep it out;
+  /// one by somebody else since the request began does.
+  private func takePost(
+    _ forwarding: Forwarding, _ fields: CachingFields, before: UInt64, invalidations: Int
+  ) {
+    let exchange = forwarding.exchange
+    let settings = exchange.route.settings.caching
+    guard exchange.head.method == .post, forwarding.response.status == 200,
+      fields.contentLocation.count == 1, let cache, let stream = forwarding.stream,
+      before == exchange.asOf, cache.generation == before + UInt64(invalidations),
+      mayKeep(forwarding.target, exchange, stream)
+    else { return }
+    let target = pathAndQuery(of: exchange)
+    guard
+      Invalidation.resolve(
+        fields.contentLocation[0], isSecure: forwarding.origin.isEncrypted,
+        authority: authority(of: forwarding), target: target) == target,
+      nameResponse(&forwarding.caching, exchange, stream, settings)
+    else { return }
+    forwarding.asOf = before + UInt64(invalidations)
   }
 
   /// Tags and groups as the store has them.
@@ -105,7 +160,7 @@ extension EventLoop {
     return tag + Array(" \(origin.isEncrypted ? "https" : "http") \(port) ".utf8) + exchange.host
   }
 
-  /// The canonical key of a target on the same host.
+  /// The key of a target on the same host, by the orders of its own place.
   private func resourceKey(
     of target: [UInt8], _ exchange: Exchange, _ stream: RequestStream
   ) -> [UInt8]? {
@@ -115,15 +170,19 @@ extension EventLoop {
       case .success(let decoded) = RequestTarget.decodePath(
         path.rawSpan, encodedSlashes: slashes)
     else { return nil }
-    let key = CacheKeys.canonical(prefix: stream.keyPrefix, host: exchange.host, path: decoded)
-    return key + target.dropFirst(path.count)
+    let query = path.count < target.count ? Array(target.dropFirst(path.count + 1)) : nil
+    let settings = model.route(exchange.site, path: decoded, query: query).settings
+    return CacheKeys.response(
+      prefix: stream.keyPrefix, host: exchange.host, path: decoded, query: query,
+      settings.caching.keyQuery)
   }
 
   /// Makes room and writes the head; false when it cannot be stored now.
   private func beginStoring(
     _ plan: StoragePlan, _ bytes: RawSpan, _ forwarding: Forwarding
   ) -> Bool {
-    guard let cache, isCurrent, forwarding.exchange.head.method == .get else { return false }
+    let method = forwarding.exchange.head.method
+    guard let cache, isCurrent, method == .get || method == .post else { return false }
     var byteCount: Int?
     switch forwarding.response.framing {
     case _ where forwarding.coding != nil: break
@@ -143,16 +202,18 @@ extension EventLoop {
       epoch: routingEpoch, site: forwarding.exchange.site.site, ticks: bootTicks)
     var entry = CacheEntryHead(
       key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
-      validated: validated.raw, asOf: forwarding.exchange.asOf)
+      validated: validated.raw, asOf: forwarding.asOf)
     entry.selector = selector.rawSpan
     let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
     guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return false }
-    forwarding.storing = StoringResponse(fill: fill)
+    forwarding.storing = StoringResponse(
+      fill: fill, varyNames: plan.varyNames, isNeverShared: facts.isNeverShared)
     return true
   }
 
-  private func selector(_ plan: StoragePlan, _ forwarding: Forwarding) -> [UInt8] {
+  /// What tells the response to this request from those to others.
+  func selector(_ plan: StoragePlan, _ forwarding: Forwarding) -> [UInt8] {
     guard !plan.varyNames.isEmpty else { return [] }
     let bytes = forwarding.exchange.bytes
     return VarySelector.bytes(
@@ -236,7 +297,8 @@ extension EventLoop {
       if end == .whole, isCurrent {
         if cache?.publish(storing.fill, bodyByteCount: storing.byteCount) == true {
           scoreboard.add(to: .cacheFills, slot: slot)
-          return endFlight(forwarding, .stored)
+          dropOtherwiseSelected(forwarding.caching.key, than: storing.varyNames)
+          return endFlight(forwarding, EventLoop.outcome(isShared: !storing.isNeverShared))
         }
       } else {
         cache?.abandon(storing.fill)
@@ -244,6 +306,27 @@ extension EventLoop {
     }
     endFlight(forwarding, .failed)
   }
+
+  /// How a flight ends whose response is stored: those who wait for one that may answer nobody
+  /// unasked are not to wait for each other.
+  static func outcome(isShared: Bool) -> FlightOutcome {
+    isShared ? .stored : .notStorable(parallelMilliseconds: Limits.parallelMilliseconds)
+  }
+
+  /// Drops what is stored under a key and selected by other fields than the newest response: where
+  /// both fit a request the newest has to answer (RFC 9111 §4, §4.1), and a look-up sees one of
+  /// them.
+  func dropOtherwiseSelected(_ key: [UInt8], than names: [[UInt8]]) {
+    guard let cache, isCurrent else { return }
+    cache.forEachVariant(of: key.rawSpan) { hit in
+      let range = cache.selectorRange(hit)
+      let selector = cache.region.copyOut(at: range.offset, count: range.count)
+      let isSame =
+        selector.isEmpty ? names.isEmpty : VarySelector.names(in: selector) == names
+      if !isSame { _ = cache.drop(hit) }
+    }
+  }
+
   // MARK: Instead of the application
 
   /// A stale response stands in for an error (RFC 5861 §4, RFC 9111 §4.2.4); true: it did.
@@ -256,7 +339,7 @@ extension EventLoop {
     let facts = cache.facts(hit)
     let word = ValidatedWord(raw: cache.validated(hit))
     let use = ReuseRules.decide(
-      storedFacts(facts, word), request: forwarding.caching.request,
+      StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: forwarding.caching.request,
       orders: CachingOrders(forwarding.exchange.route.settings.caching), originFailed: true)
     guard facts.flags.contains(.isResponse), use.isUse, cache.standing(hit) != .gone
     else {
@@ -299,22 +382,5 @@ extension ReuseDecision {
     case .fresh, .stale, .staleWhileRevalidate: true
     case .validate, .unsatisfiable: false
     }
-  }
-}
-
-extension EntryFacts {
-  /// What the rules have decided about a response.
-  mutating func take(_ plan: StoragePlan) {
-    let ticks = (plan.lifetimeSeconds - plan.initialAgeSeconds) * Int64(EntryTime.ticksPerSecond)
-    freshTicks =
-      plan.isUntilInvalidated
-      ? EntryFacts.freshUntilInvalidated
-      : UInt32(clamping: min(ticks, Int64(EntryTime.span) / 2))
-    initialAgeSeconds = UInt32(clamping: plan.initialAgeSeconds)
-    staleWhileRevalidateSeconds = UInt32(clamping: plan.staleWhileRevalidateSeconds)
-    staleIfErrorSeconds = UInt32(clamping: plan.staleIfErrorSeconds)
-    flags = .isResponse
-    if plan.mustRevalidate { flags.insert(.mustRevalidate) }
-    if plan.mustValidate { flags.insert(.validatesAlways) }
   }
 }

@@ -102,6 +102,8 @@ final class Forwarding {
   var storing: StoringResponse?
   /// What the cache has to do with this request.
   var caching = CachingExchange()
+  /// The cache's generation as of which the response is true.
+  var asOf: UInt64
 
   /// Within the call that began it: whoever called goes on when the response has left.
   var isStarting = true
@@ -118,6 +120,7 @@ final class Forwarding {
     self.pool = pool
     parts = pool.take()
     begun = now
+    asOf = exchange.asOf
     origin = exchange.origin ?? RequestOrigin(isEncrypted: false)
     self.exchange = exchange
     self.stream = stream

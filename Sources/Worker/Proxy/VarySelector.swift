@@ -12,11 +12,22 @@ enum VarySelector {
   static func bytes(
     names: [[UInt8]], _ head: borrowing RequestHead, in bytes: RawSpan
   ) -> [UInt8] {
-    var selector = [mark]
-    selector += names.joined(separator: [UInt8(ascii: ",")])
-    selector.append(0)
-    selector += VariantKey.make(names: names, head, in: bytes)
-    return selector
+    start(names) + VariantKey.make(names: names, head, in: bytes)
+  }
+
+  /// The same from the values of the field lines of each name.
+  static func bytes(names: [[UInt8]], lines: [[[UInt8]]]) -> [UInt8] {
+    start(names) + VariantKey.make(names: names, lines: lines)
+  }
+
+  private static func start(_ names: [[UInt8]]) -> [UInt8] {
+    [mark] + names.joined(separator: [UInt8(ascii: ",")]) + [0]
+  }
+
+  /// The values of the selecting fields, nil where there was none; nil when it is no selector.
+  static func values(in selector: [UInt8]) -> [[UInt8]?]? {
+    guard let names = names(in: selector), let end = selector.firstIndex(of: 0) else { return nil }
+    return VariantKey.values(in: Array(selector[(end + 1)...]), names: names)
   }
 
   /// The names in a stored selector; nil when it is none of these.
