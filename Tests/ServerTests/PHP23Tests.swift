@@ -6,39 +6,6 @@ import Testing
 
 extension ServerTests {
   @Suite struct `23 it runs PHP by FastCGI` {
-    /// php-fpm with two children on a Unix socket in the server's directory.
-    private final class PHP {
-      let program: ChildProgram
-
-      init(_ server: TestServer) throws {
-        let directory = "/usr/sbin"
-        let names = try FileManager.default.contentsOfDirectory(atPath: directory)
-        let name = try #require(names.first { $0.hasPrefix("php-fpm") }, "php-fpm is missing")
-        server.directory.write(
-          """
-          [global]
-          error_log = \(server.directory.path("fpm.log"))
-          [www]
-          \(isRoot() ? "user = nobody\ngroup = nogroup" : "")
-          listen = \(server.directory.path("php.sock"))
-          listen.mode = 0666
-          pm = static
-          pm.max_children = 2
-          catch_workers_output = yes
-          """, to: "fpm.conf")
-        program = try ChildProgram(
-          ["\(directory)/\(name)", "-F", "-n", "-y", server.directory.path("fpm.conf")],
-          outputPath: server.directory.path("fpm.out"))
-        let socket = server.directory.path("php.sock")
-        #expect(eventually { (try? ClientSocket(unixPath: socket)) != nil })
-      }
-
-      deinit {
-        program.signal(Signal.terminate)
-        _ = program.wait(milliseconds: 5000)
-      }
-    }
-
     private static let page = """
       <?php
       if (isset($_GET['cache'])) header('Cache-Control: max-age=60');
@@ -63,7 +30,7 @@ extension ServerTests {
 
     @Test func `scripts answer, and files beside them are files`() throws {
       let server = try Self.server()
-      let php = try PHP(server)
+      let php = try PHP(in: server.directory)
       let answer = try server.get("/index.php?a=1", fields: ["X-Mine: yes", "Proxy: evil"])
       #expect(answer.status == 200)
       #expect(answer.text.hasPrefix("GET index.php a=1 yes 0 "))
@@ -82,7 +49,7 @@ extension ServerTests {
 
     @Test func `bodies arrive, counted; without a count they are refused`() throws {
       let server = try Self.server()
-      let php = try PHP(server)
+      let php = try PHP(in: server.directory)
       let connection = try server.open()
       for count in [0, 1, 65_535, 65_536, 3_000_000] {
         try connection.send(
@@ -99,7 +66,7 @@ extension ServerTests {
     @Test func `PHP that is not there is 502, and comes back`() throws {
       let server = try Self.server()
       #expect(try server.get("/index.php").status == 502)
-      let php = try PHP(server)
+      let php = try PHP(in: server.directory)
       #expect(try eventually { try server.get("/index.php").status == 200 })
       withExtendedLifetime(php) {}
     }
