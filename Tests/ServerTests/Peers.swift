@@ -209,6 +209,7 @@ final class PHP {
       pm = static
       pm.max_children = 2
       catch_workers_output = yes
+      php_admin_value[post_max_size] = 0
       """, to: "fpm.conf")
     program = try ChildProgram(
       ["\(sbin)/\(name)", "-F", "-n", "-y", directory.path("fpm.conf")],

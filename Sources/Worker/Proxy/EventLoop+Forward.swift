@@ -13,15 +13,18 @@ extension EventLoop {
   ) -> Bool {
     if let stream {
       exchange.origin = origin(of: stream)
-      // The body was read and let go on the way here (DirectoryIndex): it cannot be passed on.
-      if head.body != .none, !stream.state.bodyPending {
+      let isCollected = exchange.collected != nil
+      // The body was read and let go on the way here: it cannot be passed on.
+      if head.body != .none, !stream.state.bodyPending, !isCollected {
         return fail(exchange, stream, 411, .lengthRequired)
       }
       if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
       let members = model.proxyBalancers[target.balancer].members
-      if head.body != .none, members.contains(where: { model.proxyMembers[$0].scheme == .fcgi }) {
+      if head.body != .none, !isCollected,
+        members.contains(where: { model.proxyMembers[$0].scheme == .fcgi })
+      {
         // The protocol has no way to say that the length of a body is not known.
-        if head.body == .chunked { return fail(exchange, stream, 411, .lengthRequired) }
+        if head.body == .chunked { return collectBody(exchange, stream) }
         guard invite(exchange, stream) else { return false }
       }
     }
@@ -33,11 +36,13 @@ extension EventLoop {
       stream.state.relayBegun()
       setDeadline(stream, .max)
     }
-    forwarding.requestIsComplete = stream?.state.bodyPending != true
+    forwarding.requestIsComplete =
+      stream?.state.bodyPending != true && exchange.collected == nil
     if let stream = stream as? MultiplexedStream, stream.state.bodyPending {
       _ = keepBody(of: stream)
     }
     begin(forwarding)
+    if let body = exchange.collected { passCollected(body, forwarding) }
     forwarding.isStarting = false
     return forwarding.isDoneAtStart
   }

@@ -67,7 +67,8 @@ extension EventLoop {
       default: break
       }
       let name = line.name.span(in: bytes)
-      guard options.allowsForwarding(name, in: bytes), !EventLoop.isOfTheWay(name) else { continue }
+      guard options.allowsForwarding(name, in: bytes), !EventLoop.isOfTheWay(name, head)
+      else { continue }
       if line.known == .ifNoneMatch, isCompressing {
         var tags: [UInt8] = []
         EntityTag.list(line.value.span(in: bytes), addingUncodedTo: &tags)
@@ -78,11 +79,11 @@ extension EventLoop {
     }
   }
 
-  /// What a request says of the way it came: only who is trusted may say it. And Trailer, since
-  /// trailers of requests are not passed on.
-  private static func isOfTheWay(_ name: RawSpan) -> Bool {
+  /// What a request says of the way it came: only who is trusted may say it. And Trailer, where
+  /// none can follow.
+  private static func isOfTheWay(_ name: RawSpan, _ head: borrowing RequestHead) -> Bool {
     switch name.byteCount {
-    case 7: FieldName.equal(name, "trailer")
+    case 7: head.body != .chunked && FieldName.equal(name, "trailer")
     case 9: FieldName.equal(name, "forwarded")
     case 15: FieldName.equal(name, "x-forwarded-for")
     case 16: FieldName.equal(name, "x-forwarded-host")
@@ -143,6 +144,12 @@ extension EventLoop {
       forwarding.asksForUpgrade = true
       ResponseHead.appendField("Connection", "Upgrade" as StaticString, to: &lines)
       ResponseHead.appendField("Upgrade", upgrade.span(in: bytes), to: &lines)
+    } else if Trailers.areAccepted(head, in: bytes) {
+      // On behalf of this client, and of this connection like all of TE (RFC 9110 §10.1.4).
+      ResponseHead.appendField("TE", "trailers" as StaticString, to: &lines)
+      ResponseHead.appendField(
+        "Connection", member.parameters.disablesReuse ? "close, TE" as StaticString : "TE",
+        to: &lines)
     } else if member.parameters.disablesReuse {
       ResponseHead.appendField("Connection", "close" as StaticString, to: &lines)
     }

@@ -90,6 +90,8 @@ final class Forwarding {
   var coding: ResponseCoding?
   /// The response's body goes to an HTTP/1.1 client in chunks.
   var relaysChunks = false
+  /// The last chunk, when the response has trailers for this client.
+  var lastChunk: ByteBuffer?
   /// The client is slower than the member, which is not read until that changes.
   var isPaused = false
   /// What the response is stored as while it passes.
