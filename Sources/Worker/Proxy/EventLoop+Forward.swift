@@ -30,6 +30,7 @@ extension EventLoop {
     }
     let forwarding = Forwarding(exchange, stream, target, now: now)
     forwarding.caching = caching
+    if let stream, policies[exchange.site.site].logsPassing { notePassing(forwarding, stream) }
     exchange.forwarding = forwarding
     exchange.waiting = .application
     if let stream {
@@ -314,6 +315,7 @@ extension EventLoop {
     // wrong with the member (RFC 9112 §9.3.1). Only what may be done twice is sent again.
     if wasUsedBefore, forwarding.staleCount < Limits.staleConnectionsMax, mayResend(forwarding) {
       forwarding.staleCount += 1
+      forwarding.passing?.retryCount += 1
       forwarding.requestSent = 0
       forwarding.requestIsBroken = false
       return connect(forwarding)
@@ -354,6 +356,7 @@ extension EventLoop {
     forwarding.member = next
     forwarding.addressIndex = 0
     forwarding.staleCount = 0
+    forwarding.passing?.retryCount += 1
     forwarding.requestIsBroken = false
     rewriteRequest(forwarding)
     connect(forwarding)

@@ -86,6 +86,7 @@ extension EventLoop {
     let use = ReuseRules.decide(
       storedFacts(facts, word), request: caching.request,
       orders: CachingOrders(exchange.route.settings.caching))
+    if policies[exchange.site.site].logsPassing { noteStale(use, stream) }
     switch isSuspect ? ReuseDecision.validate : use {
     case .fresh, .stale:
       return serveStored(hit, facts, exchange, stream, caching, status: nil)

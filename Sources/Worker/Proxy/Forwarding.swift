@@ -49,6 +49,8 @@ final class Forwarding {
   var addressIndex = 0
   /// Members that were tried and have failed.
   var tried: [Int] = []
+  /// For the access log, if it says how requests are passed on.
+  var passing: PassingRecord?
   /// Attempts on connections that turned out to be closed.
   var staleCount = 0
   var upstream: UpstreamConnection?
