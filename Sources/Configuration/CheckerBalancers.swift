@@ -123,6 +123,7 @@ extension Checker {
       path: path)
     member.parameters = draft.finished
     let index = proxies.add(member)
+    checkMemberCount(word)
     let known = proxies.balancers[balancer].members
     if known.contains(where: { proxies.members[$0].name == member.name }) {
       return error("\(proxies.balancers[balancer].name) has this member already", word)

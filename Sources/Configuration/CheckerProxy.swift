@@ -182,9 +182,18 @@ extension Checker {
       }
       member.parameters = memberDraft.finished
       index = proxies.add(single: member, waitMilliseconds: memberDraft.waitMilliseconds)
+      checkMemberCount(word)
     }
     pass.balancer = index
     if !draft.proxy.used.contains(index) { draft.proxy.used.append(index) }
+  }
+
+  /// Says once, at the first one, that there are more servers than can be remembered.
+  mutating func checkMemberCount(_ word: Word) {
+    guard proxies.overflows else { return }
+    error(
+      "this is one more than the \(ProxyMember.countMax) servers that requests may be passed to,"
+        + " in all sites together; the same URL with the same parameters counts once", word)
   }
 
   /// SetHandler "proxy:URL", or None.

@@ -226,7 +226,7 @@ extension Checker {
     guard words.count == 2, let format = AccessLog.Format(rawValue: words[1].text.asciiLowercased)
     else {
       error(
-        "the format is 'common' or 'combined'; LogFormat is not implemented",
+        "the format is 'common', 'combined' or 'proxied'; LogFormat is not implemented",
         words.count > 1 ? words[1] : words[0])
       return
     }

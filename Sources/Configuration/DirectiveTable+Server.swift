@@ -139,12 +139,21 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "CustomLog", contexts: [.server, .virtualHost], arity: 2...3, repeats: true,
-      syntax: "FILE common|combined", module: "mod_log_config",
+      syntax: "FILE common|combined|proxied", module: "mod_log_config",
       manual: """
         A log of finished requests, one line each. common is host, identity, user, time, request
         line, status and bytes; combined adds Referer and User-Agent. A virtual host with its own
         CustomLog does not write to the server's. Lines are buffered and written at least once a
         second. Other formats, conditions and programs ("|...") are not implemented.
+
+        proxied adds to combined what became of requests that are passed on, as name=value:
+        member="URL" is the server that answered, or was tried last; retries=N how often the request
+        was sent or connected again, to that server or another; first_ms=N and total_ms=N the
+        milliseconds from the beginning of passing it on, waiting and retries included, to the head
+        of the answer and to its end; cache=WORD what the cache said: hit, revalidated (a stored
+        response, which the server called good), stale (a stored response in place of a fresh one),
+        or why the request went on, in the words of Cache-Status (RFC 9211): uri-miss, vary-miss,
+        stale, request, method, bypass. What does not apply is a dash.
 
           CustomLog "/var/log/ring3/access.log" combined
         """),

@@ -87,8 +87,8 @@ extension KnownDirectives {
       "mod_log_config",
       .refusedBecause(
         """
-        defines a log format, which is not implemented: the formats are common and combined, and \
-        CustomLog names one of them
+        defines a log format, which is not implemented: the formats are common, combined and \
+        proxied, and CustomLog names one of them
         """), "LogFormat"),
     Family("mod_log_config", .refused(.logging), "CookieLog GlobalLog TransferLog"),
     Family(

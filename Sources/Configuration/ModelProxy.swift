@@ -98,6 +98,9 @@ package struct ProxyParameters: Hashable, Sendable {
 /// One server that requests are passed to. Two directives that name the same URL with the same
 /// parameters share it, and with it connections, failures and counts.
 package struct ProxyMember: Hashable, Sendable {
+  /// So many can be remembered, over all sites.
+  package static let countMax = 1024
+
   /// The URL as written, normalised: names it in logs, in status and in shared state.
   package var name: String
   package var scheme: ProxyScheme

@@ -7,6 +7,16 @@ struct ProxyRegistry {
   private var memberIndices: [ProxyMember: Int] = [:]
   private var balancerIndices: [ProxyBalancer: Int] = [:]
 
+  /// The last one that was added is the first one too many.
+  var overflows: Bool {
+    mutating get {
+      guard members.count > ProxyMember.countMax, !hasOverflown else { return false }
+      hasOverflown = true
+      return true
+    }
+  }
+  private var hasOverflown = false
+
   /// The index of a member; equal ones are one.
   mutating func add(_ member: ProxyMember) -> Int {
     if let index = memberIndices[member] { return index }

@@ -25,7 +25,7 @@ package enum LogLevel: UInt8, Hashable, Comparable, Sendable, CaseIterable {
 
 /// One `CustomLog`.
 package struct AccessLog: Hashable, Sendable {
-  package enum Format: String, Hashable, Sendable { case common, combined }
+  package enum Format: String, Hashable, Sendable { case common, combined, proxied }
   /// Absolute.
   package let path: String
   package let format: Format

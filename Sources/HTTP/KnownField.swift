@@ -38,6 +38,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable, FieldVocabulary {
   case secChUA
   case secChUAMobile
   case secChUAPlatform
+  case te
 
   /// A second one makes the message ambiguous.
   @inline(__always)
@@ -96,6 +97,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable, FieldVocabulary {
   @inline(__always)
   private init?(short word: UInt64, count: Int) {
     switch count {
+    case 2 where Scan.spells(word, "te\0\0\0\0\0\0"): self = .te
     case 3 where Scan.spells(word, "via\0\0\0\0\0"): self = .via
     case 4 where Scan.spells(word, "host\0\0\0\0"): self = .host
     case 5 where Scan.spells(word, "range\0\0\0"): self = .range
@@ -198,6 +200,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable, FieldVocabulary {
     case .secChUA: "Sec-CH-UA"
     case .secChUAMobile: "Sec-CH-UA-Mobile"
     case .secChUAPlatform: "Sec-CH-UA-Platform"
+    case .te: "TE"
     }
   }
 }

@@ -143,12 +143,13 @@ enum Callbacks {
       return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
     }
     return unsafe Callbacks.with(user) { session in
-      var ended = false
+      var end = HTTP2Session.BodyEnd.nothing
       let slot = unsafe Int(bitPattern: source.pointee.ptr) &- 1
-      let count = session.readBody(slot, upTo: length, ended: &ended)
+      let count = session.readBody(slot, upTo: length, end: &end)
       if count >= 0 {
         unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
-        if ended { unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+        if end != .nothing { unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+        if end == .ofBody { unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue }
       }
       return count
     }

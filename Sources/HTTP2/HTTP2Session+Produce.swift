@@ -58,7 +58,7 @@ extension HTTP2Session {
 
   /// The library asks for the content of one DATA frame: it is written behind room for the frame's
   /// head. Bytes, or one of the library's codes.
-  func readBody(_ slot: Int, upTo length: Int, ended: inout Bool) -> Int {
+  func readBody(_ slot: Int, upTo length: Int, end: inout BodyEnd) -> Int {
     dropUnsentData()
     guard let output, let bodies, slot >= 0, slot < streams.count else {
       return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
@@ -75,7 +75,7 @@ extension HTTP2Session {
     precondition(added >= 0 && added <= length, "a body wrote more than it was asked for")
     switch step {
     case .more where added > 0, .end:
-      if case .end = step { ended = true }
+      if case .end = step { end = submitTrailers(slot) ? .ofBody : .ofStream }
       dataHeadOffset = start
       return added
     case .more, .deferred:
@@ -97,6 +97,14 @@ extension HTTP2Session {
     dataHeadOffset = -1
     purses.windowUpdates.work(settings.limits.windowUpdates)
     return 0
+  }
+
+  /// What ends with the DATA frame at hand.
+  enum BodyEnd {
+    case nothing
+    /// Trailers follow.
+    case ofBody
+    case ofStream
   }
 
   // MARK: What was sent

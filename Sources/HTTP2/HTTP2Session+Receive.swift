@@ -183,6 +183,7 @@ extension HTTP2Session {
       }
     }
     forgetBody(slot)
+    if !trailers.isEmpty { trailers[slot] = nil }
     freeSlot(slot)
   }
 }

@@ -101,6 +101,32 @@ extension HTTP2Session {
     }
   }
 
+  /// Sends fields behind the body of a response (RFC 9113 §8.1): whole lines `name: value CR LF`.
+  /// To be said before the body has said that it is at its end. False if the stream is over.
+  @discardableResult
+  package func setTrailers(_ lines: RawSpan, of stream: HTTP2Stream) -> Bool {
+    guard !isBroken, failure == nil, let slot = slot(of: stream), lines.byteCount > 0 else {
+      return false
+    }
+    // As a head, which is what they are parsed as.
+    let buffer = ByteBuffer(capacity: lines.byteCount + 32)
+    buffer.append("HTTP/1.1 200 OK\r\n")
+    buffer.append(lines)
+    buffer.append("\r\n")
+    trailers[slot] = buffer
+    return true
+  }
+
+  /// The body is at its end: orders its trailers; false if it has none.
+  func submitTrailers(_ slot: Int) -> Bool {
+    guard !trailers.isEmpty, let lines = trailers.removeValue(forKey: slot) else { return false }
+    // The fields of the last head are overwritten.
+    unsafe workspace.parsedFieldCount = 0
+    guard let (count, _) = parse(lines), count > 1 else { return false }
+    return unsafe nghttp2_submit_trailer(
+      session, streams[slot].id, workspace.fields + 1, count - 1) == 0
+  }
+
   /// The stream's body has something again after `.deferred`. False if nothing was waiting.
   @discardableResult
   package func resume(_ stream: HTTP2Stream) -> Bool {

@@ -59,6 +59,8 @@ import Platform
   @exclusivity(unchecked) private var assemblyStored = RequestAssembly()
   var suspended: SuspendedHead?
   var keptBodies = KeptBodies()
+  /// Trailers that wait for the end of their body, by slot.
+  var trailers: [Int: ByteBuffer] = [:]
   /// Some streams may have been answered before their requests ended.
   var hasLateStreams = false
 

@@ -26,6 +26,19 @@ struct RequestSummary {
   var userAgent: [UInt8]?
 }
 
+/// How a request was passed on, for logs that say so.
+final class PassingRecord {
+  /// The server that answered, or was tried last; empty: none was.
+  var member = ""
+  /// Attempts after the first one.
+  var retryCount = 0
+  /// From the beginning, in milliseconds: to the answer's head, to its end. nil: there was none.
+  var firstMilliseconds: Int64?
+  var totalMilliseconds: Int64?
+  /// What the cache said, in one word.
+  var cacheWord = ""
+}
+
 /// One finished exchange.
 struct ExchangeRecord {
   /// Index into `Model.sites`.
@@ -45,6 +58,8 @@ struct ExchangeRecord {
   var reason = EndReason.completed
   /// nil when the site has no access log.
   var summary: RequestSummary?
+  /// nil when it was not passed on, or no log of the site says more.
+  var passing: PassingRecord?
 }
 
 /// The access logs of all sites, buffered; written when full and once a second.
@@ -96,7 +111,7 @@ struct AccessLogs {
   }
 }
 
-/// Apache's `common` and `combined` formats (mod_log_config).
+/// Apache's `common` and `combined` formats (mod_log_config), and `proxied`.
 enum AccessLogLine {
   /// Appends `%h %l %u %t "%r" %>s %b`, and for combined `"%{Referer}i" "%{User-Agent}i"`.
   static func append(
@@ -111,14 +126,34 @@ enum AccessLogLine {
     line += Array("\" \(record.status) ".utf8)
     let body = record.byteCount - record.headByteCount
     line += body > 0 ? Array(String(body).utf8) : [UInt8(ascii: "-")]
-    if format == .combined {
+    if format != .common {
       for value in [summary.referer, summary.userAgent] {
         line += Array(" \"".utf8)
         if let value { appendEscaped(value, to: &line) } else { line.append(UInt8(ascii: "-")) }
         line.append(UInt8(ascii: "\""))
       }
     }
+    if format == .proxied { appendPassing(record, to: &line) }
     line.append(UInt8(ascii: "\n"))
+  }
+
+  /// ` member="URL" retries=N first_ms=N total_ms=N cache=WORD`
+  private static func appendPassing(_ record: ExchangeRecord, to line: inout [UInt8]) {
+    let passing = record.passing
+    let hasMember = passing?.member.isEmpty == false
+    func text(_ number: Int64?) -> String { number.map { "\($0)" } ?? "-" }
+    line += Array(" member=\"".utf8)
+    appendEscaped(Array((hasMember ? passing?.member ?? "" : "-").utf8), to: &line)
+    let retries = hasMember ? passing.map { Int64($0.retryCount) } : nil
+    var word = passing?.cacheWord ?? ""
+    switch record.outcome {
+    case .hit where word != "stale": word = "hit"
+    case .revalidated: word = "revalidated"
+    default: break
+    }
+    line += Array(
+      ("\" retries=\(text(retries)) first_ms=\(text(passing?.firstMilliseconds))"
+        + " total_ms=\(text(passing?.totalMilliseconds)) cache=\(word.isEmpty ? "-" : word)").utf8)
   }
 
   /// As ap_escape_logitem: quotes and backslashes with a backslash, other bytes outside printable

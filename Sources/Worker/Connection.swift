@@ -25,6 +25,8 @@ class RequestStream {
   final var output: PendingOutput?
   /// The request that is being answered, when that takes more than one turn.
   final var exchange: Exchange?
+  /// What a log will say of how it was passed on.
+  final var passing: PassingRecord?
   /// How the rest of a request body is recognised.
   final var body: BodyReader?
   /// The site of the last request: its deadlines apply.

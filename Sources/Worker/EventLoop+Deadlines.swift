@@ -104,6 +104,8 @@ struct SitePolicy {
   var headTimeout: ReadTimeout
   var bodyTimeout: ReadTimeout
   var logs: Bool
+  /// Some log says how requests are passed on.
+  let logsPassing: Bool
 
   init(_ site: Site) {
     keepAliveTimeoutMilliseconds = site.keepAliveTimeoutMilliseconds
@@ -120,6 +122,7 @@ struct SitePolicy {
     headFirstMilliseconds =
       read.headerFirstMilliseconds > 0 ? read.headerFirstMilliseconds : site.timeoutMilliseconds
     logs = !site.accessLogs.isEmpty
+    logsPassing = site.accessLogs.contains { $0.format == .proxied }
   }
 }
 

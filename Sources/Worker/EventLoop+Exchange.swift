@@ -19,7 +19,9 @@ extension EventLoop {
     case .none: stream.body = nil
     case .length(let count): stream.body = .length(count)
     case .chunked where stream is MultiplexedStream: stream.body = .framed(0)
-    case .chunked: stream.body = .chunked(ChunkedDecoder(limits: parser.limits))
+    case .chunked:
+      stream.body =
+        .chunked(ChunkedDecoder(limits: parser.limits, keepsTrailers: true))
     }
     return begin(exchange, stream)
   }
@@ -107,8 +109,14 @@ extension EventLoop {
         // RFC 9110 §9.1: a method that is not recognised is 501.
         if head.method == .other { return fail(exchange, stream, 501, .notImplemented) }
         if head.method == .options { return respondOptions(exchange, stream) }
-        guard head.method.isRetrieval else { return methodNotAllowed(exchange, stream) }
+        let mayLeadOn = mayLeadToApplication(exchange.route)
+        guard head.method.isRetrieval || mayLeadOn else {
+          return methodNotAllowed(exchange, stream)
+        }
         guard invite(exchange, stream) else { return false }
+        if mayLeadOn, stream.state.bodyPending, head.body == .chunked || !(stream is Connection) {
+          return collectBody(exchange, stream)
+        }
         if head.body == .chunked && stream.state.bodyPending {
           // Only its end tells whether it is too large: it is read before the answer.
           exchange.waiting = .body
@@ -170,6 +178,9 @@ extension EventLoop {
   func take(_ answer: FileAnswer, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     exchange.waiting = .nothing
     switch answer {
+    case .file where exchange.errorStatus == nil && !head.method.isRetrieval,
+      .listing where exchange.errorStatus == nil && !head.method.isRetrieval:
+      return methodNotAllowed(exchange, stream)
     case .file(let open):
       if open.facts.size > Int64(objectBytesMax), let request = exchange.file {
         fileTable.insert(open, for: request, now: now)
@@ -309,6 +320,8 @@ extension EventLoop {
     } else if let connection = stream as? Connection, connection.state.phase == .relaying {
       setInterest(connection, .readable)
       beginRelayInput(connection)
+    } else if let connection = stream as? Connection, connection.state.phase == .body {
+      beginBody(connection)
     }
   }
 

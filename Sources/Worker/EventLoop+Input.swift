@@ -186,7 +186,8 @@ extension EventLoop {
       isWhole = taken == rest
       connection.body = .length(rest - taken)
     case .chunked(var decoder):
-      let (consumed, outcome) = skip(&decoder, buffer.bytes.extracting(start..<buffer.count))
+      let (consumed, outcome) = skip(
+        &decoder, buffer.bytes.extracting(start..<buffer.count), connection.exchange?.collected)
       end += consumed
       if let outcome {
         refuseBody(connection, outcome)
@@ -214,8 +215,7 @@ extension EventLoop {
 
   /// A chunked body that is none: 400 if its request is not answered yet, and the end either way.
   private func refuseBody(_ connection: Connection, _ rejection: RequestRejection) {
-    log(of: connection).write(
-      .info, "request body: \(rejection.message)", client: connection.client)
+    noteRefusedBody(rejection, connection)
     connection.input = nil
     guard let exchange = connection.exchange else { return close(connection, rejection.reason) }
     head = exchange.head
@@ -241,15 +241,23 @@ extension EventLoop {
     return true
   }
 
-  /// Runs a decoder over bytes nobody wants: how many it consumed, and why it refused them.
+  /// Runs a decoder over bytes that nobody wants, or that are collected: how many it consumed, and
+  /// why they are refused.
   private func skip(
-    _ decoder: inout ChunkedDecoder, _ bytes: RawSpan
+    _ decoder: inout ChunkedDecoder, _ bytes: RawSpan, _ collected: CollectedBody?
   ) -> (consumed: Int, refusal: RequestRejection?) {
     var consumed = 0
     while true {
       switch decoder.step(bytes.extracting(consumed..<bytes.byteCount)) {
       case .needMore(let count): return (consumed + count, nil)
-      case .body(_, let count): consumed += count
+      case .body(let range, let count):
+        let body = bytes.extracting(consumed + range.start..<consumed + range.end)
+        do throws(CollectionRefusal) {
+          try collected?.append(body)
+        } catch {
+          return (consumed, error.rejection)
+        }
+        consumed += count
       case .done(let count): return (consumed + count, nil)
       case .rejected(let rejection): return (consumed, rejection)
       }

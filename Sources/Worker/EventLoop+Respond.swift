@@ -21,6 +21,8 @@ extension EventLoop {
     record.startedMilliseconds = now
     record.method = head.method
     guard policies[site].logs else { return record }
+    record.passing = stream.passing
+    stream.passing = nil
     record.summary = RequestSummary(
       client: stream.client, requestLine: requestLine(stream, head, bytes),
       referer: head.known(.referer)?.copy(from: bytes),

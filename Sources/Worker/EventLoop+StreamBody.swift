@@ -40,14 +40,22 @@ extension EventLoop {
 
   /// More of a kept body waits; `byteCount` bytes came since this was said last.
   func bodyArrived(_ stream: MultiplexedStream, byteCount: Int) {
-    guard let forwarding = stream.exchange?.forwarding else { return }
-    relayStreamBody(stream, forwarding)
+    guard let exchange = stream.exchange else { return }
+    if case .body = exchange.waiting, let body = exchange.collected {
+      _ = collect(stream, exchange, body)
+    } else if let forwarding = exchange.forwarding {
+      relayStreamBody(stream, forwarding)
+    }
   }
 
   /// Nothing more of a kept body will come; some of it may still wait.
   func bodyFinished(_ stream: MultiplexedStream) {
-    guard let forwarding = stream.exchange?.forwarding else { return }
-    relayStreamBody(stream, forwarding)
+    guard let exchange = stream.exchange else { return }
+    if case .body = exchange.waiting, let body = exchange.collected {
+      if collect(stream, exchange, body) { resume(exchange, stream, nil) }
+    } else if let forwarding = exchange.forwarding {
+      relayStreamBody(stream, forwarding)
+    }
   }
 
   /// Gives the application what has come of a body, as far as it takes it.

@@ -75,6 +75,7 @@ final class EventLoop {
   var flightsOver: [FlightTicket] = []
   /// Connections of which a part of the PROXY protocol has come.
   var awaitingHeader: [UInt64] = []
+  let collections = CollectionBudget()
   /// Requests for Unix sockets whose queue was full.
   var knocking: [Forwarding] = []
   /// Over all pending outputs: see `Limits.copiedBytesMax`.

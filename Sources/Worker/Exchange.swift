@@ -69,6 +69,8 @@ final class Exchange {
   var retryAfterSeconds: Int? = 1
   /// Where it came from, for an application.
   var origin: RequestOrigin?
+  /// Its body, if that is read before it is passed on.
+  var collected: CollectedBody?
   /// How it is passed on to an application.
   var forwarding: Forwarding?
 

@@ -81,6 +81,12 @@ enum Limits {
   static let parallelMilliseconds = 10_000
   /// Before a Unix socket with a full queue is tried again.
   static let knockMilliseconds: Int64 = 5
+  /// A body that is collected before it is passed on; and all of them in one process.
+  static let collectedBodyBytesMax = 64 << 20
+  static let collectedBytesMax = 128 << 20
+  /// The first piece of memory for one, and the others.
+  static let collectedPartBytesMin = 16_384
+  static let collectedPartBytesMax = 262_144
   /// Kept connections that were closed by the member at the moment of their use.
   static let staleConnectionsMax = 3
   /// Brought into memory ahead of a send.

@@ -84,7 +84,8 @@ import Testing
     Case("Listen 80\nRedirectMatch ^/x https://y/$1", "2:29", "the pattern has no group 1"),
     Case("Listen 80\nAlias x /srv", "2:7", "a URL path that starts with '/'"),
     Case("Listen 80\nCustomLog \"|rotate\" common", "2:11", "logging into a program"),
-    Case("Listen 80\nCustomLog x \"%h\"", "2:13", "the format is 'common' or 'combined'"),
+    Case(
+      "Listen 80\nCustomLog x \"%h\"", "2:13", "the format is 'common', 'combined' or 'proxied'"),
     Case("Listen 80\nErrorLog syslog", "2:10", "syslog is not implemented"),
     Case("Listen 80\nLogLevel loud", "2:10", "not 'loud'"),
     Case("Listen 80\nLogLevel wran", "2:10", "did you mean 'warn'?"),

@@ -55,6 +55,36 @@ import Testing
     #expect(frames.last?.endsStream == true && peer.closed.map(\.completed) == [true])
   }
 
+  @Test(arguments: [0, 3, 100_000])
+  func `trailers end a stream behind its body`(_ byteCount: Int) throws {
+    let peer = Peer()
+    let decoder = ClientDecoder()
+    peer.send(settingsFrame([(4, 1 << 20)]), windowFrame(0, 1 << 20))
+    for stream: Int32 in [1, 3] {
+      peer.send(requestFrame(stream))
+      let request = try #require(peer.requests.last)
+      peer.workspace.responseHead.append(Array("HTTP/1.1 200 OK\r\n\r\n".utf8))
+      peer.bodies.left[stream] = byteCount
+      #expect(peer.session.respond(to: request, bodyFollows: true))
+      let lines = Array("X-Sum: 6\r\ngrpc-status:0\r\n".utf8)
+      let isTaken = peer.session.setTrailers(lines.rawSpan, of: request)
+      #expect(isTaken)
+      let frames = peer.produce().filter { $0.stream == stream }
+      #expect(frames.first.map { decoder.decode($0.payload) } == [":status: 200"])
+      #expect(frames.filter { $0.type == Frame.data }.allSatisfy { !$0.endsStream })
+      let last = try #require(frames.last)
+      #expect(last.type == Frame.headers && last.endsStream)
+      #expect(decoder.decode(last.payload) == ["x-sum: 6", "grpc-status: 0"])
+      #expect(peer.closed.last?.completed == true)
+      let isTakenLate = peer.session.setTrailers(lines.rawSpan, of: request)
+      #expect(!isTakenLate)
+    }
+    // The next one has none.
+    peer.send(requestFrame(5))
+    peer.respond(peer.requests[2], bytes: 3)
+    #expect(peer.produce().last { $0.stream == 5 }?.type == Frame.data)
+  }
+
   @Test func `a frame that does not fit is continued in the next buffer`() {
     let peer = Peer(outputBytes: 4096)
     peer.send(requestFrame(1))

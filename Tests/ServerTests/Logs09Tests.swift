@@ -37,6 +37,71 @@ extension ServerTests {
       #expect(combined.last?.hasSuffix(" \"-\" \"-\"") == true, "\(combined)")
     }
 
+    @Test func `a log says what became of requests that were passed on`() throws {
+      let origin = Origin { request, peer in
+        if request.target == "/mute" { return false }
+        if request["If-None-Match"] != nil {
+          return peer.send(
+            "HTTP/1.1 304 Not Modified\r\nETag: \"v\"\r\nCache-Control: max-age=1\r\n\r\n")
+        }
+        if request.target == "/slow" { pause(milliseconds: 200) }
+        return peer.send(
+          Origin.response("x", fields: ["Cache-Control: max-age=1", "ETag: \"v\""]))
+      }
+      let dead = freePort()
+      let server = try TestServer(
+        """
+        CustomLog access.log proxied
+        ProxyPass /one http://127.0.0.1:\(origin.port)
+        ProxyPass /dead http://127.0.0.1:\(dead)
+        ProxyPass /two balancer://two
+        <Proxy balancer://two>
+          BalancerMember http://127.0.0.1:\(dead) lbset=0
+          BalancerMember http://127.0.0.1:\(origin.port) lbset=1
+        </Proxy>
+        """, workers: 1)
+      let good = "member=\"http://127.0.0.1:\(origin.port)\""
+      let bad = "member=\"http://127.0.0.1:\(dead)\""
+      let none = "member=\"-\" retries=- first_ms=- total_ms=-"
+      let requests = [
+        ("/one/slow", "\(good) retries=0 first_ms=2.. total_ms=2.. cache=uri-miss"),
+        ("/one/slow", "\(none) cache=hit"),
+        ("/two/a", "\(good) retries=1 first_ms=\\d+ total_ms=\\d+ cache=uri-miss"),
+        ("/dead/", "\(bad) retries=0 first_ms=- total_ms=\\d+ cache=uri-miss"),
+        ("/one/mute", "\(good) retries=1 first_ms=- total_ms=\\d+ cache=uri-miss"),
+        ("/index.html", "\(none) cache=(-|hit)"),
+      ]
+      for (target, _) in requests { _ = try server.get(target) }
+      let lines = Self.lines(server, "access.log", requests.count)
+      #expect(lines.count == requests.count)
+      for (line, (target, form)) in zip(lines, requests) {
+        #expect(line.contains("\"GET \(target) HTTP/1.1\""))
+        let matches = line.range(of: "\"-\" \"-\" \(form)$", options: .regularExpression)
+        #expect(matches != nil, "\(line) is not \(form)")
+      }
+    }
+
+    @Test func `a log tells stale responses from those that were found good`() throws {
+      let origin = Origin { request, peer in
+        guard request["If-None-Match"] == nil else {
+          return peer.send("HTTP/1.1 304 Not Modified\r\nETag: \"v\"\r\n\r\n")
+        }
+        let more = request.target == "/swr" ? ", stale-while-revalidate=60" : ""
+        return peer.send(
+          Origin.response("x", fields: ["Cache-Control: max-age=1\(more)", "ETag: \"v\""]))
+      }
+      let server = try TestServer(
+        "CustomLog access.log proxied\nProxyPass /app http://127.0.0.1:\(origin.port)", workers: 1)
+      for target in ["/app/", "/app/swr"] { _ = try server.get(target) }
+      pause(milliseconds: 1300)
+      for target in ["/app/", "/app/swr"] { _ = try server.get(target) }
+      let lines = Self.lines(server, "access.log", 4)
+      #expect(lines.count == 4)
+      #expect(lines.dropFirst(2).first?.hasSuffix(" cache=revalidated") == true, "\(lines)")
+      #expect(lines.dropFirst(2).first?.contains(" retries=0 ") == true, "\(lines)")
+      #expect(lines.last?.hasSuffix(" cache=stale") == true, "\(lines)")
+    }
+
     @Test func `hits are logged like misses, for the right site`() throws {
       let server = try TestServer(
         """

@@ -132,6 +132,12 @@ extension ServerTests {
       let many = (1...1_100).map { "http://127.0.0.1:\($0)" }
       let outcome = server.reload(configuration(many))
       #expect(!outcome.succeeded && outcome.output.contains("1024"), "\(outcome.output)")
+      // The preamble, <Proxy> and 1,024 members come before it.
+      let line = TestServer.preambleLineCount + 1 + 1025
+      #expect(outcome.output.contains("ring3.conf:\(line):18: error: this is one more than"))
+      let check = server.daemon("--check")
+      #expect(!check.succeeded && check.output.contains("ring3.conf:\(line):18: "))
+      #expect(check.output.split(separator: "\n").count { $0.contains("one more than") } == 1)
       #expect(try server.get("/").status == 200)
     }
   }

@@ -87,7 +87,8 @@ package final class HTTP2Client {
       throw ProtocolViolation.endedEarly(
         received: "stream \(stream): \(code), \(engine.goAway.map { "\($0)" } ?? "no GOAWAY")")
     }
-    return Response(head: head, body: answer.body)
+    return Response(
+      head: head, body: answer.body, trailers: answer.trailers.map { "\($0.name): \($0.value)" })
   }
 
   /// Sends a request and reads its response.

@@ -7,6 +7,8 @@ package struct HTTP2Answer: Sendable {
   package internal(set) var bodyByteCount = 0
   /// Statuses of interim responses.
   package internal(set) var interim: [Int] = []
+  /// Fields behind the body.
+  package internal(set) var trailers: [(name: String, value: String)] = []
   package internal(set) var isWhole = false
   /// RST_STREAM by the server.
   package internal(set) var resetCode: HTTP2Code?
@@ -202,6 +204,12 @@ package final class HTTP2Engine {
     }
     block = nil
     let fields = try decoder.fields(bytes)
+    if let answer = answers[frame.stream], answer.head != nil, !answer.isWhole,
+      flags & HTTP2Frame.Flags.endStream != 0, !fields.contains(where: { $0.name.hasPrefix(":") })
+    {
+      answers[frame.stream]?.trailers = fields.map { ($0.name, $0.value) }
+      return try finish(frame.stream)
+    }
     guard let answer = answers[frame.stream], !answer.isWhole, answer.head == nil,
       flags & (HTTP2Frame.Flags.padded | HTTP2Frame.Flags.priority) == 0
     else { throw ProtocolViolation.http2("HEADERS out of place on stream \(frame.stream)") }

@@ -7,6 +7,8 @@ package struct OriginRequest: Sendable {
   package let line: String
   package let fields: [(name: String, value: String)]
   package var body: [UInt8] = []
+  /// Lines behind a chunked body.
+  package var trailers: [String] = []
   /// Of the connection, from 1; and of the request on it.
   package let connection: Int
   package let ordinal: Int
@@ -39,7 +41,8 @@ package final class Origin: @unchecked Sendable {
   private var connectionCount = 0
   private var peers: [TestPeer] = []
 
-  /// `readsBody` false: the closure reads the body itself, from the peer.
+  /// `readsBody` false: the closure reads the body itself, from the peer, behind what of it is in
+  /// the request already.
   package init(port: UInt16 = 0, readsBody: Bool = true, _ answer: @escaping Answer) {
     listener = TestListener(port: port)
     self.port = listener.port
@@ -107,7 +110,12 @@ package final class Origin: @unchecked Sendable {
           let value = line[line.index(after: colon)...]
           return (String(line[..<colon]), value.trimmingCharacters(in: .whitespaces))
         }, connection: number, ordinal: ordinal)
-      if readsBody, !readBody(&request, &buffer, peer) { return }
+      if readsBody {
+        guard readBody(&request, &buffer, peer) else { return }
+      } else {
+        request.body = buffer
+        buffer = []
+      }
       note(request)
       guard answer(request, peer) else { return }
     }
@@ -144,17 +152,22 @@ package final class Origin: @unchecked Sendable {
       request.body = Array(buffer[..<length])
       buffer.removeFirst(length)
     } else if request["Transfer-Encoding"] != nil {
-      while true {
-        while !buffer.contains(10) { guard fill(buffer.count + 1) else { return false } }
+      func line() -> String? {
+        while !buffer.contains(10) { guard fill(buffer.count + 1) else { return nil } }
         let line = buffer.prefix { $0 != 13 }
-        guard let size = Int(String(decoding: line, as: UTF8.self), radix: 16),
-          fill(line.count + 2 + size + 2)
-        else { return false }
-        let start = line.count + 2
-        request.body += buffer[start..<start + size]
-        buffer.removeFirst(start + size + 2)
-        if size == 0 { break }
+        buffer.removeFirst(line.count + 2)
+        return String(decoding: line, as: UTF8.self)
       }
+      while let size = line().flatMap({ Int($0, radix: 16) }), size > 0 {
+        guard fill(size + 2) else { return false }
+        request.body += buffer[..<size]
+        buffer.removeFirst(size + 2)
+      }
+      while let trailer = line() {
+        if trailer.isEmpty { return true }
+        request.trailers.append(trailer)
+      }
+      return false
     }
     return true
   }

@@ -60,6 +60,8 @@ package struct ResponseHead: Sendable {
 package struct Response: Sendable {
   package let head: ResponseHead
   package let body: [UInt8]
+  /// Lines behind a chunked body.
+  package var trailers: [String] = []
 
   package var status: Int { head.status }
   package var text: String { String(decoding: body, as: UTF8.self) }
@@ -112,7 +114,10 @@ package final class Conversation {
     if let count = head.bodyByteCount(toHead: toHead) {
       return Response(head: head, body: try take(count))
     }
-    if head.isChunked { return Response(head: head, body: try chunks()) }
+    if head.isChunked {
+      let body = try chunks()
+      return Response(head: head, body: body, trailers: try trailers())
+    }
     buffer += try channel.receiveToEnd()
     return Response(head: head, body: try take(buffer.count))
   }
@@ -177,9 +182,19 @@ package final class Conversation {
       guard let count = Int(size.prefix { $0 != ";" }, radix: 16) else {
         throw ProtocolViolation.badChunk(size)
       }
+      if count == 0 { return body }
       body += try take(count)
       guard try line().isEmpty else { throw ProtocolViolation.badChunk("no end of chunk") }
-      if count == 0 { return body }
+    }
+  }
+
+  /// The lines up to the empty one.
+  private func trailers() throws -> [String] {
+    var lines: [String] = []
+    while true {
+      let line = try line()
+      if line.isEmpty { return lines }
+      lines.append(line)
     }
   }
 }

@@ -10,8 +10,8 @@ package final class TestListener: @unchecked Sendable {
   private let lock = NSLock()
   private var isOpen = true
 
-  /// `port` 0: any that is free.
-  package init(port wanted: UInt16 = 0) {
+  /// `port` 0: any that is free. `backlog`: how many, and one, may wait to be accepted.
+  package init(port wanted: UInt16 = 0, backlog: Int32 = 1024) {
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let socket = Glibc.socket(AF_INET, kind, 0)
     number = socket
@@ -27,7 +27,7 @@ package final class TestListener: @unchecked Sendable {
         unsafe bind(socket, $0, size) | getsockname(socket, $0, &size)
       }
     }
-    precondition(result == 0 && listen(socket, 1024) == 0, "cannot listen on port \(wanted)")
+    precondition(result == 0 && listen(socket, backlog) == 0, "cannot listen on port \(wanted)")
     port = UInt16(bigEndian: name.sin_port)
   }
 

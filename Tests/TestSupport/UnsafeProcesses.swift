@@ -33,12 +33,21 @@ package final class ChildProgram {
     unsafe posix_spawn_file_actions_addopen(
       &actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // A thread of the tests' may have signals blocked, which not every program changes.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let words = unsafe arguments.map { unsafe strdup($0) } + [nil]
     let settings =
       unsafe inheritedEnvironment(adding: environment).map { unsafe strdup($0) } + [nil]
     defer { unsafe (words + settings).forEach { unsafe free($0) } }
     var child: pid_t = 0
-    let code = unsafe posix_spawn(&child, arguments[0], &actions, nil, words, settings)
+    let code = unsafe posix_spawn(
+      &child, arguments[0], &actions, &attributes, words, settings)
     guard code == 0 else { throw .failed(operation: "posix_spawn \(arguments[0])", errno: code) }
     pid = child
   }

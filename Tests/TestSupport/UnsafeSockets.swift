@@ -168,6 +168,14 @@ package final class ClientSocket: ByteChannel {
   /// shutdown(2) of our direction.
   package func finishSending() { shutdown(number, Int32(SHUT_WR)) }
 
+  /// Ends the connection with a reset.
+  package func reset() {
+    var value = linger(l_onoff: 1, l_linger: 0)
+    unsafe setsockopt(
+      number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    close()
+  }
+
   /// Makes the kernel keep little of what is not read yet: the sender soon has to wait.
   package func limitReceiveBuffer(byteCount: Int32) {
     var count = byteCount

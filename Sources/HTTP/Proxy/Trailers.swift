@@ -21,6 +21,22 @@ package enum Trailers {
     }
   }
 
+  /// Whether a request says that its sender takes trailers (RFC 9110 §10.1.4). Others get none: who
+  /// does not look for them would miss them without knowing it.
+  package static func areAccepted(_ head: RequestHead, in bytes: RawSpan) -> Bool {
+    guard head.has(.te) else { return false }
+    for number in 0..<head.fieldCount {
+      let line = head.field(at: number)
+      guard line.known == .te else { continue }
+      let value = line.value.span(in: bytes)
+      var list = TokenList(value)
+      while let element = list.next() {
+        if FieldName.equal(value.extracting(element), "trailers") { return true }
+      }
+    }
+    return false
+  }
+
   /// Fields that say how to read, route or cache a message come too late in a trailer; a recipient
   /// that merged them would be told something that nobody checked (RFC 9110 §6.5.1).
   package static func isForwarded(_ name: RawSpan) -> Bool {
@@ -29,13 +45,14 @@ package enum Trailers {
     return true
   }
 
-  private static var tooLate: InlineArray<38, StaticString> {
+  private static var tooLate: InlineArray<39, StaticString> {
     [
       // Framing and content
       "Content-Length", "Trailer", "Content-Encoding", "Content-Type", "Content-Range",
       "Content-Location",
       // Routing
-      "Host", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via",
+      "Host", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+      "X-Forwarded-Server", "Via",
       // How a request is meant
       "Cache-Control", "Expect", "Max-Forwards", "Pragma", "Range", "If-Match", "If-None-Match",
       "If-Modified-Since", "If-Unmodified-Since", "If-Range",

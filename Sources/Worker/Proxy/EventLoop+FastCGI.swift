@@ -59,7 +59,11 @@ extension EventLoop {
     if forwarding.origin.isEncrypted { add("HTTPS", "on") }
     // PHP refuses to run without it when it was built to.
     add("REDIRECT_STATUS", "200")
-    if case .length(let count) = head.body { add("CONTENT_LENGTH", "\(count)") }
+    if let collected = exchange.collected {
+      add("CONTENT_LENGTH", "\(collected.byteCount)")
+    } else if case .length(let count) = head.body {
+      add("CONTENT_LENGTH", "\(count)")
+    }
     if let type = head.known(.contentType) { add("CONTENT_TYPE", exchange.copy(type)) }
     appendRequestFields(forwarding, span, to: &pairs)
     return pairs

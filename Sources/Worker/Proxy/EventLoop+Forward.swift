@@ -13,34 +13,38 @@ extension EventLoop {
   ) -> Bool {
     if let stream {
       exchange.origin = origin(of: stream)
-      // The body was read and let go on the way here (DirectoryIndex): it cannot be passed on.
-      if head.body != .none, !stream.state.bodyPending {
+      let isCollected = exchange.collected != nil
+      // The body was read and let go on the way here: it cannot be passed on.
+      if head.body != .none, !stream.state.bodyPending, !isCollected {
         return fail(exchange, stream, 411, .lengthRequired)
       }
       if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
-      if head.body != .none,
+      if head.body != .none, !isCollected,
         model.proxyBalancers[target.balancer].members.contains(where: {
           model.proxyMembers[$0].scheme == .fcgi
         })
       {
         // The protocol has no way to say that the length of a body is not known.
-        if head.body == .chunked { return fail(exchange, stream, 411, .lengthRequired) }
+        if head.body == .chunked { return collectBody(exchange, stream) }
         guard invite(exchange, stream) else { return false }
       }
     }
     let forwarding = Forwarding(exchange, stream, target, pool: forwardings, now: now)
     forwarding.caching = caching
+    if let stream, policies[exchange.site.site].logsPassing { notePassing(forwarding, stream) }
     exchange.forwarding = forwarding
     exchange.waiting = .application
     if let stream {
       stream.state.relayBegun()
       setDeadline(stream, .max)
     }
-    forwarding.requestIsComplete = stream?.state.bodyPending != true
+    forwarding.requestIsComplete =
+      stream?.state.bodyPending != true && exchange.collected == nil
     if let stream = stream as? MultiplexedStream, stream.state.bodyPending {
       _ = keepBody(of: stream)
     }
     begin(forwarding)
+    if let body = exchange.collected { passCollected(body, forwarding) }
     forwarding.isStarting = false
     return forwarding.isDoneAtStart
   }
@@ -312,6 +316,7 @@ extension EventLoop {
     // wrong with the member (RFC 9112 §9.3.1). Only what may be done twice is sent again.
     if wasUsedBefore, forwarding.staleCount < Limits.staleConnectionsMax, mayResend(forwarding) {
       forwarding.staleCount += 1
+      forwarding.passing?.retryCount += 1
       forwarding.requestSent = 0
       forwarding.requestIsBroken = false
       return connect(forwarding)
@@ -354,6 +359,7 @@ extension EventLoop {
     forwarding.member = next
     forwarding.addressIndex = 0
     forwarding.staleCount = 0
+    forwarding.passing?.retryCount += 1
     forwarding.requestIsBroken = false
     rewriteRequest(forwarding)
     connect(forwarding)

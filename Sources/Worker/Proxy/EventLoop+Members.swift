@@ -80,9 +80,29 @@ extension EventLoop {
       forwarding.member, balancer: forwarding.target.balancer, failure, now: now)
   }
 
+  /// Begins what the access log says of a request that is passed on.
+  func notePassing(_ forwarding: Forwarding, _ stream: RequestStream) {
+    let passing = stream.passing ?? PassingRecord()
+    passing.cacheWord = "\(forwarding.caching.forward.token)"
+    stream.passing = passing
+    forwarding.passing = passing
+  }
+
+  /// For the access log: a stored response is sent although it is stale.
+  func noteStale(_ use: ReuseDecision, _ stream: RequestStream) {
+    switch use {
+    case .stale, .staleWhileRevalidate:
+      let passing = PassingRecord()
+      passing.cacheWord = "stale"
+      stream.passing = passing
+    default: break
+    }
+  }
+
   /// A head has come; `failonstatus` may say that it is none of a working member.
   func noteResponse(_ forwarding: Forwarding) {
     forwarding.isProbe = false
+    forwarding.passing?.firstMilliseconds = now - forwarding.begun
     balancing?.noteResponse(
       forwarding.member, balancer: forwarding.target.balancer,
       status: forwarding.response.status, now: now)
@@ -92,6 +112,10 @@ extension EventLoop {
   func endAttempt(_ forwarding: Forwarding) {
     forwarding.coding = nil
     guard forwarding.isCounted, forwarding.member >= 0 else { return }
+    if let passing = forwarding.passing {
+      passing.member = model.proxyMembers[forwarding.member].name
+      passing.totalMilliseconds = now - forwarding.begun
+    }
     forwarding.isCounted = false
     if forwarding.isProbe { balancing?.abandon(forwarding.member) }
     forwarding.isProbe = false

@@ -20,7 +20,9 @@ extension EventLoop {
     switch forwarding.response.framing {
     case .none: forwarding.responseBody = .none
     case .length(let count): forwarding.responseBody = .length(count)
-    case .chunked: forwarding.responseBody = .chunked(ChunkedDecoder(limits: parser.limits))
+    case .chunked:
+      forwarding.responseBody = .chunked(
+        ChunkedDecoder(limits: parser.limits, keepsTrailers: passesTrailers(forwarding)))
     case .untilClose, .tunnel: forwarding.responseBody = .untilClose
     }
     if status >= 400,
@@ -93,7 +95,10 @@ extension EventLoop {
     store(forwarding, buffer, ranges)
     if forwarding.stream == nil, forwarding.storing == nil, !isEnd { return leave(forwarding) }
     // Before the client has it: what it asks next finds it stored, in any worker.
-    if isEnd { endCaching(forwarding, .whole) }
+    if isEnd {
+      takeTrailers(forwarding)
+      endCaching(forwarding, .whole)
+    }
     if let stream = forwarding.stream, let output = stream.output {
       if let connection = stream as? Connection {
         relay(forwarding, buffer, ranges, isEnd: isEnd, output, connection)
@@ -134,7 +139,7 @@ extension EventLoop {
     }
     if isChunked {
       if count > 0 { gathered.append(lineEnd) }
-      if isEnd { gathered.append(lastChunk) }
+      if isEnd { gathered.append(forwarding.lastChunk ?? lastChunk) }
     }
     guard gathered.byteCount > 0 else { return }
     var sent = 0
@@ -230,7 +235,10 @@ extension EventLoop {
       return
     }
     output.isOpen = false
-    guard let connection = stream as? Connection else { return continueOutput(stream) }
+    guard let connection = stream as? Connection else {
+      submitTrailers(forwarding, on: stream)
+      return continueOutput(stream)
+    }
     if output.next == nil && !hasUnsent(connection) {
       endOutput(connection, output)
       finishRecord(output.record, reason: .completed)

@@ -89,7 +89,7 @@ extension EventLoop {
         appendChunk(offered.extracting(range.start..<range.end), forwarding)
         return isTooLarge(decoder.bodyByteCount, connection, forwarding) ? 0 : count
       case .done(let count):
-        endInput(connection, forwarding)
+        endInput(connection, forwarding, trailers: decoder.trailers)
         return count
       case .rejected(let rejection):
         log(of: connection).write(
@@ -102,7 +102,7 @@ extension EventLoop {
   }
 
   /// A part of a body of known length, or of FastCGI.
-  private func appendBody(_ bytes: RawSpan, _ forwarding: Forwarding) {
+  func appendBody(_ bytes: RawSpan, _ forwarding: Forwarding) {
     guard forwarding.isFastCGI else { return forwarding.append(bytes) }
     var start = 0
     while start < bytes.byteCount {
@@ -115,7 +115,7 @@ extension EventLoop {
     }
   }
 
-  private func appendChunk(_ bytes: RawSpan, _ forwarding: Forwarding) {
+  func appendChunk(_ bytes: RawSpan, _ forwarding: Forwarding) {
     guard bytes.byteCount > 0 else { return }
     forwarding.append(Array(String(bytes.byteCount, radix: 16).utf8))
     forwarding.append([0x0d, 0x0a])
@@ -123,16 +123,22 @@ extension EventLoop {
     forwarding.append([0x0d, 0x0a])
   }
 
-  private func endInput(_ connection: Connection, _ forwarding: Forwarding) {
+  private func endInput(
+    _ connection: Connection, _ forwarding: Forwarding, trailers: [UInt8] = []
+  ) {
     connection.body = nil
     connection.state.bodyEnded()
-    endRequest(forwarding)
+    endRequest(forwarding, trailers: trailers)
     if connection.output == nil { setDeadline(connection, .max) }
   }
 
-  /// The request is complete.
-  func endRequest(_ forwarding: Forwarding) {
-    if forwarding.sendsChunks { forwarding.append(Array("0\r\n\r\n".utf8)) }
+  /// The request is complete; `trailers` stood behind its body, if it came in chunks.
+  func endRequest(_ forwarding: Forwarding, trailers: [UInt8] = []) {
+    if forwarding.sendsChunks {
+      forwarding.append(Array("0\r\n".utf8))
+      if !trailers.isEmpty { forwarding.append(requestTrailers(trailers, forwarding)) }
+      forwarding.append([0x0d, 0x0a])
+    }
     if forwarding.isFastCGI {
       var end: [UInt8] = []
       FastCGI.appendInputHeader(contentByteCount: 0, to: &end)
@@ -164,6 +170,7 @@ extension EventLoop {
   /// The application has taken something: the client may send more.
   func takeMoreOfBody(_ forwarding: Forwarding) {
     guard let stream = forwarding.stream, forwarding.phase != .ended else { return }
+    if let body = forwarding.exchange.collected { return passCollected(body, forwarding) }
     if let stream = stream as? MultiplexedStream {
       return stream.keepsBody ? relayStreamBody(stream, forwarding) : ()
     }

@@ -32,9 +32,10 @@ extension EventLoop {
       }
     } else {
       let isForCache = forwarding.caching.isForCache
+      let hasTrailers = head.body == .chunked
       head.appendPassedFields(
         in: span, options: ConnectionOptions(head, in: span), to: &lines
-      ) { EventLoop.isPassed($0, in: span, isForCache: isForCache) }
+      ) { EventLoop.isPassed($0, in: span, isForCache: isForCache, hasTrailers: hasTrailers) }
     }
     appendOwnFields(forwarding, span, to: &lines)
     ResponseHead.appendEnd(to: &lines)
@@ -69,7 +70,9 @@ extension EventLoop {
       let line = head.field(at: number)
       let name = line.name.span(in: bytes)
       guard options.allowsForwarding(name, in: bytes),
-        EventLoop.isPassed(line, in: bytes, isForCache: forwarding.caching.isForCache)
+        EventLoop.isPassed(
+          line, in: bytes, isForCache: forwarding.caching.isForCache,
+          hasTrailers: head.body == .chunked)
       else { continue }
       if line.known == .ifNoneMatch, isCompressing {
         var tags: [UInt8] = []
@@ -82,21 +85,23 @@ extension EventLoop {
   }
 
   /// Whether an end-to-end field is passed on as it is. Conditions and ranges are the client's own:
-  /// what is fetched for the cache is fetched whole.
-  private static func isPassed(_ line: FieldLine, in bytes: RawSpan, isForCache: Bool) -> Bool {
+  /// what is fetched for the cache is fetched whole. Trailer only where trailers can follow.
+  private static func isPassed(
+    _ line: FieldLine, in bytes: RawSpan, isForCache: Bool, hasTrailers: Bool
+  ) -> Bool {
     switch line.known {
-    case .host, .contentLength, .transferEncoding, .connection, .xForwardedFor: false
+    case .host, .contentLength, .transferEncoding, .connection, .xForwardedFor: return false
     case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range:
-      !isForCache
-    default: !isOfTheWay(line.name.span(in: bytes))
+      return !isForCache
+    default:
+      let name = line.name.span(in: bytes)
+      return !isOfTheWay(name) && (hasTrailers || !FieldName.equal(name, "trailer"))
     }
   }
 
-  /// What a request says of the way it came: only who is trusted may say it. And Trailer, since
-  /// trailers of requests are not passed on.
+  /// What a request says of the way it came: only who is trusted may say it.
   private static func isOfTheWay(_ name: RawSpan) -> Bool {
     switch name.byteCount {
-    case 7: FieldName.equal(name, "trailer")
     case 9: FieldName.equal(name, "forwarded")
     case 15: FieldName.equal(name, "x-forwarded-for")
     case 16: FieldName.equal(name, "x-forwarded-host")
@@ -155,6 +160,12 @@ extension EventLoop {
       forwarding.asksForUpgrade = true
       ResponseHead.appendField("Connection", "Upgrade" as StaticString, to: &lines)
       ResponseHead.appendField("Upgrade", upgrade.span(in: bytes), to: &lines)
+    } else if Trailers.areAccepted(head, in: bytes) {
+      // On behalf of this client, and of this connection like all of TE (RFC 9110 §10.1.4).
+      ResponseHead.appendField("TE", "trailers" as StaticString, to: &lines)
+      let isLast = model.proxyMembers[forwarding.member].parameters.disablesReuse
+      ResponseHead.appendField(
+        "Connection", isLast ? "close, TE" as StaticString : "TE", to: &lines)
     } else if model.proxyMembers[forwarding.member].parameters.disablesReuse {
       ResponseHead.appendField("Connection", "close" as StaticString, to: &lines)
     }

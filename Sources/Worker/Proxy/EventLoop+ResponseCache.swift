@@ -98,6 +98,7 @@ extension EventLoop {
     let use = ReuseRules.decide(
       StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: caching.request,
       orders: CachingOrders(exchange.route.settings.caching))
+    if policies[exchange.site.site].logsPassing { noteStale(use, stream) }
     switch isSuspect ? ReuseDecision.validate : use {
     case .fresh, .stale:
       return serveStored(hit, facts, exchange, stream, caching, status: nil)

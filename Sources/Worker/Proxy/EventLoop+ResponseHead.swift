@@ -18,6 +18,7 @@ extension EventLoop {
     appendCacheStatus(forwarding, to: &head)
     appendVia(forwarding, to: &head)
     appendFraming(forwarding, stream, to: &head)
+    if forwarding.response.has(.trailer) { appendTrailerNames(bytes, forwarding, to: &head) }
     ResponseHead.appendEnd(to: &head)
     appendToRelay(head)
   }

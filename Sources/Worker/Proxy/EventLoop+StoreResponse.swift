@@ -349,6 +349,7 @@ extension EventLoop {
     let chosen = ChosenEntry(
       hit: hit, facts: facts, site: forwarding.exchange.site.site, outcome: .hit)
     endForwarding(forwarding, .failed, isReusable: false)
+    forwarding.passing?.cacheWord = "stale"
     sendInstead(chosen, forwarding, stream)
     return true
   }

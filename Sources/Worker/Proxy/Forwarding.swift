@@ -49,6 +49,8 @@ final class Forwarding {
   var addressIndex = 0
   /// Members that were tried and have failed.
   var tried: [Int] = []
+  /// For the access log, if it says how requests are passed on.
+  var passing: PassingRecord?
   /// Attempts on connections that turned out to be closed.
   var staleCount = 0
   var upstream: UpstreamConnection?
@@ -96,6 +98,8 @@ final class Forwarding {
   var coding: ResponseCoding?
   /// The response's body goes to an HTTP/1.1 client in chunks.
   var relaysChunks = false
+  /// The last chunk, when the response has trailers for this client.
+  var lastChunk: ByteBuffer?
   /// The client is slower than the member, which is not read until that changes.
   var isPaused = false
   /// What the response is stored as while it passes.

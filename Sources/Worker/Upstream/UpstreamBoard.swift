@@ -31,7 +31,7 @@ package enum UpstreamCounter: Int, CaseIterable, Sendable {
 /// whoever is killed in the middle of something leaves nothing locked. What they write is a hint to
 /// others and cannot be more than that: a worker that was taken over may write anything.
 package final class UpstreamBoard: Sendable {
-  package static let memberCountMax = 1024
+  package static let memberCountMax = ProxyMember.countMax
   static let slotCount = Scoreboard.slotCount
   private static let departed = slotCount
   private static let recordBytes = 512

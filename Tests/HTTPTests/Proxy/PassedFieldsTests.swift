@@ -38,6 +38,19 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n"
     #expect(passed(get + "X: 1\r\n\r\n") { _ in false } == "")
   }
 
+  @Test(arguments: [
+    ("", false), ("TE: trailers\r\n", true), ("te:gzip;q=1 ,\tTrailers\r\n", true),
+    ("TE: deflate\r\nTE: trailers\r\n", true), ("TE: trailers;q=0\r\n", false),
+    ("TE: xtrailers, trailer\r\n", false), ("TX: trailers\r\n", false), ("TE:\r\n", false),
+  ])
+  func `trailers are taken by who says so`(_ lines: String, _ areAccepted: Bool) throws {
+    let message = get + lines + "\r\n"
+    let head = try #require(parsedHead(message))
+    let data = bytes(message)
+    let isSaid = Trailers.areAccepted(head, in: data.rawSpan)
+    #expect(isSaid == areAccepted)
+  }
+
   @Test func `fields of a response are passed on likewise`() {
     let message =
       "HTTP/1.1 200 OK\r\nA: 1\r\nConnection: b\r\nB: 2\r\nStatus: x\r\nServer: s\r\n"
