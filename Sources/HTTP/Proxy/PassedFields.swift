@@ -36,7 +36,7 @@ extension RequestHead {
 
 extension ReceivedResponse {
   /// Appends the field lines that are passed on, as they were sent, with their line ends; see
-  /// `isForwarded`. `isKept` may leave out more. Not for CGI responses, whose lines may end with LF.
+  /// `isForwarded`. `isKept` may leave out more. Not for CGI, whose lines may end with LF.
   package func appendPassedFields(
     in bytes: RawSpan, to output: inout [UInt8], where isKept: (ReceivedField) -> Bool
   ) {
