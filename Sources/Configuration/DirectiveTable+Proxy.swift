@@ -21,6 +21,9 @@ extension DirectiveTable {
         ws:// means http:// with upgrade=websocket. https:// and other protocols are not
         implemented. Names are resolved while the server runs.
 
+        Trailers go to clients that send TE: trailers, and those of a request to the application;
+        not those that RFC 9110 forbids there, nor those that Header or RequestHeader are about.
+
         Parameters of a server: max (connections of one worker at a time), smax (idle ones kept
         beyond ttl), ttl (how long idle connections are kept, 60 s), retry (how long a failed
         server is left alone, 60 s), acquire (how long a request waits for a connection, in
@@ -63,6 +66,10 @@ extension DirectiveTable {
         Passes requests for files to an application instead of answering them: with FastCGI the
         application gets the file's path. This is how PHP is run. None undoes an outer one. Other
         handlers are not implemented and are refused.
+
+        FastCGI wants the length of a request's body first. One that comes in chunks is kept in
+        memory until it is whole: at most 64 MiB of it (else 413), and 128 MiB of all in a worker
+        (else 503). LimitRequestBody may say less.
 
           <FilesMatch "\\.php$">
             SetHandler "proxy:unix:/run/php/php-fpm.sock|fcgi://localhost"

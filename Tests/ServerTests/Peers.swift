@@ -171,8 +171,6 @@ final class Peer {
         if path == '/chunks':
             start('200 OK', fields)
             return (b'%07d\\n' % number for number in range(100000))
-        if path == '/sleep':
-            time.sleep(0.3)
         if path == '/large':
             fields.append(('Content-Length', str(8 << 20)))
             start('200 OK', fields)
