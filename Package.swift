@@ -62,14 +62,16 @@ let package = Package(
     .target(name: "HTTP"),
     .target(name: "Coding", dependencies: ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform"]),
     .target(name: "Namespace", dependencies: ["HTTP", "Platform"]),
-    .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
+    .target(name: "Configuration", dependencies: ["HTTP", "Namespace", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
     .target(
       name: "Worker",
-      dependencies: ["Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"]),
+      dependencies: [
+        "Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Namespace", "Platform", "TLS",
+      ]),
     .target(
       name: "Master",
-      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"]),
+      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Namespace", "Platform", "TLS"]),
     .executableTarget(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
@@ -103,7 +105,8 @@ let package = Package(
       name: "CodingTests", dependencies: ["Coding", "HTTP", "Platform", "TestSupport"]),
     .testTarget(name: "NamespaceTests", dependencies: ["Namespace", "HTTP", "Platform"]),
     .testTarget(
-      name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
+      name: "ConfigurationTests",
+      dependencies: ["Configuration", "HTTP", "Namespace", "Platform"],
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
@@ -113,7 +116,8 @@ let package = Package(
         "TestSupport",
       ]),
     .testTarget(
-      name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform", "TLS"]),
+      name: "MasterTests",
+      dependencies: ["Master", "Worker", "Configuration", "Namespace", "Platform", "TLS"]),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),
     .testTarget(name: "TidyTests"),
   ],

@@ -25,6 +25,7 @@ struct Checker {
     server.serverRoot = serverRoot
     server.pidFile = absolute("ring3d.pid")
     server.controlSocketPath = absolute("ring3d.sock")
+    server.stateDirectory = absolute("ring3d.state")
   }
 
   /// Checks a tree; nil if anything is an error.
@@ -40,6 +41,7 @@ struct Checker {
     finishLayer(&main.layer, [], main)
     finishTLS(main)
     checkListens()
+    checkReservations()
     finish(main, inheriting: [])
     for index in virtualHosts.indices {
       finish(virtualHosts[index], inheriting: main.sectionGroupNames)

@@ -1,6 +1,7 @@
 // The checked configuration: immutable, complete, defaults filled in.
 
 import HTTP
+import Namespace
 import Platform
 
 /// One address to listen on, from `Listen`.
@@ -41,6 +42,9 @@ package struct ServerSettings: Sendable {
   package var controlSocketMode: UInt32 = 0o600
   package var controlSocketOwner: String?
   package var controlSocketGroup: String?
+  /// Where what is to outlive the server lies, unlike the cache also over a restart of the machine.
+  package var stateDirectory = "ring3d.state"
+  package var urlReservations: [UrlReservationRule] = []
   /// nil: auto, one per processor.
   package var workers: Int?
   package var listenBacklog: Int32 = 511
@@ -69,6 +73,18 @@ package struct ServerSettings: Sendable {
   package var typesConfig: String?
 
   package init() {}
+}
+
+/// `UrlReservation`: a prefix, and who may do what with it. Names of users and groups are looked up
+/// by the master.
+package struct UrlReservationRule: Sendable {
+  package let prefix: UrlPrefix
+  /// The prefix as written.
+  package let text: ConfiguredText
+  /// Names, or "#number".
+  package var users: [ConfiguredText] = []
+  package var groups: [ConfiguredText] = []
+  package var rights: NamespaceRights = []
 }
 
 /// What a configuration file means.

@@ -78,6 +78,8 @@ extension ServerSettings {
     if let controlSocketOwner { socket += " owner=\(controlSocketOwner)" }
     if let controlSocketGroup { socket += " group=\(controlSocketGroup)" }
     lines.append(socket)
+    lines.append("StateDirectory \"\(stateDirectory)\"")
+    lines += urlReservations.map(\.line)
     lines.append("Workers \(workers.map { "\($0)" } ?? "auto")")
     lines.append("ListenBacklog \(listenBacklog)")
     lines.append("MaxConnectionsPerChild \(maxConnectionsPerChild)")

@@ -17,6 +17,8 @@ final class ControlServer {
   struct Client {
     let descriptor: Descriptor
     let peer: PeerIdentity
+    /// It may not command the server.
+    let isGuest: Bool
     var state = State.reading
     var bytes: [UInt8] = []
     var sent = 0
@@ -45,18 +47,24 @@ final class ControlServer {
 
   var nextDeadline: Int64? { clients.values.compactMap { $0.deadline }.min() }
 
-  /// Takes all waiting clients; beyond the limit they are closed at once.
-  func accept(now: Int64) {
+  /// Takes all waiting clients; beyond the limits they are closed at once. Guests, who may not
+  /// command, have limits of their own, so that they keep nobody else away.
+  func accept(now: Int64, isGuest: (PeerIdentity) -> Bool) {
     while let descriptor = (try? UnixSocket.accept(listener)) ?? nil {
-      guard clients.count < Limits.controlClients,
-        let peer = try? UnixSocket.peer(of: descriptor)
+      guard let peer = try? UnixSocket.peer(of: descriptor) else { continue }
+      let isGuest = isGuest(peer)
+      let alike = clients.values.filter { $0.isGuest == isGuest }
+      let limit = isGuest ? Limits.controlGuests : Limits.controlClients
+      guard alike.count < limit,
+        !isGuest || alike.count(where: { $0.peer.user == peer.user }) < Limits.controlGuestsPerUser
       else { continue }
       lastSerial += 1
       let added: Void? = try? poller.add(
         descriptor.number, token: Token.client(lastSerial), interest: .readable)
       guard added != nil else { continue }
       clients[lastSerial] = Client(
-        descriptor: descriptor, peer: peer, deadline: now + Limits.controlMilliseconds)
+        descriptor: descriptor, peer: peer, isGuest: isGuest,
+        deadline: now + Limits.controlMilliseconds)
     }
   }
 

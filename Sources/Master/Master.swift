@@ -113,6 +113,8 @@ final class Master {
   /// nil: keep the identity the server was started with.
   var identity: Identity?
   var control: ControlServer?
+  /// Who owns which URLs: see MasterNamespace.
+  var namespace = NamespaceSeat()
   /// Long work for clients, by their serial numbers: see ControlJobs.
   var jobs: [UInt64: any ControlJob] = [:]
   var upgrade: UpgradeCheck?

@@ -42,6 +42,7 @@ extension Master {
       return
     }
     if let problem = openCache(model) { log.write(.error, problem) }
+    for problem in openNamespace(model) { log.write(.error, problem) }
     do {
       try launch(
         model, certificates: result.certificates, startedAt: startedAt,
@@ -64,6 +65,7 @@ extension Master {
           || old.controlSocketOwner != new.controlSocketOwner
           || old.controlSocketGroup != new.controlSocketGroup
       ),
+      ("StateDirectory", old.stateDirectory != new.stateDirectory),
       ("CacheSize", old.cacheBytesMax != new.cacheBytesMax),
       (
         "CacheMaxObject",
@@ -108,6 +110,7 @@ extension Master {
       model: model, readablePaths: model.readablePaths, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
       warnings: warnings, certificates: certificates, startedAt: startedAt)
+    configureNamespace(model)
     renewHelperPaths()
     tendWatcher()
     tendUpstreams(Clock.monotonicMilliseconds())
@@ -228,6 +231,7 @@ extension Master {
   private func goOn(_ number: UInt32, after failed: UInt32) {
     log.write(.notice, "generation \(number) goes on")
     if let model = currentModel {
+      configureNamespace(model)
       identity = (try? Master.identity(model)) ?? identity
       supervisor.gracefulMilliseconds = model.server.gracefulShutdownTimeoutMilliseconds
     }

@@ -20,10 +20,12 @@ import Testing
     "HTTP2": ["CNGHTTP2", "Platform", "Glibc"],
     "Coding": ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform", "Glibc"],
     "Namespace": ["HTTP", "Platform"],
-    "Configuration": ["HTTP", "Platform"],
+    "Configuration": ["HTTP", "Namespace", "Platform"],
     "Cache": ["Platform", "Synchronization"],
-    "Worker": ["Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"],
-    "Master": ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"],
+    "Worker": [
+      "Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Namespace", "Platform", "TLS",
+    ],
+    "Master": ["Worker", "Cache", "Configuration", "HTTP", "Namespace", "Platform", "TLS"],
     "ring3d": ["Master", "Configuration", "Platform", "ArgumentParser"],
     "ring3ctl": ["Platform", "ArgumentParser"],
   ]
