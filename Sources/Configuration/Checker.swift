@@ -48,9 +48,11 @@ struct Checker {
     }
     let mediaTypes = readMediaTypes()
     guard !diagnostics.contains(where: { $0.severity == .error }) else { return nil }
-    let model = ModelBuilder(
+    let firstQueue = addQueues()
+    var model = ModelBuilder(
       server: server, main: main, virtualHosts: virtualHosts, proxies: proxies
     ).build(listens: listens.map(\.listen), mediaTypes: mediaTypes)
+    model.firstQueueBalancer = firstQueue
     checkEncryption(model)
     checkProxyProtocol(model)
     return diagnostics.contains { $0.severity == .error } ? nil : model

@@ -8,6 +8,9 @@ extension Checker {
   mutating func checkNamespace(_ directive: Directive) -> Bool {
     switch directive.row.name {
     case "StateDirectory": server.stateDirectory = absolute(directive.arguments[0].text)
+    case "QueueDirectory":
+      server.queueDirectory = absolute(directive.arguments[0].text)
+      checkQueues(directive.arguments[0])
     case "UrlReservation": checkReservation(directive)
     default: return false
     }
@@ -59,6 +62,32 @@ extension Checker {
       error(
         "user=NAME, group=NAME, listen or delegate is expected, not '\(word.text)'\(hint)", word)
     }
+  }
+
+  /// sockaddr_un holds 108 bytes with the NUL at the end.
+  private mutating func checkQueues(_ word: Word) {
+    let longest = Model.queuePath(absolute(word.text), slot: Model.queueCountMax - 1)
+    if longest.utf8.count >= 108 {
+      error(
+        "the path is too long by \(longest.utf8.count - 107) bytes for sockets in it, like"
+          + " '\(longest)'", word)
+    }
+  }
+
+  /// Members that lead to queues, behind all others; each has at most one request a connection, and
+  /// is never left alone because of a failure: the application behind it may be another by now.
+  mutating func addQueues() -> Int? {
+    guard let directory = server.queueDirectory else { return nil }
+    let indices = (0..<Model.queueCountMax).map { slot in
+      let path = Model.queuePath(directory, slot: slot)
+      var member = ProxyMember(
+        name: "queue:\(path)", scheme: .http, address: .unix(path: path), authority: "localhost",
+        path: "")
+      member.parameters.disablesReuse = true
+      member.parameters.retryMilliseconds = 0
+      return proxies.add(single: member, waitMilliseconds: 0)
+    }
+    return indices[0]
   }
 
   /// A port has one scheme, and something must listen on it.

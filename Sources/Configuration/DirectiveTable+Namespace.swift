@@ -3,6 +3,26 @@
 extension DirectiveTable {
   static let namespaceRows: [DirectiveRow] = [
     DirectiveRow(
+      name: "QueueDirectory", contexts: .server, arity: 1...1, type: .path, defaultText: "none",
+      syntax: "DIRECTORY", module: "ring3",
+      manual: """
+        Lets applications register URLs while the server runs, over the control socket, and says
+        where the sockets lie through which workers reach them. It is made if it is missing; only
+        the server's own processes can use what is in it. Applications get their socket, already
+        listening, from the server.
+
+        Who may register what is said by UrlReservation. A registered prefix takes its requests at
+        once, in this order: prefixes for every host (+); then the virtual host that is found by
+        its name, and prefixes for the same host, whichever has the longer path, the virtual host
+        where both have "/"; then prefixes for the address; then the first virtual host of the
+        address, or the main server, and prefixes for * in the same way. The first of these steps
+        that has anything ends the search. What is reserved and not registered is answered with 503
+        in its place. The settings and access rules of the site hold for requests that an
+        application answers. It cannot change while queues are in use.
+
+          QueueDirectory /run/ring3/queues
+        """),
+    DirectiveRow(
       name: "StateDirectory", contexts: .server, arity: 1...1, type: .path,
       defaultText: "ring3d.state", syntax: "DIRECTORY", module: "ring3",
       manual: """

@@ -45,6 +45,8 @@ package struct ServerSettings: Sendable {
   /// Where what is to outlive the server lies, unlike the cache also over a restart of the machine.
   package var stateDirectory = "ring3d.state"
   package var urlReservations: [UrlReservationRule] = []
+  /// Where the sockets of queues are; nil: nothing can be registered.
+  package var queueDirectory: String?
   /// nil: auto, one per processor.
   package var workers: Int?
   package var listenBacklog: Int32 = 511
@@ -99,8 +101,31 @@ package struct Model: Sendable {
   /// Who requests are passed to, each once, over all sites.
   package var proxyMembers: [ProxyMember] = []
   package var proxyBalancers: [ProxyBalancer] = []
+  /// The first of the balancers of queues: one for each slot, in order; nil: there are none.
+  var firstQueueBalancer: Int?
   /// Which of `sites` answers where.
   var virtualHosts = VirtualHostTable()
 
   package init() {}
+}
+
+extension Model {
+  /// Queues that applications may have at a time.
+  package static let queueCountMax = 128
+
+  /// The balancer of the one member that leads to a queue; nil: no such slot.
+  package func queueBalancer(_ slot: Int) -> Int? {
+    guard let firstQueueBalancer, (0..<Model.queueCountMax).contains(slot) else { return nil }
+    return firstQueueBalancer + slot
+  }
+
+  /// Those that the configuration itself speaks of.
+  package var namedBalancers: [ProxyBalancer] {
+    Array(proxyBalancers.prefix(firstQueueBalancer ?? proxyBalancers.count))
+  }
+
+  /// The Unix-domain socket of a slot.
+  package static func queuePath(_ directory: String, slot: Int) -> String {
+    "\(directory)/\(slot)"
+  }
 }

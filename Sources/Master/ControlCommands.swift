@@ -125,10 +125,12 @@ extension Master {
   func serveClient(_ serial: UInt64) {
     guard let request = control?.advance(serial), let peer = control?.clients[serial]?.peer else {
       if control?.clients[serial] == nil { forgetClient(serial) }
+      if namespace.sessions[serial] != nil { serveSession(serial) }
       return
     }
     let command = ControlCommand.find(request)
-    guard mayCommand(peer) || (try? command.get())?.isOpenToAll == true else {
+    guard mayCommand(peer) || (try? command.get())?.isOpenToAll == true && !isWorker(peer)
+    else {
       log.write(
         .warn, "control socket: user \(peer.user) (pid \(peer.process)) may not command us")
       control?.answer(
@@ -159,10 +161,14 @@ extension Master {
     stopWaiters.removeAll { $0 == serial }
   }
 
+  /// A worker that was taken over may be able to connect: whoever it runs as, it never commands.
+  private func isWorker(_ peer: PeerIdentity) -> Bool {
+    workers.values.contains { $0.process == peer.process }
+  }
+
   /// Root, who runs the server, and the configured owner and group.
   func mayCommand(_ peer: PeerIdentity) -> Bool {
-    // A worker that was taken over may be able to connect: whoever it runs as, it never commands.
-    if workers.values.contains(where: { $0.process == peer.process }) { return false }
+    if isWorker(peer) { return false }
     if peer.user == 0 || peer.user == Privileges.effectiveUser { return true }
     guard let server = currentModel?.server else { return false }
     if let owner = server.controlSocketOwner, Privileges.user(owner)?.user == peer.user {

@@ -80,7 +80,8 @@ package struct ControlRequest: Equatable, Sendable {
   }
 
   static let flagsWithValue: Set<String> = [
-    "accept-encoding", "address", "group", "host", "limit", "prefix", "regex", "tag", "user",
+    "accept-encoding", "address", "group", "host", "limit", "prefix", "queue", "regex", "tag",
+    "user",
   ]
   /// First words that need a second one.
   static let groups: Set<String> = ["cache", "proxy", "reserve"]

@@ -27,12 +27,16 @@ final class ControlServer {
     /// Has time anew whenever it takes something.
     var isStream = false
     var request: ControlRequest?
+    /// It stays open for more requests: see ControlSessions.
+    var isSession = false
+    /// What has come behind the last request.
+    var input: [UInt8] = []
   }
 
   let path: String
   let listener: Descriptor
   private let poller: Poller
-  private(set) var clients: [UInt64: Client] = [:]
+  var clients: [UInt64: Client] = [:]
   private var lastSerial: UInt64 = 0
 
   init(path: String, listener: Descriptor, poller: Poller) throws(SystemError) {
@@ -71,6 +75,10 @@ final class ControlServer {
   /// Reads or writes; returns a request that has just become complete.
   func advance(_ serial: UInt64) -> ControlRequest? {
     guard var client = clients[serial] else { return nil }
+    if client.isSession {
+      readSession(serial)
+      return nil
+    }
     switch client.state {
     case .writing:
       write(serial)
@@ -105,6 +113,8 @@ final class ControlServer {
       clients[serial]?.state = .waiting
       clients[serial]?.deadline = nil
       clients[serial]?.bytes = []
+      clients[serial]?.input = Array(
+        client.bytes.drop { $0 != UInt8(ascii: "\n") }.dropFirst())
       clients[serial]?.request = request
       return request
     }
@@ -112,8 +122,8 @@ final class ControlServer {
 
   /// Sends an answer; the connection ends after its last byte.
   func answer(_ serial: UInt64, _ answer: ControlAnswer) {
-    guard clients[serial] != nil else { return }
-    clients[serial]?.state = .writing
+    guard let client = clients[serial] else { return }
+    clients[serial]?.state = client.isSession ? .streaming : .writing
     append(serial, answer.bytes)
   }
 
@@ -141,7 +151,7 @@ final class ControlServer {
     write(serial)
   }
 
-  private func write(_ serial: UInt64) {
+  func write(_ serial: UInt64) {
     guard var client = clients[serial] else { return }
     let before = client.sent
     while client.sent < client.bytes.count {

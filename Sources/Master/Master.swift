@@ -173,6 +173,7 @@ final class Master {
     let now = Clock.monotonicMilliseconds()
     var deadlines = retiring.map { $0.at } + helpers.blocks.compactMap { $0.respawnAt }
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }
+    if namespace.hasChanged { deadlines.append(namespace.publishAt / 1000 + 1) }
     if let deadline = launchDelayedUntil { deadlines.append(deadline) }
     if let deadline = watcher?.respawnAt { deadlines.append(deadline) }
     if let deadline = upstreams?.tendAt { deadlines.append(deadline) }
@@ -231,6 +232,8 @@ final class Master {
       for name in workers.keys { flushOrders(name) }
     }
     expireClients(now)
+    endSessions()
+    publishNamespace()
     dropEndedElders(now)
     if launchDelayedUntil != nil {
       if reload.isReloading { loadWhenThereIsRoom() } else { launchDelayedUntil = nil }

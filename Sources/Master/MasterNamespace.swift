@@ -9,6 +9,19 @@ import Worker
 /// The namespace of one server.
 struct NamespaceSeat {
   var book = NamespaceBook()
+  /// By their clients' serial numbers.
+  var sessions: [UInt64: NamespaceSession] = [:]
+  var queues: [String: QueueRecord] = [:]
+  /// Oldest first.
+  var resting: [RestingSlot] = []
+  /// Workers are to be told.
+  var hasChanged = false
+  /// Not before then, in monotonic microseconds.
+  var publishAt: Int64 = 0
+  /// Of what they were told last.
+  var generation: UInt64 = 0
+  /// What they were told last; nil: nothing yet.
+  var snapshot: Descriptor?
   /// nil before the first configuration.
   fileprivate(set) var file: String?
   /// Why the file could not be read: then it is not written over either.
@@ -87,6 +100,8 @@ extension Master {
       schemes[listen.address.port] = isEncrypted ? .https : .http
     }
     namespace.book.configure(ReservationNames(model).reservations, listens: schemes)
+    namespace.hasChanged = true
+    publishNamespace()
   }
 
   /// Changes what was added, and keeps it: either both or nothing.
@@ -108,6 +123,7 @@ extension Master {
       return .failure("the reservations cannot be kept, nothing has changed: \(error)\n")
     }
     namespace.book = book
+    namespace.hasChanged = true
     return nil
   }
 
@@ -272,6 +288,10 @@ extension ControlCommand {
         """,
       isOpenToAll: true,
       run: { master, request, client in .now(master.reserveCommand(request, client)) }),
+    ControlCommand(
+      verb: "session", usage: "VERSION", arity: 1...1, flags: [],
+      help: "for programs that register URLs: begin a session", isOpenToAll: true,
+      run: { $0.sessionCommand($1, $2) }),
     ControlCommand(
       verb: "reserve delete", usage: "PREFIX [--json]", arity: 1...1, flags: ["json"],
       help: "take a reservation back",

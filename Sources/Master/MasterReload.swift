@@ -88,6 +88,11 @@ extension Master {
   func launch(
     _ model: Model, certificates: CertificateSet?, startedAt: Int64, warnings: [String]
   ) throws(Refusal) {
+    if let directory = currentModel?.server.queueDirectory, !namespace.queues.isEmpty,
+      directory != model.server.queueDirectory
+    {
+      throw Refusal("QueueDirectory cannot change while applications use '\(directory)'")
+    }
     let workers = workerCount(model)
     let logs = try LogFiles(model)
     try attachUpstreams(model)

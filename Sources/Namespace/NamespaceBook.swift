@@ -220,6 +220,16 @@ package struct NamespaceBook: Sendable {
     count(prefix, -1)
   }
 
+  /// Ends all of a connection; returns how many there were.
+  package mutating func unregisterAll(owner: UInt64) -> Int {
+    let all = registrations.values.filter { $0.owner == owner }
+    for registration in all {
+      registrations[registration.prefix] = nil
+      count(registration.prefix, -1)
+    }
+    return all.count
+  }
+
   // MARK: Reservations
 
   /// A lasting claim: who may delegate what lies above may make it, else only an administrator. It

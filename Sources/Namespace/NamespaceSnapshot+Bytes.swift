@@ -2,7 +2,7 @@
 //
 // Little-endian, no pointers:
 //   "R3NS", layout version (4), generation (8), queues (4), entries (4), bytes of text (4)
-//   each queue: bytes of its name (2), of its socket's path (2), then both
+//   each queue: bytes of its name (2), its slot (2), then the name
 //   each entry: head (4), start of its host in the text (4), bytes of host (2) and path (2),
 //     parent (4, -1: none), queue (4, -1: only reserved)
 //   the text: hosts and paths, each path behind its host
@@ -94,9 +94,8 @@ extension NamespaceSnapshot {
     append(UInt32(text.count))
     for queue in queues {
       append(UInt16(queue.name.utf8.count))
-      append(UInt16(queue.socketPath.utf8.count))
+      append(queue.slot)
       bytes += queue.name.utf8
-      bytes += queue.socketPath.utf8
     }
     for entry in entries {
       append(entry.head)
@@ -122,10 +121,10 @@ extension NamespaceSnapshot {
     else { return nil }
     var queues: [NamespaceQueue] = []
     for _ in 0..<queueCount {
-      guard let nameCount = reader.number(2), let pathCount = reader.number(2),
-        let name = reader.string(Int(nameCount)), let path = reader.string(Int(pathCount))
+      guard let nameCount = reader.number(2), let slot = reader.number(2),
+        let name = reader.string(Int(nameCount))
       else { return nil }
-      queues.append(NamespaceQueue(name: name, socketPath: path))
+      queues.append(NamespaceQueue(name: name, slot: UInt16(slot)))
     }
     var entries: [Entry] = []
     entries.reserveCapacity(entryCount)

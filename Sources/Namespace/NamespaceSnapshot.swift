@@ -17,12 +17,12 @@ package struct NamespaceEntry: Hashable, Sendable {
 /// Where requests of registered prefixes wait for their application.
 package struct NamespaceQueue: Hashable, Sendable {
   package let name: String
-  /// Of the Unix-domain socket that the applications accept from.
-  package let socketPath: String
+  /// Which of the configuration's queue sockets it is.
+  package let slot: UInt16
 
-  package init(name: String, socketPath: String) {
+  package init(name: String, slot: UInt16) {
     self.name = name
-    self.socketPath = socketPath
+    self.slot = slot
   }
 }
 
@@ -42,6 +42,8 @@ package struct NamespaceSnapshot: Sendable {
   private let labelsBelowMax: Int
 
   package var entryCount: Int { entries.count }
+  /// A prefix is bound to an address: `lookUp` is to be told the one that was connected to.
+  package var tellsAddressesApart: Bool { kinds & 1 << Kind.address.rawValue != 0 }
 
   /// What of a host an entry matches, in the order of the search.
   enum Kind: UInt8 { case strong, name, below, address, weak }

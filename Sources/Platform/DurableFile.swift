@@ -28,9 +28,7 @@ package enum DurableFile {
     let name = path + ".new"
     let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     do throws(SystemError) {
-      if unsafe mkdir(directory, 0o700) != 0, ring3_errno() != EEXIST {
-        throw SystemError(code: ring3_errno(), operation: "mkdir")
-      }
+      try makeDirectory(directory, mode: 0o700)
       do throws(SystemError) {
         try write(content, to: name)
         _ = try systemCall("rename") { unsafe rename(name, path) }
@@ -41,6 +39,15 @@ package enum DurableFile {
       try sync(directory)
     } catch {
       throw error.on(path)
+    }
+  }
+
+  /// Makes a directory of exactly this mode unless there is one. mkdir(2).
+  package static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
+    let before = umask(0)
+    defer { umask(before) }
+    if unsafe mkdir(path, mode) != 0, ring3_errno() != EEXIST {
+      throw SystemError(code: ring3_errno(), operation: "mkdir", subject: path)
     }
   }
 
