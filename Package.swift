@@ -28,7 +28,8 @@ let roomSettings: [SwiftSetting] = [
     ], .when(configuration: .release))
 ]
 let rooms: Set = [
-  "Platform", "TLS", "HTTP", "HTTP2", "Coding", "Configuration", "Cache", "Worker", "Master",
+  "Platform", "TLS", "HTTP", "HTTP2", "Coding", "Namespace", "Configuration", "Cache", "Worker",
+  "Master",
 ]
 
 let argumentParser: Target.Dependency = .product(
@@ -47,6 +48,7 @@ let package = Package(
     .target(name: "CLinux"),
     .systemLibrary(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
@@ -54,19 +56,22 @@ let package = Package(
     .systemLibrary(
       name: "CBrotli", pkgConfig: "libbrotlienc", providers: [.apt(["libbrotli-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .target(name: "Platform", dependencies: ["CLinux", "CPCRE2"]),
+    .target(name: "Platform", dependencies: ["CLinux", "CPCRE2", "CIDN2"]),
     .target(name: "TLS", dependencies: ["COpenSSL", "Platform"]),
     .target(name: "HTTP2", dependencies: ["CNGHTTP2", "Platform"]),
     .target(name: "HTTP"),
     .target(name: "Coding", dependencies: ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform"]),
-    .target(name: "Configuration", dependencies: ["HTTP", "Platform"]),
+    .target(name: "Namespace", dependencies: ["HTTP", "Platform"]),
+    .target(name: "Configuration", dependencies: ["HTTP", "Namespace", "Platform"]),
     .target(name: "Cache", dependencies: ["Platform"]),
     .target(
       name: "Worker",
-      dependencies: ["Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Platform", "TLS"]),
+      dependencies: [
+        "Cache", "Coding", "Configuration", "HTTP", "HTTP2", "Namespace", "Platform", "TLS",
+      ]),
     .target(
       name: "Master",
-      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Platform", "TLS"]),
+      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Namespace", "Platform", "TLS"]),
     .executableTarget(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
     .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
@@ -98,8 +103,10 @@ let package = Package(
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "CNGHTTP2", "HTTP", "Platform"]),
     .testTarget(
       name: "CodingTests", dependencies: ["Coding", "HTTP", "Platform", "TestSupport"]),
+    .testTarget(name: "NamespaceTests", dependencies: ["Namespace", "HTTP", "Platform"]),
     .testTarget(
-      name: "ConfigurationTests", dependencies: ["Configuration", "HTTP", "Platform"],
+      name: "ConfigurationTests",
+      dependencies: ["Configuration", "HTTP", "Namespace", "Platform"],
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
@@ -109,7 +116,8 @@ let package = Package(
         "TestSupport",
       ]),
     .testTarget(
-      name: "MasterTests", dependencies: ["Master", "Worker", "Configuration", "Platform", "TLS"]),
+      name: "MasterTests",
+      dependencies: ["Master", "Worker", "Configuration", "Namespace", "Platform", "TLS"]),
     .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),
     .testTarget(name: "TidyTests"),
   ],

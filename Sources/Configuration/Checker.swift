@@ -25,6 +25,7 @@ struct Checker {
     server.serverRoot = serverRoot
     server.pidFile = absolute("ring3d.pid")
     server.controlSocketPath = absolute("ring3d.sock")
+    server.stateDirectory = absolute("ring3d.state")
   }
 
   /// Checks a tree; nil if anything is an error.
@@ -40,15 +41,18 @@ struct Checker {
     finishLayer(&main.layer, [], main)
     finishTLS(main)
     checkListens()
+    checkReservations()
     finish(main, inheriting: [])
     for index in virtualHosts.indices {
       finish(virtualHosts[index], inheriting: main.sectionGroupNames)
     }
     let mediaTypes = readMediaTypes()
     guard !diagnostics.contains(where: { $0.severity == .error }) else { return nil }
-    let model = ModelBuilder(
+    let firstQueue = addQueues()
+    var model = ModelBuilder(
       server: server, main: main, virtualHosts: virtualHosts, proxies: proxies
     ).build(listens: listens.map(\.listen), mediaTypes: mediaTypes)
+    model.firstQueueBalancer = firstQueue
     checkEncryption(model)
     checkProxyProtocol(model)
     return diagnostics.contains { $0.severity == .error } ? nil : model

@@ -42,7 +42,7 @@ extension Checker {
     case "TypesConfig":
       typesConfig = first
       server.typesConfig = absolute(text)
-    default: return false
+    default: return checkNamespace(directive)
     }
     return true
   }
@@ -71,9 +71,6 @@ extension Checker {
         guard let mode = UInt32(parts[1], radix: 8), mode <= 0o777 else {
           error("an octal mode is expected (0600, 0660), not '\(parts[1])'", word)
           continue
-        }
-        if mode & 0o002 != 0 {
-          error("mode \(parts[1]) would let every user of the system command the server", word)
         }
         server.controlSocketMode = mode
       case "owner": server.controlSocketOwner = parts[1]

@@ -68,7 +68,9 @@ extension DirectiveTable {
       manual: """
         The Unix socket on which the server takes commands from ring3ctl(8). The mode, owner and
         group say who can connect; the server checks the identity of each peer besides, and obeys
-        only root, its own user, and members of the group. A relative path is below ServerRoot.
+        only root, its own user, and members of the group. With mode=0666 every user of the system
+        can connect; all that those others may do is what a UrlReservation lets them. A relative
+        path is below ServerRoot.
 
           ControlSocket /run/ring3/control mode=0660 group=adm
         """),

@@ -1,6 +1,7 @@
 // The checked configuration: immutable, complete, defaults filled in.
 
 import HTTP
+import Namespace
 import Platform
 
 /// One address to listen on, from `Listen`.
@@ -41,6 +42,11 @@ package struct ServerSettings: Sendable {
   package var controlSocketMode: UInt32 = 0o600
   package var controlSocketOwner: String?
   package var controlSocketGroup: String?
+  /// Where what is to outlive the server lies, unlike the cache also over a restart of the machine.
+  package var stateDirectory = "ring3d.state"
+  package var urlReservations: [UrlReservationRule] = []
+  /// Where the sockets of queues are; nil: nothing can be registered.
+  package var queueDirectory: String?
   /// nil: auto, one per processor.
   package var workers: Int?
   package var listenBacklog: Int32 = 511
@@ -71,6 +77,18 @@ package struct ServerSettings: Sendable {
   package init() {}
 }
 
+/// `UrlReservation`: a prefix, and who may do what with it. Names of users and groups are looked up
+/// by the master.
+package struct UrlReservationRule: Sendable {
+  package let prefix: UrlPrefix
+  /// The prefix as written.
+  package let text: ConfiguredText
+  /// Names, or "#number".
+  package var users: [ConfiguredText] = []
+  package var groups: [ConfiguredText] = []
+  package var rights: NamespaceRights = []
+}
+
 /// What a configuration file means.
 package struct Model: Sendable {
   package var server = ServerSettings()
@@ -83,8 +101,31 @@ package struct Model: Sendable {
   /// Who requests are passed to, each once, over all sites.
   package var proxyMembers: [ProxyMember] = []
   package var proxyBalancers: [ProxyBalancer] = []
+  /// The first of the balancers of queues: one for each slot, in order; nil: there are none.
+  var firstQueueBalancer: Int?
   /// Which of `sites` answers where.
   var virtualHosts = VirtualHostTable()
 
   package init() {}
+}
+
+extension Model {
+  /// Queues that applications may have at a time.
+  package static let queueCountMax = 128
+
+  /// The balancer of the one member that leads to a queue; nil: no such slot.
+  package func queueBalancer(_ slot: Int) -> Int? {
+    guard let firstQueueBalancer, (0..<Model.queueCountMax).contains(slot) else { return nil }
+    return firstQueueBalancer + slot
+  }
+
+  /// Those that the configuration itself speaks of.
+  package var namedBalancers: [ProxyBalancer] {
+    Array(proxyBalancers.prefix(firstQueueBalancer ?? proxyBalancers.count))
+  }
+
+  /// The Unix-domain socket of a slot.
+  package static func queuePath(_ directory: String, slot: Int) -> String {
+    "\(directory)/\(slot)"
+  }
 }

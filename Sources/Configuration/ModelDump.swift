@@ -78,6 +78,9 @@ extension ServerSettings {
     if let controlSocketOwner { socket += " owner=\(controlSocketOwner)" }
     if let controlSocketGroup { socket += " group=\(controlSocketGroup)" }
     lines.append(socket)
+    lines.append("StateDirectory \"\(stateDirectory)\"")
+    if let queueDirectory { lines.append("QueueDirectory \"\(queueDirectory)\"") }
+    lines += urlReservations.map(\.line)
     lines.append("Workers \(workers.map { "\($0)" } ?? "auto")")
     lines.append("ListenBacklog \(listenBacklog)")
     lines.append("MaxConnectionsPerChild \(maxConnectionsPerChild)")

@@ -82,6 +82,8 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
   case proxyUnavailable = 64
   case proxyLoop = 65
   case gatewayOnlyIfCached = 66
+  // The namespace.
+  case reserved = 67
 
   /// The word written to logs and shown by counters.
   package var word: String {
@@ -153,6 +155,7 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
     case .proxyUnavailable: "Proxy_Unavailable"
     case .proxyLoop: "Proxy_Loop"
     case .gatewayOnlyIfCached: "Only_If_Cached"
+    case .reserved: "Reserved"
     }
   }
 

@@ -163,10 +163,11 @@ struct PreparedConfiguration {
       return
     }
     let read = CertificateLoader.load(model, tickets: tickets(model), staples: staples)
-    let hasErrors = read.diagnostics.contains { $0.severity == .error }
+    let problems = read.diagnostics + ReservationNames(model).diagnostics
+    let hasErrors = problems.contains { $0.severity == .error }
     self.model = hasErrors ? nil : model
     certificates = hasErrors ? nil : read.set
-    diagnostics = loaded.diagnostics + read.diagnostics
+    diagnostics = loaded.diagnostics + problems
   }
 
   init(unread loaded: LoadResult) {

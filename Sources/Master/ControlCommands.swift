@@ -24,6 +24,8 @@ struct ControlCommand: Sendable {
   let help: String
   /// More, for `--help`.
   var details = ""
+  /// Whoever can connect may ask: what he may do is decided by what he asks for.
+  var isOpenToAll = false
   let run: @Sendable (Master, ControlRequest, UInt64) -> CommandOutcome
 
   /// All verbs, in the order in which help shows them.
@@ -57,7 +59,7 @@ struct ControlCommand: Sendable {
         verb: "certificates", usage: "[--json]", arity: 0...0, flags: ["json"],
         help: "certificates, whose they are and how long they are valid",
         run: { master, request, _ in .now(master.certificatesCommand(request)) }),
-    ] + cacheTable + proxyTable + [
+    ] + cacheTable + proxyTable + reservationTable + [
       ControlCommand(
         verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
         help: "open all log files anew, after they were moved away",
@@ -104,7 +106,7 @@ struct ControlCommand: Sendable {
       } else if !value.isEmpty {
         return .failure(Refusal("'--\(flag)' takes no value"))
       }
-      if request.repeated[flag] != nil && flag != "tag" {
+      if request.repeated[flag] != nil && !["tag", "user", "group"].contains(flag) {
         return .failure(Refusal("'--\(flag)' may be given once"))
       }
     }
@@ -116,14 +118,19 @@ struct ControlCommand: Sendable {
 }
 
 extension Master {
-  func acceptClients() { control?.accept(now: Clock.monotonicMilliseconds()) }
+  func acceptClients() {
+    control?.accept(now: Clock.monotonicMilliseconds()) { !mayCommand($0) }
+  }
 
   func serveClient(_ serial: UInt64) {
     guard let request = control?.advance(serial), let peer = control?.clients[serial]?.peer else {
       if control?.clients[serial] == nil { forgetClient(serial) }
+      if namespace.sessions[serial] != nil { serveSession(serial) }
       return
     }
-    guard mayCommand(peer) else {
+    let command = ControlCommand.find(request)
+    guard mayCommand(peer) || (try? command.get())?.isOpenToAll == true && !isWorker(peer)
+    else {
       log.write(
         .warn, "control socket: user \(peer.user) (pid \(peer.process)) may not command us")
       control?.answer(
@@ -133,7 +140,7 @@ extension Master {
             + " and the owner and group of ControlSocket may\n", code: 77))
       return
     }
-    switch ControlCommand.find(request) {
+    switch command {
     case .failure(let refusal): control?.answer(serial, .failure("\(refusal)\n", code: 2))
     case .success(let command):
       guard request.flags["help"] == nil else {
@@ -154,10 +161,14 @@ extension Master {
     stopWaiters.removeAll { $0 == serial }
   }
 
+  /// A worker that was taken over may be able to connect: whoever it runs as, it never commands.
+  private func isWorker(_ peer: PeerIdentity) -> Bool {
+    workers.values.contains { $0.process == peer.process }
+  }
+
   /// Root, who runs the server, and the configured owner and group.
-  private func mayCommand(_ peer: PeerIdentity) -> Bool {
-    // A worker that was taken over may be able to connect: whoever it runs as, it never commands.
-    if workers.values.contains(where: { $0.process == peer.process }) { return false }
+  func mayCommand(_ peer: PeerIdentity) -> Bool {
+    if isWorker(peer) { return false }
     if peer.user == 0 || peer.user == Privileges.effectiveUser { return true }
     guard let server = currentModel?.server else { return false }
     if let owner = server.controlSocketOwner, Privileges.user(owner)?.user == peer.user {

@@ -80,10 +80,11 @@ package struct ControlRequest: Equatable, Sendable {
   }
 
   static let flagsWithValue: Set<String> = [
-    "accept-encoding", "address", "host", "limit", "prefix", "regex", "tag",
+    "accept-encoding", "address", "group", "host", "limit", "prefix", "queue", "regex", "tag",
+    "user",
   ]
   /// First words that need a second one.
-  static let groups: Set<String> = ["cache", "proxy"]
+  static let groups: Set<String> = ["cache", "proxy", "reserve"]
 }
 
 /// One answer.

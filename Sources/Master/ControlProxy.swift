@@ -161,18 +161,18 @@ extension Master {
 
   fileprivate func proxyCommand(_ request: ControlRequest) -> ControlAnswer {
     guard let model = currentModel else { return Master.unknown }
-    guard let board = upstreams?.board, !model.proxyBalancers.isEmpty else {
+    guard let board = upstreams?.board, !model.namedBalancers.isEmpty else {
       return .success(
         request.wantsJSON ? "{\"balancers\":[]}\n" : "no request is passed to other servers\n")
     }
     let places = board.places(of: model.proxyMembers)
     let now = Clock.monotonicMilliseconds()
-    let reports = model.proxyBalancers.map { balancer in
+    let reports = model.namedBalancers.map { balancer in
       balancer.members.compactMap { index in
         places[index].map { board.report(model.proxyMembers[index], $0, now: now) }
       }
     }
-    let pairs = zip(model.proxyBalancers, reports)
+    let pairs = zip(model.namedBalancers, reports)
     if request.wantsJSON {
       let balancers = pairs.map { balancer, members in
         JSON.object([

@@ -17,6 +17,8 @@ final class ControlServer {
   struct Client {
     let descriptor: Descriptor
     let peer: PeerIdentity
+    /// It may not command the server.
+    let isGuest: Bool
     var state = State.reading
     var bytes: [UInt8] = []
     var sent = 0
@@ -25,12 +27,16 @@ final class ControlServer {
     /// Has time anew whenever it takes something.
     var isStream = false
     var request: ControlRequest?
+    /// It stays open for more requests: see ControlSessions.
+    var isSession = false
+    /// What has come behind the last request.
+    var input: [UInt8] = []
   }
 
   let path: String
   let listener: Descriptor
   private let poller: Poller
-  private(set) var clients: [UInt64: Client] = [:]
+  var clients: [UInt64: Client] = [:]
   private var lastSerial: UInt64 = 0
 
   init(path: String, listener: Descriptor, poller: Poller) throws(SystemError) {
@@ -45,24 +51,34 @@ final class ControlServer {
 
   var nextDeadline: Int64? { clients.values.compactMap { $0.deadline }.min() }
 
-  /// Takes all waiting clients; beyond the limit they are closed at once.
-  func accept(now: Int64) {
+  /// Takes all waiting clients; beyond the limits they are closed at once. Guests, who may not
+  /// command, have limits of their own, so that they keep nobody else away.
+  func accept(now: Int64, isGuest: (PeerIdentity) -> Bool) {
     while let descriptor = (try? UnixSocket.accept(listener)) ?? nil {
-      guard clients.count < Limits.controlClients,
-        let peer = try? UnixSocket.peer(of: descriptor)
+      guard let peer = try? UnixSocket.peer(of: descriptor) else { continue }
+      let isGuest = isGuest(peer)
+      let alike = clients.values.filter { $0.isGuest == isGuest }
+      let limit = isGuest ? Limits.controlGuests : Limits.controlClients
+      guard alike.count < limit,
+        !isGuest || alike.count(where: { $0.peer.user == peer.user }) < Limits.controlGuestsPerUser
       else { continue }
       lastSerial += 1
       let added: Void? = try? poller.add(
         descriptor.number, token: Token.client(lastSerial), interest: .readable)
       guard added != nil else { continue }
       clients[lastSerial] = Client(
-        descriptor: descriptor, peer: peer, deadline: now + Limits.controlMilliseconds)
+        descriptor: descriptor, peer: peer, isGuest: isGuest,
+        deadline: now + Limits.controlMilliseconds)
     }
   }
 
   /// Reads or writes; returns a request that has just become complete.
   func advance(_ serial: UInt64) -> ControlRequest? {
     guard var client = clients[serial] else { return nil }
+    if client.isSession {
+      readSession(serial)
+      return nil
+    }
     switch client.state {
     case .writing:
       write(serial)
@@ -97,6 +113,8 @@ final class ControlServer {
       clients[serial]?.state = .waiting
       clients[serial]?.deadline = nil
       clients[serial]?.bytes = []
+      clients[serial]?.input = Array(
+        client.bytes.drop { $0 != UInt8(ascii: "\n") }.dropFirst())
       clients[serial]?.request = request
       return request
     }
@@ -104,8 +122,8 @@ final class ControlServer {
 
   /// Sends an answer; the connection ends after its last byte.
   func answer(_ serial: UInt64, _ answer: ControlAnswer) {
-    guard clients[serial] != nil else { return }
-    clients[serial]?.state = .writing
+    guard let client = clients[serial] else { return }
+    clients[serial]?.state = client.isSession ? .streaming : .writing
     append(serial, answer.bytes)
   }
 
@@ -133,7 +151,7 @@ final class ControlServer {
     write(serial)
   }
 
-  private func write(_ serial: UInt64) {
+  func write(_ serial: UInt64) {
     guard var client = clients[serial] else { return }
     let before = client.sent
     while client.sent < client.bytes.count {

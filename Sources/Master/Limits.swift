@@ -53,6 +53,9 @@ package enum Limits {
 
   /// Clients of the control socket at a time.
   package static let controlClients = 64
+  /// The same of users who may not command the server, and of one of them.
+  package static let controlGuests = 256
+  package static let controlGuestsPerUser = 32
   /// Bytes of one request on the control socket.
   package static let controlRequestBytes = 65_536
   /// From the connection to the whole request, and from the answer to its last byte.

@@ -113,6 +113,8 @@ final class Master {
   /// nil: keep the identity the server was started with.
   var identity: Identity?
   var control: ControlServer?
+  /// Who owns which URLs: see MasterNamespace.
+  var namespace = NamespaceSeat()
   /// Long work for clients, by their serial numbers: see ControlJobs.
   var jobs: [UInt64: any ControlJob] = [:]
   var upgrade: UpgradeCheck?
@@ -171,6 +173,7 @@ final class Master {
     let now = Clock.monotonicMilliseconds()
     var deadlines = retiring.map { $0.at } + helpers.blocks.compactMap { $0.respawnAt }
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }
+    if namespace.hasChanged { deadlines.append(namespace.publishAt / 1000 + 1) }
     if let deadline = launchDelayedUntil { deadlines.append(deadline) }
     if let deadline = watcher?.respawnAt { deadlines.append(deadline) }
     if let deadline = upstreams?.tendAt { deadlines.append(deadline) }
@@ -229,6 +232,8 @@ final class Master {
       for name in workers.keys { flushOrders(name) }
     }
     expireClients(now)
+    endSessions()
+    publishNamespace()
     dropEndedElders(now)
     if launchDelayedUntil != nil {
       if reload.isReloading { loadWhenThereIsRoom() } else { launchDelayedUntil = nil }

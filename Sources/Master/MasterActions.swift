@@ -82,7 +82,8 @@ extension Master {
         fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
         tls: generationRecord.certificates?.heritage(generationRecord.model),
         upstreams: generationRecord.model.proxyMembers.isEmpty ? nil : upstreams?.board,
-        errorLog: generationRecord.logs.errorLog, logs: generationRecord.logs.logs,
+        namespace: namespace.snapshot, errorLog: generationRecord.logs.errorLog,
+        logs: generationRecord.logs.logs,
         sandbox: workerPlan(generationRecord.model, generationRecord.readablePaths))
       switch try ChildProcess.fork() {
       case .child: becomeWorker(heritage)
@@ -139,6 +140,7 @@ extension Master {
     if let pidFile { Descriptor.close(pidFile.descriptor.number) }
     Descriptor.close(signals.descriptor.number)
     for number in control?.numbers ?? [] { Descriptor.close(number) }
+    for queue in namespace.queues.values { Descriptor.close(queue.listener.number) }
     if let upgrade { Descriptor.close(upgrade.output.number) }
     leaveTerminal()
   }

@@ -42,6 +42,7 @@ extension Master {
       return
     }
     if let problem = openCache(model) { log.write(.error, problem) }
+    for problem in openNamespace(model) { log.write(.error, problem) }
     do {
       try launch(
         model, certificates: result.certificates, startedAt: startedAt,
@@ -64,6 +65,7 @@ extension Master {
           || old.controlSocketOwner != new.controlSocketOwner
           || old.controlSocketGroup != new.controlSocketGroup
       ),
+      ("StateDirectory", old.stateDirectory != new.stateDirectory),
       ("CacheSize", old.cacheBytesMax != new.cacheBytesMax),
       (
         "CacheMaxObject",
@@ -86,6 +88,11 @@ extension Master {
   func launch(
     _ model: Model, certificates: CertificateSet?, startedAt: Int64, warnings: [String]
   ) throws(Refusal) {
+    if let directory = currentModel?.server.queueDirectory, !namespace.queues.isEmpty,
+      directory != model.server.queueDirectory
+    {
+      throw Refusal("QueueDirectory cannot change while applications use '\(directory)'")
+    }
     let workers = workerCount(model)
     let logs = try LogFiles(model)
     try attachUpstreams(model)
@@ -109,6 +116,7 @@ extension Master {
       model: model, readablePaths: model.readablePaths, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
       warnings: warnings, certificates: certificates, startedAt: startedAt)
+    configureNamespace(model)
     renewHelperPaths()
     tendWatcher()
     tendUpstreams(Clock.monotonicMilliseconds())
@@ -242,6 +250,7 @@ extension Master {
   private func goOn(_ number: UInt32, after failed: UInt32) {
     log.write(.notice, "generation \(number) goes on")
     if let model = currentModel {
+      configureNamespace(model)
       identity = (try? Master.identity(model)) ?? identity
       supervisor.gracefulMilliseconds = model.server.gracefulShutdownTimeoutMilliseconds
     }

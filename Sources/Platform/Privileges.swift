@@ -35,6 +35,18 @@ package enum Privileges {
     return unsafe entry.pointee.gr_gid
   }
 
+  /// A user's name; "#number" for one without. getpwuid(3).
+  package static func name(ofUser user: UInt32) -> String {
+    guard let entry = unsafe getpwuid(user) else { return "#\(user)" }
+    return unsafe String(cString: entry.pointee.pw_name)
+  }
+
+  /// The same of a group. getgrgid(3).
+  package static func name(ofGroup group: UInt32) -> String {
+    guard let entry = unsafe getgrgid(group) else { return "#\(group)" }
+    return unsafe String(cString: entry.pointee.gr_name)
+  }
+
   /// The identity for `User` and `Group`; nil for a group means the user's own. Throws the name
   /// that does not exist.
   package static func identity(user: String, group: String?) throws(UnknownName) -> Identity {

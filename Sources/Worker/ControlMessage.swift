@@ -31,6 +31,12 @@ package enum WorkerOrder: Equatable, Sendable {
   /// Another OCSP response is shown with a certificate: the one in the sealed file (`StapleUpdate`;
   /// one descriptor attached).
   case staple
+  /// Who owns which URLs has changed: the snapshot in the sealed file (`NamespaceSnapshot`; one
+  /// descriptor attached). The routing epoch is this worker's from now on; 0: it keeps its own.
+  case namespace(epoch: UInt32)
+
+  /// Whether a packet is one of the last kind.
+  package static func isNamespace(_ bytes: [UInt8]) -> Bool { bytes.first == 13 }
 }
 
 /// Worker to master.
@@ -65,6 +71,7 @@ extension WorkerOrder {
     case .certificates: return [10]
     case .certificate(let answer): return [11] + answer.bytes
     case .staple: return [12]
+    case .namespace(let epoch): return [13] + encode([epoch])
     }
   }
 
@@ -91,6 +98,9 @@ extension WorkerOrder {
       guard let answer = CertificateAnswer(bytes: Array(bytes.dropFirst())) else { return nil }
       self = .certificate(answer)
     case 12: self = .staple
+    case 13:
+      guard let epoch = words.first else { return nil }
+      self = .namespace(epoch: epoch)
     default: return nil
     }
   }

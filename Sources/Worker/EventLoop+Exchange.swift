@@ -75,6 +75,7 @@ extension EventLoop {
     let query = head.query.map(exchange.copy)
     exchange.route = model.route(exchange.site, path: path, query: query)
     notePatternLimit(exchange.route.limitExceeded, stream)
+    if let namespace, exchange.errorStatus == nil { claim(exchange, stream, namespace) }
     let settings = exchange.route.sharedSettings.storage
     if exchange.route.checksAccess && settings.value.access.dependsOnClient {
       exchange.accessDependsOnClient = true
@@ -97,7 +98,7 @@ extension EventLoop {
     }
     switch exchange.route.action {
     case .refuse(let status):
-      return fail(exchange, stream, UInt16(status), .completed)
+      return fail(exchange, stream, UInt16(status), exchange.refusal)
     case .redirect(let status, let location):
       return redirect(exchange, stream, status: UInt16(status), location: location)
     case .proxy(let target):

@@ -63,6 +63,8 @@ extension EventLoop {
       takeCertificates(descriptors)
     case .staple:
       takeStaple(descriptors)
+    case .namespace(let epoch):
+      takeNamespace(epoch: epoch, descriptors.first)
     case .certificate(let answer):
       takeCertificate(answer, descriptors)
     }

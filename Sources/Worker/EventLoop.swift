@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import HTTP
+import Namespace
 import HTTP2
 import Platform
 import TLS
@@ -128,6 +129,10 @@ final class EventLoop {
   let revalidateTicks: UInt64
   /// The routing epoch of this process's model, and the same as `ValidatedWord` holds it.
   private(set) var routingEpoch: UInt32
+  /// nil: nothing is reserved or registered.
+  var namespace: NamespaceSnapshot?
+  /// See `claimedSettings`.
+  var lastClaimed: (given: Shared<Settings>, made: Shared<Settings>)?
   private(set) var ownEpoch: UInt64
   var nextTick: Int64 = 0
   var nextFlush: Int64 = 0
@@ -193,6 +198,7 @@ final class EventLoop {
     routingEpoch = heritage.routingEpoch
     ownEpoch = UInt64(heritage.routingEpoch) & ValidatedWord.epochMask
     siteErrorLogs = siteLogs()
+    if let file = heritage.namespace { takeNamespace(epoch: 0, file) }
     readClocks()
   }
 

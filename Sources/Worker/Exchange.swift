@@ -58,6 +58,8 @@ final class Exchange {
   var accessDependsOnClient = false
   /// The status of an error whose document is being looked for.
   var errorStatus: UInt16?
+  /// Why the route refuses, if it does.
+  var refusal = EndReason.completed
   /// 100 (Continue) was sent: the body will come.
   var invited = false
   /// The part of a large file that was brought into memory last.

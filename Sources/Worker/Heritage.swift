@@ -63,6 +63,8 @@ package struct Heritage {
   package let tls: TLSHeritage?
   /// nil when no request is passed on.
   package let upstreams: UpstreamBoard?
+  /// Who owns which URLs: a `NamespaceSnapshot` in a sealed file; nil: nobody but the sites.
+  package let namespace: Descriptor?
   package let errorLog: Descriptor
   package let logs: [InheritedLog]
   /// What it locks itself in with before it serves; nil in tests.
@@ -73,7 +75,8 @@ package struct Heritage {
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?,
     flights: CacheFlights? = nil, scoreboard: Scoreboard, control: Descriptor,
     fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
-    upstreams: UpstreamBoard? = nil, errorLog: Descriptor, logs: [InheritedLog],
+    upstreams: UpstreamBoard? = nil, namespace: Descriptor? = nil, errorLog: Descriptor,
+    logs: [InheritedLog],
     sandbox: SandboxPlan? = nil
   ) {
     self.model = model
@@ -91,6 +94,7 @@ package struct Heritage {
     self.watch = watch
     self.tls = tls
     self.upstreams = upstreams
+    self.namespace = namespace
     self.errorLog = errorLog
     self.logs = logs
     self.sandbox = sandbox

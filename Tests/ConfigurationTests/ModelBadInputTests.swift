@@ -91,7 +91,17 @@ import Testing
     Case("Listen 80\nLogLevel wran", "2:10", "did you mean 'warn'?"),
     Case("Listen 80\nRequestReadTimeout header=x", "2:20", "header=SECONDS"),
     Case("Listen 80\nRequestReadTimeout header=20-10", "2:20", "above the first"),
-    Case("Listen 80\nControlSocket s mode=0666", "2:17", "every user of the system"),
+    Case("Listen 80\nUrlReservation http://+:80/a", "2:28", "ends in '/'"),
+    Case("Listen 80\nUrlReservation \"http://+:080/a/\"", "2:26", "without zeros in front"),
+    Case("Listen 80\nUrlReservation http://+:80/ usr=a", "2:29", "did you mean 'user'?"),
+    Case("Listen 80\nUrlReservation http://+:80/ user=", "2:29", "'user=NAME'"),
+    Case("Listen 80\nUrlReservation http://+:80/ listen", "2:16", "a user or a group is expected"),
+    Case(
+      "Listen 80\nUrlReservation http://+:80/\nUrlReservation http://+:80/", "3:16",
+      "is reserved already at "),
+    Case(
+      "Listen 80\nUrlReservation http://+:80/\nUrlReservation https://+:80/a/", "3:16",
+      "port 80 speaks http"),
     Case("Listen 80\nControlSocket s color=red", "2:17", "mode=, owner= or group="),
     Case("Listen 80\nTypesConfig /none", "2:13", "cannot read the media types"),
     Case("Listen 80\nAddType html .x", "2:9", "a media type such as text/html"),

@@ -41,7 +41,7 @@ struct SyntaxTableTests {
       BrotliCompressionQuality ZstdCompressionLevel CompressionMinLength RemoteIPHeader
       RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPTrustedProxy
       RemoteIPTrustedProxyList RemoteIPProxiesHeader RemoteIPProxyProtocol
-      RemoteIPProxyProtocolExceptions
+      RemoteIPProxyProtocolExceptions StateDirectory UrlReservation QueueDirectory
       Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))

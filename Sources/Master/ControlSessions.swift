@@ -1,0 +1,209 @@
+// Sessions of applications on the control socket: many requests on one connection, which owns what
+// it has registered; when it ends, so do its registrations.
+//
+// A program that wants one sends the line
+//     session<TAB>1<LF>
+// (1: the version of what follows) and is answered, like every request,
+//     o 1 register unregister attach<LF>
+//     x 0<LF>
+// (the version, and what this server can do). Then each line is a request and has an answer that
+// ends in "x CODE"; CODE is 0, 1 (refused), 2 (not understood) or 77 (not allowed), and lines "e …"
+// say why. Requests are answered in order and may be sent ahead.
+//     register<TAB>PREFIX<TAB>…<TAB>--queue=NAME    claim prefixes: all of them, or none
+//     unregister<TAB>PREFIX<TAB>…                   give some back, up to the first mistake
+//     unregister<TAB>--all
+//     attach<TAB>NAME     with the byte "x" of the answer comes a descriptor (SCM_RIGHTS): the
+//                         listening socket from which the application accepts requests
+// A queue belongs to the user who named it first, and is there as long as a session uses it.
+
+import Configuration
+import Namespace
+import Platform
+import Worker
+
+extension ControlServer {
+  /// A client's connection stays open for more requests from here on.
+  func beginSession(_ serial: UInt64) { clients[serial]?.isSession = true }
+
+  /// Reads what a session has sent; closes it when it is gone or sends a line without an end.
+  func readSession(_ serial: UInt64) {
+    guard let client = clients[serial] else { return }
+    if client.sent < client.bytes.count { write(serial) }
+    guard let backlog = backlog(serial), backlog < Limits.controlBacklogBytes else { return }
+    switch UnixSocket.receive(client.descriptor, byteCountMax: Limits.controlRequestBytes) {
+    case .wouldBlock: break
+    case .closed: close(serial)
+    case .bytes(let bytes): clients[serial]?.input += bytes
+    }
+  }
+
+  /// The next whole line of a session.
+  func nextRequest(_ serial: UInt64) -> ControlRequest? {
+    while let client = clients[serial], client.isSession, !client.input.isEmpty {
+      switch ControlRequest.parse(client.input) {
+      case .needMore: return nil
+      case .garbage(let text):
+        // Where the next request would begin cannot be told.
+        clients[serial]?.isSession = false
+        answer(serial, .failure("bad request: \(text)\n", code: 2))
+        return nil
+      case .request(let request):
+        let line = client.input.prefix { $0 != UInt8(ascii: "\n") }.count + 1
+        clients[serial]?.input.removeFirst(line)
+        return request
+      }
+    }
+    return nil
+  }
+
+  /// Answers with a descriptor beside the first byte. A client that has not even taken earlier
+  /// answers is closed.
+  func answer(_ serial: UInt64, _ answer: ControlAnswer, with descriptor: Descriptor) {
+    guard let client = clients[serial] else { return }
+    let isInOrder = client.sent == client.bytes.count
+    let socket = MessageSocket(client.descriptor)
+    guard isInOrder, (try? socket.send(answer.bytes, descriptors: [descriptor])) == true else {
+      return close(serial)
+    }
+  }
+}
+
+extension Master {
+  static let sessionVersion = "1"
+
+  /// `session VERSION`
+  func sessionCommand(_ request: ControlRequest, _ client: UInt64) -> CommandOutcome {
+    guard request.arguments[0] == Master.sessionVersion else {
+      return .now(
+        .failure("this server speaks version \(Master.sessionVersion) of sessions\n", code: 2))
+    }
+    guard currentModel?.server.queueDirectory != nil else {
+      return .now(
+        .failure("nothing can be registered: the configuration names no QueueDirectory\n", code: 1))
+    }
+    control?.beginSession(client)
+    namespace.sessions[client] = NamespaceSession()
+    control?.answer(
+      client, .success("\(Master.sessionVersion) register unregister attach\n"))
+    serveSession(client)
+    return .later
+  }
+
+  /// Does what a session asks for, as far as it has come.
+  func serveSession(_ client: UInt64) {
+    while let request = control?.nextRequest(client), let peer = control?.clients[client]?.peer {
+      do throws(SessionRefusal) {
+        switch request.verb {
+        case "register":
+          try register(request, client, peer)
+          control?.answer(client, .success(""))
+        case "unregister":
+          try unregister(request, client)
+          control?.answer(client, .success(""))
+        case "attach":
+          let queue = try attach(request, client, peer)
+          control?.answer(client, .success(""), with: queue)
+        default:
+          throw SessionRefusal(
+            "'\(request.verb)' is nothing a session can ask for; try register, unregister or"
+              + " attach", code: 2)
+        }
+      } catch {
+        control?.answer(client, .failure(error.message + "\n", code: error.code))
+      }
+    }
+  }
+
+  private func register(
+    _ request: ControlRequest, _ client: UInt64, _ peer: PeerIdentity
+  ) throws(SessionRefusal) {
+    guard let name = request.flags["queue"], !request.arguments.isEmpty, request.flags.count == 1
+    else { throw SessionRefusal("usage: register PREFIX... --queue=NAME", code: 2) }
+    var prefixes: [UrlPrefix] = []
+    for text in request.arguments { prefixes.append(try prefix(text)) }
+    let principal = principal(peer)
+    var done: [UrlPrefix] = []
+    do {
+      for prefix in prefixes {
+        try namespace.book.register(prefix, by: principal, owner: client, queue: name)
+        done.append(prefix)
+      }
+      try join(name, client, peer)
+    } catch {
+      for prefix in done { try? namespace.book.unregister(prefix, owner: client) }
+      if let refusal = error as? NamespaceRefusal {
+        throw SessionRefusal("\(refusal)", code: refusal.exitCode)
+      }
+      throw error as? SessionRefusal ?? SessionRefusal("\(error)")
+    }
+    namespace.hasChanged = true
+    log.write(
+      .info,
+      "user \(peer.user) (pid \(peer.process)) registered '\(request.arguments[0])'"
+        + (request.arguments.count > 1 ? " and \(request.arguments.count - 1) more" : "")
+        + " for queue '\(name)'")
+  }
+
+  private func unregister(
+    _ request: ControlRequest, _ client: UInt64
+  ) throws(SessionRefusal) {
+    if request.flags.keys.elementsEqual(["all"]), request.arguments.isEmpty {
+      unregisterAll(client)
+      return
+    }
+    guard request.flags.isEmpty, !request.arguments.isEmpty else {
+      throw SessionRefusal("usage: unregister PREFIX... or unregister --all", code: 2)
+    }
+    for text in request.arguments {
+      let prefix = try prefix(text)
+      do throws(NamespaceRefusal) {
+        try namespace.book.unregister(prefix, owner: client)
+        namespace.hasChanged = true
+      } catch {
+        throw SessionRefusal("\(error)", code: error.exitCode)
+      }
+    }
+  }
+
+  private func attach(
+    _ request: ControlRequest, _ client: UInt64, _ peer: PeerIdentity
+  ) throws(SessionRefusal) -> Descriptor {
+    guard request.arguments.count == 1, request.flags.isEmpty else {
+      throw SessionRefusal("usage: attach NAME", code: 2)
+    }
+    return try join(request.arguments[0], client, peer)
+  }
+
+  private func prefix(_ text: String) throws(SessionRefusal) -> UrlPrefix {
+    do throws(UrlPrefixError) {
+      return try UrlPrefix(text)
+    } catch {
+      throw SessionRefusal("'\(text)': \(error)", code: 2)
+    }
+  }
+
+  private func unregisterAll(_ client: UInt64) {
+    guard namespace.book.unregisterAll(owner: client) > 0 else { return }
+    namespace.hasChanged = true
+  }
+
+  /// Ends what connections owned that are gone.
+  func endSessions() {
+    for client in namespace.sessions.keys where control?.clients[client] == nil {
+      unregisterAll(client)
+      for name in namespace.sessions[client]?.queues ?? [] { leave(name, client) }
+      namespace.sessions[client] = nil
+    }
+  }
+}
+
+/// Why a session's request was not done.
+struct SessionRefusal: Error {
+  let message: String
+  let code: Int32
+
+  init(_ message: String, code: Int32 = 1) {
+    self.message = message
+    self.code = code
+  }
+}

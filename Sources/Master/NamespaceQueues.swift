@@ -1,0 +1,148 @@
+// Queues: listening sockets that the master makes and lends to applications; and telling workers
+// who owns which URLs.
+
+import Cache
+import Configuration
+import Namespace
+import Platform
+import Worker
+
+/// What a session uses.
+struct NamespaceSession {
+  var queues: Set<String> = []
+}
+
+/// A listening socket, and who uses it.
+struct QueueRecord {
+  let name: String
+  /// Which of the model's queue members leads to it.
+  let slot: Int
+  let user: UInt32
+  let path: String
+  let listener: Descriptor
+  var sessions: Set<UInt64> = []
+}
+
+/// A slot that nobody uses: requests of its last queue may still be on their way to its socket.
+struct RestingSlot {
+  let slot: Int
+  let name: String
+  let user: UInt32
+  let since: Int64
+}
+
+extension Master {
+  /// How many connections wait in a queue's socket; the kernel cuts it to net.core.somaxconn.
+  private static let queueBacklog: Int32 = 1024
+  /// Before another queue may have the slot of one that is gone.
+  private static let slotRestMilliseconds: Int64 = 60_000
+  private static let queueNameBytesMax = 64
+
+  /// Uses a queue, which is made if there is none of this name.
+  @discardableResult
+  func join(
+    _ name: String, _ client: UInt64, _ peer: PeerIdentity
+  ) throws(SessionRefusal) -> Descriptor {
+    if namespace.queues[name] == nil { namespace.queues[name] = try makeQueue(name, peer) }
+    guard var queue = namespace.queues[name] else { throw SessionRefusal("no such queue") }
+    guard queue.user == peer.user || mayCommand(peer) else {
+      throw SessionRefusal("queue '\(name)' belongs to user \(queue.user)", code: 77)
+    }
+    queue.sessions.insert(client)
+    namespace.queues[name] = queue
+    namespace.sessions[client]?.queues.insert(name)
+    return queue.listener
+  }
+
+  /// The last one that leaves ends it.
+  func leave(_ name: String, _ client: UInt64) {
+    namespace.queues[name]?.sessions.remove(client)
+    guard let queue = namespace.queues[name], queue.sessions.isEmpty else { return }
+    namespace.queues[name] = nil
+    UnixSocket.remove(path: queue.path)
+    namespace.resting.append(
+      RestingSlot(
+        slot: queue.slot, name: name, user: queue.user, since: Clock.monotonicMilliseconds()))
+    log.write(.info, "queue '\(name)' ended")
+  }
+
+  private func makeQueue(
+    _ name: String, _ peer: PeerIdentity
+  ) throws(SessionRefusal) -> QueueRecord {
+    let isName = name.utf8.allSatisfy {
+      (0x61...0x7a).contains($0 | 0x20) || (0x30...0x39).contains($0)
+        || [0x2d, 0x2e, 0x5f].contains($0)
+    }
+    guard isName, !name.isEmpty, name.utf8.count <= Master.queueNameBytesMax else {
+      throw SessionRefusal(
+        "'\(name)' is no name of a queue: letters, digits, '-', '_' and '.', at most"
+          + " \(Master.queueNameBytesMax)", code: 2)
+    }
+    guard let directory = currentModel?.server.queueDirectory else {
+      throw SessionRefusal("nothing can be registered: the configuration names no QueueDirectory")
+    }
+    guard let slot = takeSlot(name, peer.user) else {
+      throw SessionRefusal("all \(Model.queueCountMax) queues are in use; try again in a minute")
+    }
+    let path = Model.queuePath(directory, slot: slot)
+    do throws(SystemError) {
+      try DurableFile.makeDirectory(directory, mode: 0o711)
+      let listener = try UnixSocket.listen(
+        path: path, mode: 0o600, owner: identity?.user, group: identity?.group,
+        backlog: Master.queueBacklog)
+      log.write(.info, "user \(peer.user) (pid \(peer.process)) made queue '\(name)'")
+      return QueueRecord(
+        name: name, slot: slot, user: peer.user, path: path, listener: listener)
+    } catch {
+      throw SessionRefusal("cannot make queue '\(name)': \(error)")
+    }
+  }
+
+  /// The slot that this queue had, one that nobody had, or the one that has rested longest.
+  private func takeSlot(_ name: String, _ user: UInt32) -> Int? {
+    let resting = namespace.resting
+    if let place = resting.lastIndex(where: { $0.name == name && $0.user == user }) {
+      return namespace.resting.remove(at: place).slot
+    }
+    let taken = Set(namespace.queues.values.map(\.slot) + resting.map(\.slot))
+    if let free = (0..<Model.queueCountMax).first(where: { !taken.contains($0) }) { return free }
+    let rested = Clock.monotonicMilliseconds() - Master.slotRestMilliseconds
+    guard let first = resting.first, first.since <= rested else { return nil }
+    return namespace.resting.removeFirst().slot
+  }
+
+  // MARK: Workers
+
+  /// Tells all workers what has changed, once for all that changed in a turn of the loop. A large
+  /// namespace that changes all the time takes a fifth of the master's time at most.
+  func publishNamespace() {
+    let now = Clock.monotonicMicroseconds()
+    guard namespace.hasChanged, now >= namespace.publishAt else { return }
+    defer { namespace.publishAt = now + 5 * (Clock.monotonicMicroseconds() - now) }
+    namespace.hasChanged = false
+    // Nobody has to be told that there is nothing.
+    if namespace.book.isEmpty && namespace.snapshot == nil { return }
+    let queues = namespace.queues.values.sorted { $0.slot < $1.slot }
+    let snapshot = namespace.book.snapshot(
+      queues: queues.map { NamespaceQueue(name: $0.name, slot: UInt16($0.slot)) },
+      generation: namespace.generation + 1)
+    let file: Descriptor
+    do throws(SystemError) {
+      file = try File.sealed(snapshot.bytes)
+    } catch {
+      log.write(.error, "workers are not told who owns which URLs: \(error)")
+      return
+    }
+    namespace.generation += 1
+    namespace.snapshot = file
+    // Only the youngest generation publishes; what is cached is routed again by all.
+    let youngest = generations.keys.max()
+    let epoch = cache?.raiseEpoch() ?? 0
+    if let youngest { generations[youngest]?.epoch = epoch }
+    for (name, worker) in workers where !worker.isInherited && worker.process > 0 {
+      // What it has not taken yet is old now.
+      workers[name]?.outbox.removeAll { WorkerOrder.isNamespace($0.bytes) }
+      send(.namespace(epoch: worker.generation == youngest ? epoch : 0), to: name, [file])
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// A URL prefix: the name of a subtree that an application can own, and its one canonical text.
+
+import HTTP
+import Platform
+
+/// "scheme://host:port/path/": all requests of a scheme and a port whose host fits and whose path
+/// lies below the prefix's, on whole segments. Read by `UrlPrefix.init(_:)`.
+package struct UrlPrefix: Hashable, Sendable, CustomStringConvertible {
+  package enum Scheme: UInt8, Sendable {
+    case http = 0
+    case https = 1
+
+    package var text: String { self == .http ? "http" : "https" }
+  }
+
+  /// Whom a prefix is for. The order of the cases is the order in which a request asks.
+  package enum Host: Hashable, Sendable {
+    /// "+": every host, before anybody else.
+    case strong
+    /// One name: lower case, A-labels, no dot at the end.
+    case name([UInt8])
+    /// "*.example.com": every name below this one, however deep; not the name itself.
+    case below([UInt8])
+    /// Every host that nobody named, on one local address; never an IPv4-mapped one.
+    case address(IPAddress)
+    /// "*": every host that nobody else wants.
+    case weak
+  }
+
+  package let scheme: Scheme
+  package let host: Host
+  /// 1 … 65,535
+  package let port: UInt16
+  /// Decoded as a request's is, without empty or dot segments; begins and ends with "/".
+  package let path: [UInt8]
+
+  /// Of the text that is read, and of the canonical one.
+  package static let byteCountMax = 2048
+
+  /// Prefixes compete only within one bucket.
+  package var bucket: Bucket {
+    switch host {
+    case .strong: .strong
+    case .name, .below: .explicit
+    case .address: .address
+    case .weak: .weak
+    }
+  }
+
+  /// In the order in which they are asked; the first with a match ends the search.
+  package enum Bucket: UInt8, Sendable, CustomStringConvertible {
+    case strong, explicit, address, weak
+
+    package var description: String {
+      switch self {
+      case .strong: "strong wildcard"
+      case .explicit: "explicit host"
+      case .address: "IP-bound"
+      case .weak: "weak wildcard"
+      }
+    }
+  }
+
+  /// Canonical: equal prefixes have equal texts, and the text is read as the same prefix.
+  package var description: String {
+    var text = Array("\(scheme.text)://".utf8)
+    switch host {
+    case .strong: text += "+".utf8
+    case .name(let name): text += name
+    case .below(let name): text += Array("*.".utf8) + name
+    case .address(let address):
+      text += (address.family == .v4 ? "\(address)" : "[\(address)]").utf8
+    case .weak: text += "*".utf8
+    }
+    text += ":\(port)".utf8
+    PercentEncoding.append(path: path.rawSpan, to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// The same subtree's next larger one: the last segment gone; nil for "/".
+  package var parent: UrlPrefix? {
+    guard let slash = path.dropLast().lastIndex(of: ASCII.slash) else { return nil }
+    return UrlPrefix(scheme: scheme, host: host, port: port, path: Array(path[...slash]))
+  }
+
+  init(scheme: Scheme, host: Host, port: UInt16, path: [UInt8]) {
+    self.scheme = scheme
+    self.host = host
+    self.port = port
+    self.path = path
+  }
+}
+
+/// What is wrong with a prefix, where, and what to write instead.
+package struct UrlPrefixError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// Of the text that was read; its length when something is missing at its end.
+  package let byteOffset: Int
+  package let message: String
+
+  package var description: String { "\(message) (at byte \(byteOffset + 1))" }
+}

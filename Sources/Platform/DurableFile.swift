@@ -1,0 +1,91 @@
+// Small files that are whole after any crash: the old content, or the new one.
+
+import CLinux
+import Glibc
+
+/// State that outlives the server. Not for more than one writer at a time.
+package enum DurableFile {
+  /// All of a file's bytes; nil when there is none. A symbolic link is not followed (ELOOP).
+  package static func read(
+    _ path: String, byteCountMax: Int
+  ) throws(SystemError) -> [UInt8]? {
+    do {
+      let file = Descriptor(
+        adopting: try systemCall("open") {
+          unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        })
+      return try File.content(of: file, byteCountMax: byteCountMax)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw error.on(path)
+    }
+  }
+
+  /// Puts `content` in a file's place, readable by its owner alone: written and forced to the disk
+  /// under another name, then renamed, then the directory forced to the disk. Whatever fails, the
+  /// old file is there. Its directory is made if it is missing (one level). fsync(2), rename(2).
+  package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
+    let name = path + ".new"
+    let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    do throws(SystemError) {
+      try makeDirectory(directory, mode: 0o700)
+      do throws(SystemError) {
+        try write(content, to: name)
+        _ = try systemCall("rename") { unsafe rename(name, path) }
+      } catch {
+        _ = unsafe unlink(name)
+        throw error
+      }
+      try sync(directory)
+    } catch {
+      throw error.on(path)
+    }
+  }
+
+  /// Makes a directory of exactly this mode unless there is one. mkdir(2).
+  package static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
+    let before = umask(0)
+    defer { umask(before) }
+    if unsafe mkdir(path, mode) != 0, ring3_errno() != EEXIST {
+      throw SystemError(code: ring3_errno(), operation: "mkdir", subject: path)
+    }
+  }
+
+  /// Gives a file a name that says when it was put away; returns that name.
+  package static func setAside(_ path: String, seconds: Int64) throws(SystemError) -> String {
+    let name = "\(path).damaged-\(seconds)"
+    do {
+      _ = try systemCall("rename") { unsafe rename(path, name) }
+    } catch {
+      throw error.on(path)
+    }
+    return name
+  }
+
+  private static func write(_ content: [UInt8], to path: String) throws(SystemError) {
+    // What a crash left of an earlier attempt is nobody's.
+    _ = unsafe unlink(path)
+    let file = Descriptor(
+      adopting: try systemCall("open") {
+        unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      })
+    var written = 0
+    while written < content.count {
+      written += try systemCall("write") {
+        unsafe content.withUnsafeBytes { bytes in
+          guard let base = bytes.baseAddress else { return 0 }
+          return unsafe pwrite(file.number, base + written, content.count - written, off_t(written))
+        }
+      }
+    }
+    _ = try systemCall("fsync") { fsync(file.number) }
+  }
+
+  private static func sync(_ directory: String) throws(SystemError) {
+    let file = Descriptor(
+      adopting: try systemCall("open") {
+        unsafe Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      })
+    _ = try systemCall("fsync") { fsync(file.number) }
+  }
+}

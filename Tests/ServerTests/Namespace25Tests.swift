@@ -1,0 +1,215 @@
+// 25: applications claim URLs while the server runs, and lose them when they end.
+
+import Foundation
+import TestSupport
+import Testing
+
+extension ServerTests {
+  @Suite struct `25 it lets applications register URLs` {
+    static let configuration = "QueueDirectory @root@/queues\n"
+
+    /// The example application, registered; it ends with the test.
+    private final class Application {
+      let program: ChildProgram
+      private let server: TestServer
+      private let output: String
+
+      init(_ server: TestServer, _ queue: String, _ prefixes: [String], user: UInt32? = nil) throws
+      {
+        self.server = server
+        output = "application-\(UUID().uuidString)"
+        let example = server.directory.path("register.py")
+        if !FileManager.default.fileExists(atPath: example) {
+          // Where other users can read it.
+          let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+          try FileManager.default.copyItem(
+            atPath: source.appendingPathComponent("etc/examples/register.py").path, toPath: example)
+        }
+        let identity =
+          user.map { ["/usr/bin/setpriv", "--reuid=\($0)", "--regid=\($0)", "--clear-groups"] }
+          ?? []
+        program = try ChildProgram(
+          identity + ["/usr/bin/python3", example, server.directory.path("ring3d.sock"), queue]
+            + prefixes.map { $0.hasPrefix("http") ? $0 : "http://+:\(server.port)\($0)" },
+          outputPath: server.directory.path(output))
+      }
+
+      var said: String { server.directory.read(output) }
+
+      /// Whether it has registered.
+      var isReady: Bool {
+        eventually { said == "ready\n" || program.end() != nil }
+          && said == "ready\n"
+      }
+
+      func end() {
+        program.signal(SIGKILL)
+        _ = program.wait(milliseconds: 5_000)
+      }
+
+      deinit { end() }
+    }
+
+    @Test func `requests go to who has registered, and back to the site when it ends`() throws {
+      let server = try TestServer(Self.configuration, files: ["shop/index.html": "a file\n"])
+      #expect(try server.get("/shop/").text == "a file\n")
+      let application = try Application(server, "shop", ["/shop/"])
+      #expect(application.isReady, "\(application.said)")
+      // Also on a connection that was there before, and though the file was cached.
+      let expected = "\(application.program.pid) shop.test:81 /shop/a?b=%2F\n"
+      #expect(
+        eventually {
+          (try? server.get("/shop/a?b=%2F", host: "shop.test:81").text) == expected
+        })
+      for target in ["/shop", "/shop/", "/shop/index.html", "/x/../shop/%61"] {
+        let text = try server.get(target).text
+        #expect(text.hasPrefix("\(application.program.pid) localhost /shop"), "\(target): \(text)")
+      }
+      #expect(try server.get("/").text == "home\n")
+      #expect(try server.get("/shopping").status == 404)
+      application.end()
+      #expect(eventually { (try? server.get("/shop/").text) == "a file\n" })
+      #expect(
+        eventually { !FileManager.default.fileExists(atPath: server.directory.path("queues/0")) })
+    }
+
+    @Test func `what is reserved and not registered is answered with 503`() throws {
+      let server = try TestServer(
+        Self.configuration + "UrlReservation http://+:@port@/kept/ user=root\n",
+        files: ["kept/index.html": "a file\n"])
+      func reserved(_ target: String) throws -> Bool { try server.get(target).status == 503 }
+      #expect(try reserved("/kept/"))
+      #expect(try reserved("/kept"))
+      #expect(try server.get("/").text == "home\n")
+      #expect(server.control("status", "--json").output.contains("\"Reserved\""))
+      // Added while it runs: at once, and over what is registered above it.
+      let application = try Application(server, "all", ["/"])
+      #expect(application.isReady)
+      #expect(eventually { (try? server.get("/team/x").text.contains("/team/x")) == true })
+      #expect(server.control("reserve", "add", "http://+:\(server.port)/team/").succeeded)
+      #expect(try eventually { try reserved("/team/x") })
+      #expect(try server.get("/tea").text.contains("/tea"))
+      #expect(server.control("reserve", "delete", "http://+:\(server.port)/team/").succeeded)
+      #expect(try eventually { try !reserved("/team/x") })
+    }
+
+    @Test func `virtual hosts keep their place between the wildcards`() throws {
+      let server = try TestServer(
+        Self.configuration
+          + """
+          <VirtualHost *:@port@>
+            ServerName first.test
+            DocumentRoot @root@/www/first
+          </VirtualHost>
+          <VirtualHost *:@port@>
+            ServerName named.test
+            DocumentRoot @root@/www/named
+          </VirtualHost>
+          """,
+        files: ["first/index.html": "first\n", "named/index.html": "named\n"])
+      let port = server.port
+      let application = try Application(
+        server, "q",
+        [
+          "http://named.test:\(port)/", "http://named.test:\(port)/app/",
+          "http://other.test:\(port)/", "http://*:\(port)/", "http://*:\(port)/weak/",
+          "http://127.0.0.1:\(port)/bound/", "/strong/",
+        ])
+      #expect(application.isReady, "\(application.said)")
+      func text(_ host: String, _ target: String) throws -> String {
+        let text = try server.get(target, host: host).text
+        return text.hasPrefix("\(application.program.pid) ") ? "application" : text
+      }
+      #expect(try eventually { try text("named.test", "/app/x") == "application" })
+      #expect(try text("named.test", "/") == "named\n")
+      #expect(try text("named.test", "/strong/") == "application")
+      #expect(try text("named.test", "/weak/") != "application")
+      #expect(try text("named.test", "/bound/") != "application")
+      #expect(try text("other.test", "/") == "application")
+      #expect(try text("unknown.test", "/") == "first\n")
+      #expect(try text("unknown.test", "/weak/") == "application")
+      #expect(try text("unknown.test", "/bound/") == "application")
+    }
+
+    @Test func `nobody registers what is not his own`() throws {
+      guard isRoot() else { return }
+      let server = try TestServer(
+        Self.configuration
+          + "ControlSocket ring3d.sock mode=0666\nUser nobody\n"
+          + "UrlReservation http://+:@port@/team/ user=#65533\n")
+      try FileManager.default.setAttributes(
+        [.posixPermissions: 0o755], ofItemAtPath: server.directory.path)
+      let own = try Application(server, "team", ["/team/app/"], user: 65533)
+      #expect(own.isReady, "\(own.said)")
+      #expect(
+        eventually { (try? server.get("/team/app/x").text.contains("/team/app/x")) == true })
+      #expect(try server.get("/team/").status == 503)
+      for (queue, prefix, message) in [
+        ("team", "/team/app/", "is registered already"),
+        ("other", "/else/", "belongs to the administrator"),
+        ("other", "/", "belongs to the administrator"),
+        ("no name", "/team/x/", "no name of a queue"),
+        ("other", "/team", "ends in '/'"),
+      ] {
+        let refused = try Application(server, queue, [prefix], user: 65533)
+        #expect(
+          !refused.isReady && refused.said.contains(message), "\(prefix): \(refused.said)")
+      }
+      let stranger = try Application(server, "team", ["/team/y/"], user: 65532)
+      #expect(!stranger.isReady && stranger.said.contains("not yours"), "\(stranger.said)")
+    }
+
+    @Test func `ten thousand prefixes come, and go with their owner`() throws {
+      let server = try TestServer(Self.configuration)
+      let application = try Application(
+        server, "many", (0..<10_000).map { "/many/\($0)/" })
+      #expect(application.isReady, "\(application.said)")
+      #expect(eventually { (try? server.get("/many/9999/x").status) == 200 })
+      #expect(try server.get("/many/10000/x").status == 404)
+      #expect(try server.get("/many/0/").status == 200)
+      application.end()
+      #expect(eventually { (try? server.get("/many/9999/x").status) == 404 })
+    }
+
+    @Test func `registrations outlive reloads and workers`() throws {
+      let server = try TestServer(Self.configuration)
+      let application = try Application(server, "q", ["/app/"])
+      #expect(application.isReady)
+      #expect(eventually { (try? server.get("/app/").status) == 200 })
+      #expect(server.reload(Self.configuration + "Timeout 50").succeeded)
+      for _ in 0..<20 { #expect(try server.get("/app/").status == 200) }
+      for worker in server.workers { kill(worker, SIGKILL) }
+      #expect(eventually { (try? server.get("/app/").status) == 200 })
+      for _ in 0..<20 { #expect(try server.get("/app/").status == 200) }
+      let refused = server.reload("QueueDirectory @root@/others")
+      #expect(refused.output.contains("cannot change"), "\(refused.output)")
+    }
+
+    @Test func `a session is told what it does wrong, and may stall without harm`() throws {
+      let server = try TestServer(Self.configuration)
+      func talk(_ text: String) throws -> String {
+        let socket = try ClientSocket(unixPath: server.directory.path("ring3d.sock"))
+        try socket.send(text)
+        socket.finishSending()
+        return String(decoding: try socket.receiveToEnd(), as: UTF8.self)
+      }
+      #expect(try talk("session\t1\n") == "o 1 register unregister attach\nx 0\n")
+      #expect(try talk("session\t9\n").contains("speaks version 1"))
+      let answers = try talk(
+        "session\t1\nregister\thttp://+:80/\nnonsense\nunregister\thttp://+:80/\n"
+          + "register\thttp://+:80/a/\thttp://+:80/a/\t--queue=q\nunregister\t--all\n")
+      #expect(answers.contains("usage: register"), "\(answers)")
+      #expect(answers.contains("nothing a session can ask for"), "\(answers)")
+      #expect(answers.contains("is not registered by you"), "\(answers)")
+      #expect(answers.contains("is registered already"), "\(answers)")
+      #expect(answers.hasSuffix("x 0\n"), "\(answers)")
+      // The first of two was not kept when the second was refused.
+      let stalled = try ClientSocket(unixPath: server.directory.path("ring3d.sock"))
+      try stalled.send("session\t1\nregis")
+      #expect(server.control("status").succeeded)
+      let without = try TestServer()
+      #expect(without.control("session", "1").output.contains("QueueDirectory"))
+    }
+  }
+}
