@@ -10,6 +10,9 @@ import Testing
     (.get, 500, "store 60"), (.get, 503, "store 60"), (.get, 299, "store 60"),
     (.get, 599, "store 60"), (.get, 100, "status"), (.get, 101, "status"), (.get, 103, "status"),
     (.get, 206, "status"), (.get, 304, "status"), (.get, 600, "status"), (.get, 0, "status"),
+    (.get, 400, "status"), (.get, 412, "status"), (.get, 413, "status"), (.get, 416, "status"),
+    (.get, 428, "status"), (.get, 429, "status"), (.get, 431, "status"), (.get, 511, "status"),
+    (.get, 401, "store 60"), (.get, 403, "store 60"), (.get, 414, "store 60"),
     (.head, 200, "method"), (.put, 200, "method"), (.delete, 200, "method"),
     (.options, 200, "method"), (.patch, 200, "method"), (.other, 200, "method"),
     (.post, 200, "post-not-reusable"),
@@ -96,6 +99,7 @@ import Testing
 
   @Test(arguments: [
     ("accept-encoding", "store 60"), ("Accept-Encoding, ACCEPT, accept", "store 60"),
+    ("X-Forwarded-For", "vary-client"), ("accept, FORWARDED", "vary-client"),
     ("*", "vary-any"), ("accept, *", "vary-any"), ("Cookie", "vary-cookie"),
     ("accept,User-Agent", "vary-user-agent"), ("a b", "malformed-vary"), ("a:b", "malformed-vary"),
     ("", "store 60"), (", ,", "store 60"),

@@ -10,7 +10,8 @@ package enum StorageRefusal: String, Error, Hashable, Sendable, CaseIterable {
   case method = "method"
   /// A POST without explicit lifetime, or whose Content-Location is another (RFC 9110 §9.3.3).
   case post = "post-not-reusable"
-  /// 1xx, 206 and 304 are not responses that can be kept as they are.
+  /// 1xx, 206 and 304 are not responses that can be kept as they are, and some others answer what
+  /// one client did.
   case status = "status"
   /// `must-understand` with a status code whose rules are not implemented (RFC 9111 §5.2.2.3).
   case notUnderstood = "must-understand"
@@ -25,6 +26,8 @@ package enum StorageRefusal: String, Error, Hashable, Sendable, CaseIterable {
   case varyAny = "vary-any"
   case varyCookie = "vary-cookie"
   case varyUserAgent = "vary-user-agent"
+  /// Vary names a field that this server writes, and that tells clients apart.
+  case varyClient = "vary-client"
   case malformedVary = "malformed-vary"
   case tooManyVaryNames = "too-many-vary-names"
   /// No explicit lifetime, and no order that gives one.

@@ -126,7 +126,8 @@ package enum StorageRules {
       }
     default: throw .method
     }
-    guard (200...599).contains(question.status), question.status != 206, question.status != 304
+    guard (200...599).contains(question.status), question.status != 206, question.status != 304,
+      !isOfOneRequest(question.status)
     else { throw .status }
     if directives.mustUnderstand && !isUnderstood(question.status) { throw .notUnderstood }
   }
@@ -166,6 +167,9 @@ package enum StorageRules {
       let name = name.rawSpan
       if Scan.equal(name, "*") { throw .varyAny }
       if Scan.equal(name, "cookie") && !orders.storesVaryCookie { throw .varyCookie }
+      if Scan.equal(name, "x-forwarded-for") || Scan.equal(name, "forwarded") {
+        throw .varyClient
+      }
       if Scan.equal(name, "user-agent") && !orders.storesVaryUserAgent { throw .varyUserAgent }
     }
     guard names.count <= varyNamesMax else { throw .tooManyVaryNames }
@@ -204,11 +208,21 @@ package enum StorageRules {
     guard orders.storesExpired, !directives.isTargeted, hasValidator else { throw .expired }
   }
 
+  /// Status codes that answer the form, the conditions, the range or the number of one client's
+  /// requests: kept for others, one client could keep a resource from all. RFC 6585 §3 to §6
+  /// forbids it of four of them.
+  private static func isOfOneRequest(_ status: Int) -> Bool {
+    switch status {
+    case 400, 407, 408, 411, 412, 413, 416, 417, 421, 425, 426, 428, 429, 431, 511: true
+    default: false
+    }
+  }
+
   /// Status codes whose caching requirements are implemented (RFC 9111 §3, §5.2.2.3).
   private static func isUnderstood(_ status: Int) -> Bool {
     switch status {
-    case 200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451,
-      500, 501, 502, 503, 504:
+    case 200, 203, 204, 300, 301, 302, 303, 307, 308, 401, 403, 404, 405, 410, 414, 451, 500, 501,
+      502, 503, 504:
       true
     default: false
     }

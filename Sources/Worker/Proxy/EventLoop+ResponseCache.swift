@@ -219,6 +219,7 @@ extension EventLoop {
     background.currentPath = exchange.currentPath
     background.route = exchange.route
     background.origin = origin(of: stream)
+    background.accessDependsOnClient = exchange.accessDependsOnClient
     _ = forward(target, background, nil, caching: caching)
   }
 
