@@ -32,6 +32,8 @@ package struct Explanation: Sendable {
   /// Decoded and normalised; with host and address it names the response in the cache.
   package var path: [UInt8] = []
   package var host: [UInt8] = []
+  /// The prefix of the namespace that comes before the configuration, and whose it is; nil: none.
+  package var owner: String?
   /// Whether the answer lies in the cache; nil: not asked.
   package var cached: String?
 
@@ -51,6 +53,7 @@ package struct Explanation: Sendable {
     }
     let place = route.decidedAt.isEmpty ? "" : " at \(route.decidedAt)"
     lines.append("mapped by:     \(route.decidedBy)\(place)")
+    if let owner { lines.append("namespace:     \(owner)") }
     lines.append("access:        \(access) (Require \(route.settings.access))")
     lines.append("action:        \(action)")
     if let cached { lines.append("cached:        \(cached)") }

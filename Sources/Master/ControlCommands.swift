@@ -59,7 +59,7 @@ struct ControlCommand: Sendable {
         verb: "certificates", usage: "[--json]", arity: 0...0, flags: ["json"],
         help: "certificates, whose they are and how long they are valid",
         run: { master, request, _ in .now(master.certificatesCommand(request)) }),
-    ] + cacheTable + proxyTable + reservationTable + [
+    ] + cacheTable + proxyTable + namespaceTable + reservationTable + [
       ControlCommand(
         verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
         help: "open all log files anew, after they were moved away",
@@ -300,6 +300,7 @@ extension Master {
     switch model.explain(url: request.arguments[0], address: address) {
     case .failure(let failure): return .failure(failure.message + "\n")
     case .success(var explanation):
+      addNamespace(to: &explanation, model)
       explanation.cached = cached(explanation, model)
       return .success(
         request.wantsJSON ? explanation.json.text + "\n" : explanation.text)
@@ -307,7 +308,7 @@ extension Master {
   }
 
   private func cached(_ explanation: Explanation, _ model: Model) -> String? {
-    guard case .file = explanation.route.action else { return nil }
+    guard explanation.owner == nil, case .file = explanation.route.action else { return nil }
     return withCacheAttached { cache in
       CacheInspection.describe(
         cache, model, local: explanation.local, host: explanation.host, path: explanation.path)

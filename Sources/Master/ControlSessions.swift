@@ -128,7 +128,7 @@ extension Master {
         try namespace.book.register(prefix, by: principal, owner: client, queue: name)
         done.append(prefix)
       }
-      try join(name, client, peer)
+      try join(name, client, peer, makesIt: true)
     } catch {
       for prefix in done { try? namespace.book.unregister(prefix, owner: client) }
       if let refusal = error as? NamespaceRefusal {
@@ -171,7 +171,7 @@ extension Master {
     guard request.arguments.count == 1, request.flags.isEmpty else {
       throw SessionRefusal("usage: attach NAME", code: 2)
     }
-    return try join(request.arguments[0], client, peer)
+    return try join(request.arguments[0], client, peer, makesIt: false)
   }
 
   private func prefix(_ text: String) throws(SessionRefusal) -> UrlPrefix {

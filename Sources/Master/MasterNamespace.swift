@@ -289,10 +289,6 @@ extension ControlCommand {
       isOpenToAll: true,
       run: { master, request, client in .now(master.reserveCommand(request, client)) }),
     ControlCommand(
-      verb: "session", usage: "VERSION", arity: 1...1, flags: [],
-      help: "for programs that register URLs: begin a session", isOpenToAll: true,
-      run: { $0.sessionCommand($1, $2) }),
-    ControlCommand(
       verb: "reserve delete", usage: "PREFIX [--json]", arity: 1...1, flags: ["json"],
       help: "take a reservation back",
       details: "Who may reserve a prefix may do this too. The configuration's are changed there.",

@@ -37,14 +37,22 @@ extension Master {
   /// Before another queue may have the slot of one that is gone.
   private static let slotRestMilliseconds: Int64 = 60_000
   private static let queueNameBytesMax = 64
+  /// Of one user who may not command the server.
+  private static let queuesPerUserMax = 16
+  /// Between two snapshots; what is cached is routed again after each.
+  private static let publishMicroseconds: Int64 = 5_000
 
-  /// Uses a queue, which is made if there is none of this name.
+  /// Uses a queue; with `makesIt`, one is made if there is none of this name.
   @discardableResult
   func join(
-    _ name: String, _ client: UInt64, _ peer: PeerIdentity
+    _ name: String, _ client: UInt64, _ peer: PeerIdentity, makesIt: Bool
   ) throws(SessionRefusal) -> Descriptor {
-    if namespace.queues[name] == nil { namespace.queues[name] = try makeQueue(name, peer) }
-    guard var queue = namespace.queues[name] else { throw SessionRefusal("no such queue") }
+    if makesIt && namespace.queues[name] == nil {
+      namespace.queues[name] = try makeQueue(name, peer)
+    }
+    guard var queue = namespace.queues[name] else {
+      throw SessionRefusal("there is no queue '\(name)'; register a prefix for it first")
+    }
     guard queue.user == peer.user || mayCommand(peer) else {
       throw SessionRefusal("queue '\(name)' belongs to user \(queue.user)", code: 77)
     }
@@ -81,12 +89,18 @@ extension Master {
     guard let directory = currentModel?.server.queueDirectory else {
       throw SessionRefusal("nothing can be registered: the configuration names no QueueDirectory")
     }
+    let own = namespace.queues.values.count { $0.user == peer.user }
+    guard own < Master.queuesPerUserMax || mayCommand(peer) else {
+      throw SessionRefusal("user \(peer.user) has \(own) queues already, which is the most")
+    }
     guard let slot = takeSlot(name, peer.user) else {
       throw SessionRefusal("all \(Model.queueCountMax) queues are in use; try again in a minute")
     }
     let path = Model.queuePath(directory, slot: slot)
     do throws(SystemError) {
       try DurableFile.makeDirectory(directory, mode: 0o711)
+      // An application of an earlier master may still listen there, where nobody connects any more.
+      UnixSocket.remove(path: path)
       let listener = try UnixSocket.listen(
         path: path, mode: 0o600, owner: identity?.user, group: identity?.group,
         backlog: Master.queueBacklog)
@@ -118,14 +132,14 @@ extension Master {
   func publishNamespace() {
     let now = Clock.monotonicMicroseconds()
     guard namespace.hasChanged, now >= namespace.publishAt else { return }
-    defer { namespace.publishAt = now + 5 * (Clock.monotonicMicroseconds() - now) }
+    defer {
+      let took = Clock.monotonicMicroseconds() - now
+      namespace.publishAt = now + max(5 * took, Master.publishMicroseconds)
+    }
     namespace.hasChanged = false
     // Nobody has to be told that there is nothing.
     if namespace.book.isEmpty && namespace.snapshot == nil { return }
-    let queues = namespace.queues.values.sorted { $0.slot < $1.slot }
-    let snapshot = namespace.book.snapshot(
-      queues: queues.map { NamespaceQueue(name: $0.name, slot: UInt16($0.slot)) },
-      generation: namespace.generation + 1)
+    let snapshot = namespaceSnapshot()
     let file: Descriptor
     do throws(SystemError) {
       file = try File.sealed(snapshot.bytes)

@@ -97,6 +97,8 @@ package enum NamespaceRefusal: Error, Hashable, Sendable, CustomStringConvertibl
   /// It stands in the configuration file and is changed there.
   case configured(UrlPrefix)
   case tooMany(Int)
+  /// All prefixes together are too long.
+  case noRoom
 
   package var description: String {
     switch self {
@@ -116,6 +118,8 @@ package enum NamespaceRefusal: Error, Hashable, Sendable, CustomStringConvertibl
     case .notRegistered(let prefix): "'\(prefix)' is not registered by you"
     case .configured(let prefix):
       "'\(prefix)' is reserved in the configuration file; change it there and reload"
+    case .noRoom:
+      "all prefixes together have \(NamespaceBook.textByteCountMax >> 20) MiB, which is the most"
     case .tooMany(let limit): "there are \(limit) prefixes already, which is the most"
     }
   }
@@ -125,6 +129,8 @@ package enum NamespaceRefusal: Error, Hashable, Sendable, CustomStringConvertibl
 package struct NamespaceBook: Sendable {
   package static let reservationsMax = 20_000
   package static let registrationsMax = 100_000
+  /// Of all hosts and paths: every worker reads them anew with each change.
+  package static let textByteCountMax = 8 << 20
 
   /// Those of the configuration file; they come before equal ones that were added.
   package private(set) var configured: [UrlPrefix: Reservation] = [:]
@@ -135,6 +141,8 @@ package struct NamespaceBook: Sendable {
   private var listens: [UInt16: UrlPrefix.Scheme] = [:]
   /// How many prefixes use a port, by its scheme.
   private var ports: [PortScheme: Int] = [:]
+
+  private var textByteCount = 0
 
   private struct PortScheme: Hashable {
     let port: UInt16
@@ -172,6 +180,11 @@ package struct NamespaceBook: Sendable {
 
   private mutating func count(_ prefix: UrlPrefix, _ change: Int) {
     ports[PortScheme(port: prefix.port, scheme: prefix.scheme), default: 0] += change
+    textByteCount += change * prefix.textByteCount
+  }
+
+  private func checkRoom(for prefix: UrlPrefix) throws(NamespaceRefusal) {
+    guard textByteCount + prefix.textByteCount <= Self.textByteCountMax else { throw .noRoom }
   }
 
   /// A port speaks one scheme: that of its listener, else that of the prefixes it has.
@@ -208,6 +221,7 @@ package struct NamespaceBook: Sendable {
       }
     }
     if registrations.count >= Self.registrationsMax { throw .tooMany(Self.registrationsMax) }
+    try checkRoom(for: prefix)
     registrations[prefix] = Registration(
       prefix, user: principal.user, owner: owner, queue: queue)
     count(prefix, 1)
@@ -245,6 +259,7 @@ package struct NamespaceBook: Sendable {
     try checkDelegation(of: prefix, by: principal)
     if added[prefix] == nil {
       if added.count >= Self.reservationsMax { throw .tooMany(Self.reservationsMax) }
+      try checkRoom(for: prefix)
       count(prefix, 1)
     }
     added[prefix] = reservation

@@ -37,6 +37,15 @@ package struct UrlPrefix: Hashable, Sendable, CustomStringConvertible {
   /// Of the text that is read, and of the canonical one.
   package static let byteCountMax = 2048
 
+  /// What it takes in a snapshot, beside a fixed part.
+  var textByteCount: Int {
+    switch host {
+    case .name(let name), .below(let name): name.count + path.count
+    case .strong, .weak: path.count
+    case .address: 16 + path.count
+    }
+  }
+
   /// Prefixes compete only within one bucket.
   package var bucket: Bucket {
     switch host {

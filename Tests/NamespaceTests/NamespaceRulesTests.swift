@@ -191,6 +191,17 @@ private func published() throws -> NamespaceBook {
     #expect(snapshot.entries.map(\.queue) == [0, -1])
   }
 
+  @Test func `long prefixes are taken as long as there is room`() throws {
+    var book = NamespaceBook()
+    let long = String(repeating: "a", count: 2000)
+    #expect(throws: NamespaceRefusal.noRoom) {
+      for number in 0..<10_000 { try book.register("http://+:80/\(long)/\(number)/", by: root) }
+    }
+    #expect(book.registrations.count > 4000)
+    _ = book.unregisterAll(owner: 1)
+    try book.register("http://+:80/\(long)/", by: root)
+  }
+
   @Test func `ten thousand prefixes come and go`() throws {
     var book = NamespaceBook()
     try book.reserve(reservation("http://+:80/a/", [ann]), by: root)

@@ -68,6 +68,10 @@ extension ServerTests {
       }
       #expect(try server.get("/").text == "home\n")
       #expect(try server.get("/shopping").status == 404)
+      let shown = server.control("namespace").output
+      #expect(shown.contains("/shop/ (strong wildcard) registered by "), "\(shown)")
+      let explained = server.control("explain", "http://x:\(server.port)/shop/y").output
+      #expect(explained.contains("through queue 'shop'"), "\(explained)")
       application.end()
       #expect(eventually { (try? server.get("/shop/").text) == "a file\n" })
       #expect(
@@ -81,6 +85,8 @@ extension ServerTests {
       func reserved(_ target: String) throws -> Bool { try server.get(target).status == 503 }
       #expect(try reserved("/kept/"))
       #expect(try reserved("/kept"))
+      let explained = server.control("explain", "http://x:\(server.port)/kept/y").output
+      #expect(explained.contains("refuse with 503 (Reserved)"), "\(explained)")
       #expect(try server.get("/").text == "home\n")
       #expect(server.control("status", "--json").output.contains("\"Reserved\""))
       // Added while it runs: at once, and over what is registered above it.
@@ -198,7 +204,8 @@ extension ServerTests {
       #expect(try talk("session\t9\n").contains("speaks version 1"))
       let answers = try talk(
         "session\t1\nregister\thttp://+:80/\nnonsense\nunregister\thttp://+:80/\n"
-          + "register\thttp://+:80/a/\thttp://+:80/a/\t--queue=q\nunregister\t--all\n")
+          + "register\thttp://+:80/a/\thttp://+:80/a/\t--queue=q\nattach\tq\nunregister\t--all\n")
+      #expect(answers.contains("there is no queue 'q'"), "\(answers)")
       #expect(answers.contains("usage: register"), "\(answers)")
       #expect(answers.contains("nothing a session can ask for"), "\(answers)")
       #expect(answers.contains("is not registered by you"), "\(answers)")
