@@ -194,8 +194,8 @@ extension Master {
     else { return }
     log.write(
       .warn,
-      "clients that want the same response of an application do not wait for each other (CacheLock):"
-        + " that needs \(Limits.descriptorsForFlights) open files, and"
+      "clients that want the same response of an application do not wait for each other"
+        + " (CacheLock): that needs \(Limits.descriptorsForFlights) open files, and"
         + " \(Privileges.raiseDescriptorLimit()) are allowed; raise LimitNOFILE= of the unit, or"
         + " 'ulimit -n', and start the server anew")
   }

@@ -204,8 +204,8 @@ extension CachingSettings {
     }
     if staleWhileRevalidateSeconds > 0 {
       lines.append(
-        "used stale for \(staleWhileRevalidateSeconds) s while a newer one is fetched, where it does"
-          + " not say (CacheStaleWhileRevalidate)")
+        "used stale for \(staleWhileRevalidateSeconds) s while a newer one is fetched, where it"
+          + " does not say (CacheStaleWhileRevalidate)")
     }
     if staleOnErrorSeconds > 0 {
       lines.append(
