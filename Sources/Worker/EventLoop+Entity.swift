@@ -357,6 +357,9 @@ enum EntryChecks {
   static let requestDirectives: UInt32 = 2
   /// Nothing to look at: `CacheStatusField Off`.
   static let hidesStatus: UInt32 = 4
+  /// The application was told a port in Host, which the key does not hold: for requests that name
+  /// one, the others have an answer of their own.
+  static let namesPort: UInt32 = 8
 }
 
 extension EntryFacts {

@@ -56,6 +56,8 @@ final class Exchange {
   /// Some rule on the way here, also one before an internal redirect, asked for the client's
   /// address.
   var accessDependsOnClient = false
+  /// The client names a port in Host that is not the scheme's own.
+  var namesPort = false
   /// The status of an error whose document is being looked for.
   var errorStatus: UInt16?
   /// Why the route refuses, if it does.

@@ -39,6 +39,54 @@ extension ServerTests {
       #expect(try server.get("/app/a", host: "localhost:\(server.port)").text == "answer 2")
       #expect(try server.get("/app/a", host: "localhost:9").text == "answer 2", "may use it")
       #expect(origin.requests.first?["Host"] == "localhost:9")
+      #expect(try server.get("/app/a").text == "answer 3", "without a port, an answer of its own")
+      #expect(try server.get("/app/a").text == "answer 3")
+      #expect(try server.get("/app/b", host: "LocalHost")["Cache-Status"] == "Ring3; fwd=bypass")
+      #expect(try server.get("/app/b", host: "localhost.")["Cache-Status"] == "Ring3; fwd=bypass")
+      #expect(try server.get("/app/b", host: "localhost:80")["Cache-Status"] == "Ring3; fwd=bypass")
+      #expect(try server.get("/app/b").text == "answer 7")
+      #expect(try server.get("/app/b", host: "localhost:80").text == "answer 7", "may use it too")
+    }
+
+    @Test func `what is for some addresses stays theirs when it is fetched in the background`()
+      throws
+    {
+      let origin = Self.origin { _, _ in
+        ("200 OK", ["Cache-Control: max-age=1, stale-while-revalidate=60"])
+      }
+      let server = try Self.server(
+        origin,
+        """
+        <Location /app>
+          Require ip 127.0.0.1
+        </Location>
+        """)
+      func isRestricted() -> Bool {
+        let url = "http://localhost:\(server.port)/app/a"
+        return server.control("cache", "show", "--json", url).output.contains(
+          #""dependsOnClient":true"#)
+      }
+      #expect(try server.get("/app/a").text == "answer 1")
+      #expect(isRestricted())
+      pause(milliseconds: 1200)
+      #expect(try server.get("/app/a").text == "answer 1")
+      #expect(eventually { origin.requests.count == 2 })
+      #expect(try eventually { try server.get("/app/a").text == "answer 2" })
+      #expect(isRestricted())
+    }
+
+    @Test func `what was changed is not sent instead of an error`() throws {
+      let origin = Self.origin { request, number in
+        (
+          request.method == "GET" && number > 1 ? "503 Service Unavailable" : "200 OK",
+          ["Cache-Control: max-age=60, stale-if-error=60"]
+        )
+      }
+      let server = try Self.server(origin)
+      #expect(try server.get("/app/a").text == "answer 1")
+      _ = try server.get("/app/a", method: "POST", fields: ["Content-Length: 0"])
+      #expect(try server.get("/app/a").status == 503)
+      #expect(try server.get("/app/a").status == 503)
     }
 
     @Test func `an answer to a spelling that the application sees is kept for nobody`() throws {

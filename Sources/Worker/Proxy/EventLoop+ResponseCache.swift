@@ -30,12 +30,12 @@ extension EventLoop {
     guard exchange.route.settings.caching.isEnabled, !exchange.head.connectionUpgrade,
       exchange.path.count > 0
     else { return false }
-    // The application sees the port in Host, and the key does not: only with the true one is it
-    // kept for all.
-    let isEncrypted = listeners[stream.listener].isEncrypted
-    let ordinary: UInt16 = isEncrypted ? 443 : 80
-    let port = exchange.head.hostPort ?? ordinary
-    return (port == ordinary || port == localAddress(of: stream).port)
+    exchange.namesPort = namesPort(exchange.head, stream)
+    // The application sees Host as it was sent, and the key is without port, in lower case. What
+    // is kept for all was asked for with the true port, or with none, and the plain name.
+    let port = exchange.head.hostPort
+    return (port == nil || exchange.namesPort && port == localAddress(of: stream).port)
+      && exchange.copy(exchange.head.host) == exchange.host
       && (!seesRawTarget(target) || isCanonical(exchange))
   }
 
@@ -64,11 +64,11 @@ extension EventLoop {
       }
   }
 
-  /// Whether the client spelled the path as the key does.
+  /// Whether the client spelled the target as the key does.
   private func isCanonical(_ exchange: Exchange) -> Bool {
     var path: [UInt8] = []
     PercentEncoding.append(path: exchange.path.rawSpan, to: &path)
-    return path == exchange.copy(exchange.head.path)
+    return exchange.head.targetForm == .origin && path == exchange.copy(exchange.head.path)
   }
 
   /// The key of an application's response: the canonical path, and of the query what counts.
@@ -146,6 +146,7 @@ extension EventLoop {
       if isCurrent, facts.kind == .content { _ = cache.drop(hit) }
       return nil
     }
+    guard (facts.checks & EntryChecks.namesPort != 0) == exchange.namesPort else { return nil }
     switch cache.standing(hit) {
     case .good: return (hit, facts, false)
     case .stale: return (hit, facts, true)
@@ -219,6 +220,7 @@ extension EventLoop {
     background.currentPath = exchange.currentPath
     background.route = exchange.route
     background.origin = origin(of: stream)
+    background.namesPort = exchange.namesPort
     background.accessDependsOnClient = exchange.accessDependsOnClient
     _ = forward(target, background, nil, caching: caching)
   }

@@ -25,12 +25,21 @@ extension EventLoop {
     if looksAtRequest && (head.has(.cacheControl) || head.has(.pragma)) {
       return missed(.missesClient)
     }
+    if (facts.checks & EntryChecks.namesPort != 0) != namesPort(head, stream) {
+      return missed(.missesClient)
+    }
     guard word.epoch == ownEpoch, isFresh(facts, word),
       !facts.flags.contains(.validatesAlways),
       facts.checks & EntryChecks.clientAddress == 0,
       cache.isKnownGood(hit) || cache.standing(hit) == .good
     else { return missed(hit, facts, word) }
     return ChosenEntry(hit: hit, facts: facts, site: word.site, outcome: .hit)
+  }
+
+  /// Whether Host names a port other than the scheme's own: applications see it.
+  func namesPort(_ head: borrowing RequestHead, _ stream: RequestStream) -> Bool {
+    guard let port = head.hostPort else { return false }
+    return port != (listeners[stream.listener].isEncrypted ? 443 : 80)
   }
 
   @inline(__always)

@@ -63,8 +63,6 @@ extension EventLoop {
     _ fields: CachingFields, _ forwarding: Forwarding
   ) -> StorageDecision {
     let exchange = forwarding.exchange
-    // These answer the conditions or the range of this request alone.
-    if [412, 416].contains(forwarding.response.status) { return .refuse(.status) }
     var question = StorageQuestion(
       method: exchange.head.method, status: forwarding.response.status)
     question.hasAuthorization = exchange.head.has(.authorization)
@@ -237,7 +235,9 @@ extension EventLoop {
     }
     var content = ResponseFields()
     for name in ["Content-Type", "Content-Encoding", "Content-Language"] {
-      if let value = fields.value(of: name) { content.add(name, value) }
+      for field in fields.fields where ASCIICase.same(field.name, name) {
+        content.add(name, field.value)
+      }
       fields.remove(name)
     }
     if status == 200, fields.value(of: "Accept-Ranges") == nil {
@@ -266,6 +266,7 @@ extension EventLoop {
     let settings = exchange.route.settings.caching
     if !settings.ignoresRequestCacheControl { facts.checks |= EntryChecks.requestDirectives }
     if !settings.sendsCacheStatus { facts.checks |= EntryChecks.hidesStatus }
+    if exchange.namesPort { facts.checks |= EntryChecks.namesPort }
     if exchange.accessDependsOnClient || exchange.route.dependencies.contains(.clientAddress) {
       facts.checks |= EntryChecks.clientAddress
     }
@@ -341,8 +342,8 @@ extension EventLoop {
     let use = ReuseRules.decide(
       StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: forwarding.caching.request,
       orders: CachingOrders(forwarding.exchange.route.settings.caching), originFailed: true)
-    guard facts.flags.contains(.isResponse), use.isUse, cache.standing(hit) != .gone
-    else {
+    // What was invalidated must be validated first, whatever happens (RFC 9111 §4.4).
+    guard facts.flags.contains(.isResponse), use.isUse, cache.standing(hit) == .good else {
       cache.release()
       return false
     }
