@@ -130,10 +130,16 @@ extension ServerTests {
       let tls = try TLSServer(ServerTests.`17 it keeps certificates`.one, starts: false)
       try tls.make("a", days: 5)
       try tls.server.start()
-      #expect(eventually { tls.server.said.contains("a.pem' (a.test) expires in 4 days, on ") })
+      // In the second it was made it has five whole days.
+      let words = "a.pem' (a.test) expires in "
+      #expect(
+        eventually {
+          tls.server.said.contains("\(words)4 days, on ")
+            || tls.server.said.contains("\(words)5 days, on ")
+        })
       #expect(tls.server.control("reload").succeeded)
       pause(milliseconds: 2_500)
-      #expect(tls.server.said.components(separatedBy: "expires in 4 days").count == 2)
+      #expect(tls.server.said.components(separatedBy: words).count == 2)
     }
   }
 }
