@@ -119,6 +119,9 @@ extension Model {
     return firstQueueBalancer + slot
   }
 
+  /// Whether the configuration itself speaks of any.
+  package var namesBalancers: Bool { firstQueueBalancer != 0 && !proxyBalancers.isEmpty }
+
   /// Those that the configuration itself speaks of.
   package var namedBalancers: [ProxyBalancer] {
     Array(proxyBalancers.prefix(firstQueueBalancer ?? proxyBalancers.count))

@@ -161,9 +161,20 @@ extension Master {
     stopWaiters.removeAll { $0 == serial }
   }
 
-  /// A worker that was taken over may be able to connect: whoever it runs as, it never commands.
+  /// A worker that was taken over may be able to connect: whoever it runs as, it never commands,
+  /// also not when it has ended before its words are read.
   private func isWorker(_ peer: PeerIdentity) -> Bool {
     workers.values.contains { $0.process == peer.process }
+      || endedWorkers.contains {
+        $0.process == peer.process && $0.until > Clock.monotonicMilliseconds()
+      }
+  }
+
+  /// What a worker has said just before its end is still a worker's word.
+  func noteEnded(_ process: Int32) {
+    let now = Clock.monotonicMilliseconds()
+    endedWorkers.removeAll { $0.until <= now }
+    if process > 0 { endedWorkers.append((process, now + Limits.controlMilliseconds * 2)) }
   }
 
   /// Root, who runs the server, and the configured owner and group.

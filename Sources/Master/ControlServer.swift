@@ -59,7 +59,8 @@ final class ControlServer {
       let isGuest = isGuest(peer)
       let alike = clients.values.filter { $0.isGuest == isGuest }
       let limit = isGuest ? Limits.controlGuests : Limits.controlClients
-      guard alike.count < limit,
+      // Sessions last: they are counted apart, so that they do not keep commands away.
+      guard alike.count(where: { isGuest || !$0.isSession }) < limit,
         !isGuest || alike.count(where: { $0.peer.user == peer.user }) < Limits.controlGuestsPerUser
       else { continue }
       lastSerial += 1
@@ -178,7 +179,8 @@ final class ControlServer {
     clients[serial] = client
     // One that streams is listened to, too: its end ends the work for it.
     let interest: Interest =
-      client.state == .writing ? .writable : isAllSent ? .readable : [.readable, .writable]
+      client.state == .writing || client.isSession && !hasRoom(serial)
+      ? .writable : isAllSent ? .readable : [.readable, .writable]
     try? poller.modify(client.descriptor.number, token: Token.client(serial), interest: interest)
   }
 

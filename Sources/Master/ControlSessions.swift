@@ -29,12 +29,17 @@ extension ControlServer {
   func readSession(_ serial: UInt64) {
     guard let client = clients[serial] else { return }
     if client.sent < client.bytes.count { write(serial) }
-    guard let backlog = backlog(serial), backlog < Limits.controlBacklogBytes else { return }
+    guard hasRoom(serial) else { return }
     switch UnixSocket.receive(client.descriptor, byteCountMax: Limits.controlRequestBytes) {
     case .wouldBlock: break
     case .closed: close(serial)
     case .bytes(let bytes): clients[serial]?.input += bytes
     }
+  }
+
+  /// Whether answers to a session have left as far as they must.
+  func hasRoom(_ serial: UInt64) -> Bool {
+    backlog(serial).map { $0 < Limits.controlBacklogBytes } ?? false
   }
 
   /// The next whole line of a session.
@@ -77,9 +82,13 @@ extension Master {
       return .now(
         .failure("this server speaks version \(Master.sessionVersion) of sessions\n", code: 2))
     }
-    guard currentModel?.server.queueDirectory != nil else {
+    guard newestModel?.server.queueDirectory != nil else {
       return .now(
         .failure("nothing can be registered: the configuration names no QueueDirectory\n", code: 1))
+    }
+    guard namespace.sessions.count < Limits.controlSessions else {
+      return .now(
+        .failure("there are \(Limits.controlSessions) sessions already, which is the most\n"))
     }
     control?.beginSession(client)
     namespace.sessions[client] = NamespaceSession()
@@ -91,7 +100,10 @@ extension Master {
 
   /// Does what a session asks for, as far as it has come.
   func serveSession(_ client: UInt64) {
-    while let request = control?.nextRequest(client), let peer = control?.clients[client]?.peer {
+    // Who does not read the answers gets no more of them.
+    while control?.hasRoom(client) == true, let request = control?.nextRequest(client),
+      let peer = control?.clients[client]?.peer
+    {
       do throws(SessionRefusal) {
         switch request.verb {
         case "register":

@@ -53,6 +53,8 @@ package enum Limits {
 
   /// Clients of the control socket at a time.
   package static let controlClients = 64
+  /// Sessions of applications at a time.
+  package static let controlSessions = 512
   /// The same of users who may not command the server, and of one of them.
   package static let controlGuests = 256
   package static let controlGuestsPerUser = 32

@@ -110,6 +110,8 @@ final class Master {
   var generations: [UInt32: GenerationRecord] = [:]
   var workers: [WorkerName: WorkerRecord] = [:]
   var slotsInUse: Set<Int> = []
+  /// Workers that ended a moment ago, and until when that counts.
+  var endedWorkers: [(process: Int32, until: Int64)] = []
   /// nil: keep the identity the server was started with.
   var identity: Identity?
   var control: ControlServer?

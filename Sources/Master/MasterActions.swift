@@ -289,6 +289,7 @@ extension Master {
         // Its last words may say why.
         readReports(record.name, countMax: .max)
         poller.remove(record.control.descriptor.number)
+        noteEnded(record.process)
         workers[record.name] = nil
         slotsInUse.remove(record.processSlot)
         cache?.clearProcessSlot(record.processSlot)

@@ -16,6 +16,8 @@ struct NamespaceSeat {
   var resting: [RestingSlot] = []
   /// Workers are to be told.
   var hasChanged = false
+  /// Slots whose sockets an earlier master left rest.
+  var knowsSlots = false
   /// Not before then, in monotonic microseconds.
   var publishAt: Int64 = 0
   /// Of what they were told last.
@@ -57,6 +59,13 @@ struct ReservationNames {
 
 extension Master {
   private static let reservationBytesMax = 64 << 20
+  private static let grantsMax = 64
+
+  /// The newest configuration that was accepted: of the generation that serves, or before that of
+  /// the one that is about to.
+  var newestModel: Model? {
+    currentModel ?? generations.max { $0.key < $1.key }?.value.model
+  }
 
   /// Reads the reservations that were kept, once. Returns what there is to tell.
   func openNamespace(_ model: Model) -> [String] {
@@ -101,6 +110,8 @@ extension Master {
     }
     namespace.book.configure(ReservationNames(model).reservations, listens: schemes)
     namespace.hasChanged = true
+    // Before a generation begins with it.
+    namespace.publishAt = 0
     publishNamespace()
   }
 
@@ -117,8 +128,12 @@ extension Master {
     } catch {
       return .failure("\(error)\n", code: error.exitCode)
     }
+    let text = ReservationFile.text(book.added.values)
+    guard text.count <= Self.reservationBytesMax else {
+      return .failure("there are too many reservations already, nothing has changed\n")
+    }
     do throws(SystemError) {
-      try DurableFile.replace(file, with: ReservationFile.text(book.added.values))
+      try DurableFile.replace(file, with: text)
     } catch {
       return .failure("the reservations cannot be kept, nothing has changed: \(error)\n")
     }
@@ -186,6 +201,9 @@ extension Master {
     if request.flags["delegate"] != nil { rights.insert(.delegate) }
     if rights.isEmpty { rights = .listen }
     var grants: [NamespaceGrant] = []
+    // Each name is looked up, and all are kept.
+    guard request.values(of: "user").count + request.values(of: "group").count <= Self.grantsMax
+    else { throw Refusal("at most \(Self.grantsMax) users and groups; use a group") }
     for name in request.values(of: "user") {
       guard let user = Privileges.user(name)?.user else {
         throw Refusal("there is no user '\(name)'")

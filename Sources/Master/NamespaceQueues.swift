@@ -41,6 +41,8 @@ extension Master {
   private static let queuesPerUserMax = 16
   /// Between two snapshots; what is cached is routed again after each.
   private static let publishMicroseconds: Int64 = 5_000
+  /// Before what could not be told is told again.
+  private static let retryMicroseconds: Int64 = 100_000
 
   /// Uses a queue; with `makesIt`, one is made if there is none of this name.
   @discardableResult
@@ -53,7 +55,9 @@ extension Master {
     guard var queue = namespace.queues[name] else {
       throw SessionRefusal("there is no queue '\(name)'; register a prefix for it first")
     }
-    guard queue.user == peer.user || mayCommand(peer) else {
+    // Not even an administrator registers for a queue that somebody else accepts from: he might
+    // not know it.
+    guard queue.user == peer.user || !makesIt && mayCommand(peer) else {
       throw SessionRefusal("queue '\(name)' belongs to user \(queue.user)", code: 77)
     }
     queue.sessions.insert(client)
@@ -86,9 +90,10 @@ extension Master {
         "'\(name)' is no name of a queue: letters, digits, '-', '_' and '.', at most"
           + " \(Master.queueNameBytesMax)", code: 2)
     }
-    guard let directory = currentModel?.server.queueDirectory else {
+    guard let directory = newestModel?.server.queueDirectory else {
       throw SessionRefusal("nothing can be registered: the configuration names no QueueDirectory")
     }
+    restForeignSlots(directory)
     let own = namespace.queues.values.count { $0.user == peer.user }
     guard own < Master.queuesPerUserMax || mayCommand(peer) else {
       throw SessionRefusal("user \(peer.user) has \(own) queues already, which is the most")
@@ -99,6 +104,7 @@ extension Master {
     let path = Model.queuePath(directory, slot: slot)
     do throws(SystemError) {
       try DurableFile.makeDirectory(directory, mode: 0o711)
+      try DurableFile.checkIsOwn(directory)
       // An application of an earlier master may still listen there, where nobody connects any more.
       UnixSocket.remove(path: path)
       let listener = try UnixSocket.listen(
@@ -109,6 +115,18 @@ extension Master {
         name: name, slot: slot, user: peer.user, path: path, listener: listener)
     } catch {
       throw SessionRefusal("cannot make queue '\(name)': \(error)")
+    }
+  }
+
+  /// Sockets that an earlier master left: workers of its may still send requests there, which must
+  /// not reach somebody else. Looked for once.
+  private func restForeignSlots(_ directory: String) {
+    guard !namespace.knowsSlots else { return }
+    namespace.knowsSlots = true
+    let now = Clock.monotonicMilliseconds()
+    for slot in 0..<Model.queueCountMax
+    where DurableFile.exists(Model.queuePath(directory, slot: slot)) {
+      namespace.resting.append(RestingSlot(slot: slot, name: "", user: .max, since: now))
     }
   }
 
@@ -132,9 +150,10 @@ extension Master {
   func publishNamespace() {
     let now = Clock.monotonicMicroseconds()
     guard namespace.hasChanged, now >= namespace.publishAt else { return }
+    var pause = Master.publishMicroseconds
     defer {
       let took = Clock.monotonicMicroseconds() - now
-      namespace.publishAt = now + max(5 * took, Master.publishMicroseconds)
+      namespace.publishAt = now + max(5 * took, pause)
     }
     namespace.hasChanged = false
     // Nobody has to be told that there is nothing.
@@ -144,7 +163,9 @@ extension Master {
     do throws(SystemError) {
       file = try File.sealed(snapshot.bytes)
     } catch {
-      log.write(.error, "workers are not told who owns which URLs: \(error)")
+      log.write(.error, "workers are not told yet who owns which URLs: \(error)")
+      namespace.hasChanged = true
+      pause = Master.retryMicroseconds
       return
     }
     namespace.generation += 1

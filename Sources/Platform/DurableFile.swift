@@ -36,9 +36,29 @@ package enum DurableFile {
         _ = unsafe unlink(name)
         throw error
       }
-      try sync(directory)
+      // The new content is in place: only a loss of power could bring the old one back, and to say
+      // that nothing has changed would be wrong.
+      try? sync(directory)
     } catch {
       throw error.on(path)
+    }
+  }
+
+  /// Whether there is anything of that name. lstat(2).
+  package static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  /// Refuses a directory that somebody else owns or can put files into, and a symbolic link.
+  package static func checkIsOwn(_ path: String) throws(SystemError) {
+    var status = stat()
+    _ = try systemCall("lstat") { unsafe lstat(path, &status) }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw SystemError(code: ENOTDIR, operation: "open", subject: path)
+    }
+    guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+      throw SystemError(code: EPERM, operation: "use", subject: path)
     }
   }
 

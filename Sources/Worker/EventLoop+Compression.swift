@@ -112,7 +112,7 @@ extension EventLoop {
   ) -> Bool {
     guard let cache else { return false }
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: exchange.ticks)
+      epoch: exchange.routedEpoch, site: exchange.site.site, ticks: exchange.ticks)
     let storedHead = copy.entity.storedBytes(byteCount: Int64(body.count))
     let selector = CacheKeys.selector(copy.entity.coding)
     let key = copy.key

@@ -74,8 +74,11 @@ extension EventLoop {
     exchange.currentPath = path
     let query = head.query.map(exchange.copy)
     exchange.route = model.route(exchange.site, path: path, query: query)
+    exchange.routedEpoch = routingEpoch
     notePatternLimit(exchange.route.limitExceeded, stream)
-    if let namespace, exchange.errorStatus == nil { claim(exchange, stream, namespace) }
+    if namespace != nil || namespaceIsUnknown, exchange.errorStatus == nil {
+      claim(exchange, stream)
+    }
     let settings = exchange.route.sharedSettings.storage
     if exchange.route.checksAccess && settings.value.access.dependsOnClient {
       exchange.accessDependsOnClient = true

@@ -37,7 +37,7 @@ extension EventLoop {
       prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
     let facts = entryFacts(file, entity, exchange)
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: exchange.ticks)
+      epoch: exchange.routedEpoch, site: exchange.site.site, ticks: exchange.ticks)
     let hash = cache.hash(base.rawSpan)
     let selector = CacheKeys.selector(entity.coding)
     dropOutdated(base, hash: hash, available: facts.variantsAvailable)

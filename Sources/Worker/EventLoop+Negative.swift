@@ -42,7 +42,7 @@ extension EventLoop {
     // a second. It is entered as that much older.
     let ticks = exchange.ticks &- revalidateTicks &+ min(revalidateTicks, EventLoop.ticksMax)
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: ticks)
+      epoch: exchange.routedEpoch, site: exchange.site.site, ticks: ticks)
     _ = cache.insertNegative(
       CacheEntryHead(
         key: key.rawSpan, hash: hash, facts: facts, head: lines.rawSpan,

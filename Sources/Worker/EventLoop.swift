@@ -131,6 +131,7 @@ final class EventLoop {
   private(set) var routingEpoch: UInt32
   /// nil: nothing is reserved or registered.
   var namespace: NamespaceSnapshot?
+  var namespaceIsUnknown = false
   /// See `claimedSettings`.
   var lastClaimed: (given: Shared<Settings>, made: Shared<Settings>)?
   private(set) var ownEpoch: UInt64
@@ -198,7 +199,7 @@ final class EventLoop {
     routingEpoch = heritage.routingEpoch
     ownEpoch = UInt64(heritage.routingEpoch) & ValidatedWord.epochMask
     siteErrorLogs = siteLogs()
-    if let file = heritage.namespace { takeNamespace(epoch: 0, file) }
+    if let file = heritage.namespace { takeNamespace(file) }
     readClocks()
   }
 
@@ -236,6 +237,10 @@ final class EventLoop {
 
   /// A reload failed and the master raised the epoch for our routing. The segment may be ahead of
   /// it already, of another generation: its epoch is not ours to take.
+  /// Nothing that is stored is believed without being routed again, by a process that may not say
+  /// so in the cache: it is of a generation that others have followed.
+  func distrustCache() { ownEpoch = .max }
+
   func adopt(epoch: UInt32) {
     guard cache != nil else { return }
     routingEpoch = epoch

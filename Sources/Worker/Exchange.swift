@@ -43,6 +43,9 @@ final class Exchange {
   /// The path that is looked for after DirectoryIndex, FallbackResource or ErrorDocument.
   var currentPath: [UInt8] = []
   var route: Route
+  /// The routing epoch under which `route` was found: what is stored for this exchange is trusted
+  /// as long as that holds, and no longer when somebody claims the URL meanwhile.
+  var routedEpoch: UInt32 = 0
   var waiting = Waiting.nothing
   /// The number of the helper's request.
   var helperRequest: UInt64?

@@ -164,6 +164,52 @@ extension ServerTests {
       }
       let stranger = try Application(server, "team", ["/team/y/"], user: 65532)
       #expect(!stranger.isReady && stranger.said.contains("not yours"), "\(stranger.said)")
+      // Whoever made a queue first accepts from it: nobody else's URLs are to end there unseen.
+      let administrator = try Application(server, "team", ["/ours/"])
+      #expect(!administrator.isReady && administrator.said.contains("belongs to user 65533"))
+      #expect(try server.get("/ours/").status == 404)
+    }
+
+    @Test func `what was routed before a claim is not kept in front of it`() throws {
+      let claimed = Flag()
+      let origin = Origin { request, peer in
+        _ = eventually { claimed.isSet }
+        return peer.send(Origin.response("old", fields: ["Cache-Control: max-age=600"]))
+      }
+      let server = try TestServer(
+        Self.configuration + "ProxyPass /shop http://127.0.0.1:\(origin.port)\n")
+      let early = try server.open()
+      try early.send("GET /shop/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      #expect(eventually { origin.requests.count == 1 })
+      let application = try Application(server, "shop", ["/shop/"])
+      #expect(application.isReady)
+      #expect(eventually { (try? server.get("/shop/b").text.contains("/shop/b")) == true })
+      claimed.set()
+      #expect(try early.response().text == "old")
+      for _ in 0..<20 { #expect(try server.get("/shop/a").text.contains("/shop/a")) }
+    }
+
+    @Test func `a session that never reads its answers keeps nobody waiting`() throws {
+      let server = try TestServer(Self.configuration)
+      let path = server.directory.path("ring3d.sock")
+      let hostile = try ChildProgram(
+        [
+          "/usr/bin/python3", "-c",
+          """
+          import socket, sys, time
+          s = socket.socket(socket.AF_UNIX)
+          s.connect(sys.argv[1])
+          s.sendall(b"session\t1\n")
+          s.settimeout(5)
+          try:
+            for _ in range(100): s.sendall(b"a\n" * 30000)
+          except OSError: pass
+          time.sleep(30)
+          """, path,
+        ], outputPath: server.directory.path("hostile"))
+      defer { hostile.signal(SIGKILL) }
+      for _ in 0..<20 { #expect(server.control("status").succeeded) }
+      #expect(server.control("namespace").output == "nothing is registered or reserved\n")
     }
 
     @Test func `ten thousand prefixes come, and go with their owner`() throws {

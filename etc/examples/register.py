@@ -8,6 +8,7 @@ import http.server
 import os
 import socket
 import sys
+import threading
 
 
 class Session:
@@ -33,6 +34,11 @@ class Session:
         if last != "x 0":
             sys.exit("\n".join(line[2:] for line in lines))
         return descriptors[0] if descriptors else None
+
+
+def end_with(session):
+    session.socket.recv(1)
+    os._exit(1)  # The server has gone; whoever started this starts it again.
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,5 +68,6 @@ server = Server(("", 0), Handler, bind_and_activate=False)
 server.socket = socket.socket(fileno=session.ask("attach", queue))
 # The socket is shared with other processes of the queue, so another may be faster: it is waited on.
 server.socket.setblocking(True)
+threading.Thread(target=end_with, args=[session], daemon=True).start()
 print("ready", flush=True)
 server.serve_forever()

@@ -9,7 +9,7 @@ extension EventLoop {
   /// Whether a request for a file may become one for an application: by DirectoryIndex or
   /// FallbackResource, which are looked for first.
   func mayLeadToApplication(_ route: Route) -> Bool {
-    !model.proxyBalancers.isEmpty
+    model.namesBalancers
       && (!route.settings.directoryIndex.isEmpty || route.settings.fallbackResource != nil)
   }
 

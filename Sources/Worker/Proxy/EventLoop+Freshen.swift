@@ -104,7 +104,7 @@ extension EventLoop {
     let facts = responseFacts(plan, entity, exchange, status: stored.facts.status)
     let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: bootTicks)
+      epoch: exchange.routedEpoch, site: exchange.site.site, ticks: bootTicks)
     if head == storedLines && facts == stored.facts {
       _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
       cache.confirm(hit, asOf: exchange.asOf)

@@ -176,7 +176,8 @@ extension EventLoop {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let word = ValidatedWord(raw: cache.validated(hit))
     let routed = ValidatedWord(
-      epoch: routingEpoch, site: exchange.site.site, ticks: word.raw & ValidatedWord.timeMask)
+      epoch: exchange.routedEpoch, site: exchange.site.site,
+      ticks: word.raw & ValidatedWord.timeMask)
     if isCurrent {
       if routed != word { _ = cache.setValidated(hit, from: word.raw, to: routed.raw) }
       noteSpelling(exchange, stream, base: caching.key, facts: facts, routed)
@@ -219,6 +220,7 @@ extension EventLoop {
     background.path = exchange.path
     background.currentPath = exchange.currentPath
     background.route = exchange.route
+    background.routedEpoch = exchange.routedEpoch
     background.origin = origin(of: stream)
     background.namesPort = exchange.namesPort
     background.accessDependsOnClient = exchange.accessDependsOnClient

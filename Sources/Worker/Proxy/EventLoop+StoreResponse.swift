@@ -197,7 +197,7 @@ extension EventLoop {
     let caching = forwarding.caching
     let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
     let validated = ValidatedWord(
-      epoch: routingEpoch, site: forwarding.exchange.site.site, ticks: bootTicks)
+      epoch: forwarding.exchange.routedEpoch, site: forwarding.exchange.site.site, ticks: bootTicks)
     var entry = CacheEntryHead(
       key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.asOf)
