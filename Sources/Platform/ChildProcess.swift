@@ -119,6 +119,31 @@ package enum ChildProcess {
     if null > 2 { _ = close(null) }
   }
 
+  /// Starts a program that finds a listening socket as its descriptor 3, as systemd's socket
+  /// activation has it, and shares our standard streams. sd_listen_fds(3). If it cannot be run it
+  /// ends with code 127.
+  package static func start(
+    _ path: String, _ arguments: [String], lending listener: Descriptor
+  ) throws(SystemError) -> Int32 {
+    let strings = CStringArray([path] + arguments)
+    switch try fork() {
+    case .child:
+      ring3_signals_reset()
+      // dup2 onto itself would leave close-on-exec as it is.
+      if listener.number == 3 {
+        _ = fcntl(3, F_SETFD, 0)
+      } else {
+        _ = dup2(listener.number, 3)
+      }
+      unsafe setenv("LISTEN_FDS", "1", 1)
+      unsafe setenv("LISTEN_PID", "\(getpid())", 1)
+      _ = unsafe ring3_exec(path, strings.pointers, -1)
+      _exit(127)
+    case .parent(let child):
+      return child
+    }
+  }
+
   /// Starts a program with its output and errors going into a pipe; the read end is non-blocking.
   package static func run(
     _ path: String, _ arguments: [String]

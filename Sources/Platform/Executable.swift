@@ -17,6 +17,15 @@ package enum Executable {
     return text.hasSuffix(suffix) ? String(text.dropLast(suffix.count)) : text
   }
 
+  /// The file of a command: the word itself if it has a slash, else the first one in $PATH that may
+  /// be run. nil: there is none. access(2).
+  package static func find(_ command: String) -> String? {
+    func mayRun(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
+    if command.contains("/") { return mayRun(command) ? command : nil }
+    let directories = Environment.value(of: "PATH") ?? "/usr/local/bin:/usr/bin:/bin"
+    return directories.split(separator: ":").map { "\($0)/\(command)" }.first(where: mayRun)
+  }
+
   /// getcwd(3).
   package static var currentDirectory: String {
     var text = [CChar](repeating: 0, count: 4096)

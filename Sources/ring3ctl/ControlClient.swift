@@ -9,6 +9,9 @@ enum ControlClient {
   /// Sends one request and prints its answer; returns the exit code that came with it.
   static func run(words: [String], socket: String?, configurationFile: String?) -> Int32 {
     guard let path = socketPath(socket, configurationFile) else { return unreachable }
+    if words.first == "run" {
+      return ProgramRunner.run(words: Array(words.dropFirst()), socketPath: path)
+    }
     guard words.allSatisfy({ !$0.utf8.contains { $0 < 0x20 } }) else {
       Console.error("ring3ctl: control characters in an argument")
       return 2

@@ -8,7 +8,7 @@ struct ControlServer: ParsableCommand {
     commandName: "ring3ctl", abstract: "Commands a running ring3d; 'ring3ctl help' lists commands.",
     discussion: """
       Options of ring3ctl itself come before the command. Without -c and --socket, the socket is \
-      $RING3_SOCKET or /run/ring3d.sock.
+      $RING3_SOCKET or /run/ring3d.sock. 'ring3ctl run' claims URLs and runs a program for them.
       """,
     version: "ring3ctl \(Version.text)")
 
