@@ -142,7 +142,8 @@ package enum CacheInspection {
   package static func entries(
     _ cache: CacheStore, _ model: Model, _ url: CacheURL
   ) -> [CacheEntryView] {
-    url.keys(model).flatMap { variants(cache, $0) }
+    // An alias is no response of its own: what it stands for has a key that is looked for too.
+    url.keys(model).flatMap { variants(cache, $0) }.filter { $0.aliasTarget == nil }
   }
 
   /// The key of a held entry, copied.
