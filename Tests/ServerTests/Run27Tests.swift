@@ -75,7 +75,7 @@ extension ServerTests {
       #expect(run.said.contains("process \(first) killed by signal 9"))
       let second = try #require(Self.parent(server))
       var failures = 0
-      var parents: Set<Int32> = []
+      var parents: Set<Int32> = [second]
       run.program.signal(Signal.hangUp)
       #expect(
         eventually {
