@@ -89,15 +89,7 @@ package enum DurableFile {
       adopting: try systemCall("open") {
         unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       })
-    var written = 0
-    while written < content.count {
-      written += try systemCall("write") {
-        unsafe content.withUnsafeBytes { bytes in
-          guard let base = bytes.baseAddress else { return 0 }
-          return unsafe pwrite(file.number, base + written, content.count - written, off_t(written))
-        }
-      }
-    }
+    try File.write(content, to: file)
     _ = try systemCall("fsync") { fsync(file.number) }
   }
 

@@ -9,6 +9,13 @@ extension File {
   package static func sealed(_ content: [UInt8]) throws(SystemError) -> Descriptor {
     let file = Descriptor(
       adopting: try systemCall("memfd_create") { unsafe ring3_open_memory("ring3-sealed") })
+    try write(content, to: file)
+    _ = try systemCall("fcntl") { ring3_seal_memory(file.number) }
+    return file
+  }
+
+  /// Writes all bytes from the start of a file on. pwrite(2).
+  static func write(_ content: [UInt8], to file: Descriptor) throws(SystemError) {
     var written = 0
     while written < content.count {
       written += try systemCall("pwrite") {
@@ -18,8 +25,6 @@ extension File {
         }
       }
     }
-    _ = try systemCall("fcntl") { ring3_seal_memory(file.number) }
-    return file
   }
 
   /// The whole content of a file, at most `byteCountMax` bytes (EFBIG beyond). pread(2) from the

@@ -144,6 +144,16 @@ package enum UnixSocket {
     return result < 0 ? nil : result
   }
 
+  /// Sends everything over a blocking socket; false when the other end is gone before that.
+  package static func sendAll(_ socket: Descriptor, _ bytes: [UInt8]) -> Bool {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      guard let count = send(socket, rest) else { return false }
+      rest = rest.dropFirst(count)
+    }
+    return true
+  }
+
   /// Whether somebody accepts connections at `path`.
   package static func isAlive(path: String) -> Bool {
     let number = unsafe ring3_unix_stream(path, 0, 1)

@@ -26,12 +26,8 @@ enum ControlClient {
       }
       return unreachable
     }
-    var request = Array((words.joined(separator: "\t") + "\n").utf8)[...]
-    while !request.isEmpty {
-      // The server may refuse before it has read everything: then its answer is waiting.
-      guard let count = UnixSocket.send(connection, request) else { break }
-      request = request.dropFirst(count)
-    }
+    // The server may refuse before it has read everything: then its answer is waiting.
+    _ = UnixSocket.sendAll(connection, Array((words.joined(separator: "\t") + "\n").utf8))
     return printAnswer(connection)
   }
 

@@ -44,11 +44,8 @@ final class RunSession {
 
   /// One request; the descriptor that came with its answer.
   private func ask(_ words: [String]) throws(SessionFailure) -> Descriptor? {
-    var request = Array((words.joined(separator: "\t") + "\n").utf8)[...]
-    while !request.isEmpty {
-      guard let count = UnixSocket.send(connection, request) else { throw ended() }
-      request = request.dropFirst(count)
-    }
+    let request = Array((words.joined(separator: "\t") + "\n").utf8)
+    guard UnixSocket.sendAll(connection, request) else { throw ended() }
     var answer: [UInt8] = []
     var lent: Descriptor?
     while true {
