@@ -25,11 +25,15 @@ let roomSettings: [SwiftSetting] = [
       "-no-emit-module-separately-wmo",
       "-Xfrontend", "-experimental-package-cmo",
       "-Xfrontend", "-experimental-allow-non-resilient-access",
+      // Master, workers and helpers have one thread each (asserted before each fork), so that no
+      // reference count needs a locked instruction: hundreds of them a request passed on. Tests run
+      // in many threads, and are built for debugging.
+      "-assume-single-threaded",
     ], .when(configuration: .release))
 ]
 let rooms: Set = [
-  "Platform", "TLS", "HTTP", "HTTP2", "Coding", "Namespace", "Configuration", "Cache", "Worker",
-  "Master",
+  "Platform", "TLS", "HTTP", "HTTP2", "Coding", "Namespace", "Programs", "Configuration", "Cache",
+  "Worker", "Master",
 ]
 
 let argumentParser: Target.Dependency = .product(
@@ -40,6 +44,7 @@ let package = Package(
   products: [
     .executable(name: "ring3d", targets: ["ring3d"]),
     .executable(name: "ring3ctl", targets: ["ring3ctl"]),
+    .library(name: "Ring3App", targets: ["Ring3App"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -62,7 +67,9 @@ let package = Package(
     .target(name: "HTTP"),
     .target(name: "Coding", dependencies: ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform"]),
     .target(name: "Namespace", dependencies: ["HTTP", "Platform"]),
-    .target(name: "Configuration", dependencies: ["HTTP", "Namespace", "Platform"]),
+    .target(name: "Programs", dependencies: ["Platform"]),
+    .target(
+      name: "Configuration", dependencies: ["HTTP", "Namespace", "Platform", "Programs"]),
     .target(name: "Cache", dependencies: ["Platform"]),
     .target(
       name: "Worker",
@@ -71,10 +78,16 @@ let package = Package(
       ]),
     .target(
       name: "Master",
-      dependencies: ["Worker", "Cache", "Configuration", "HTTP", "Namespace", "Platform", "TLS"]),
+      dependencies: [
+        "Worker", "Cache", "Configuration", "HTTP", "Namespace", "Platform", "Programs", "TLS",
+      ]),
     .executableTarget(
       name: "ring3d", dependencies: ["Master", "Configuration", "Platform", argumentParser]),
-    .executableTarget(name: "ring3ctl", dependencies: ["Platform", argumentParser]),
+    .executableTarget(
+      name: "ring3ctl", dependencies: ["Platform", "Programs", argumentParser]),
+    // For applications, in packages of their own: it needs no other room and no system library, and
+    // is built without flags that SwiftPM would not accept of a dependency.
+    .target(name: "Ring3App", dependencies: ["CLinux"]),
     // What the tests and tools that talk to the real binaries share; no server code is in it.
     .systemLibrary(
       name: "CBrotliDecoder", path: "Tests/CBrotliDecoder", pkgConfig: "libbrotlidec",
@@ -104,9 +117,10 @@ let package = Package(
     .testTarget(
       name: "CodingTests", dependencies: ["Coding", "HTTP", "Platform", "TestSupport"]),
     .testTarget(name: "NamespaceTests", dependencies: ["Namespace", "HTTP", "Platform"]),
+    .testTarget(name: "ProgramsTests", dependencies: ["Programs", "Platform"]),
     .testTarget(
       name: "ConfigurationTests",
-      dependencies: ["Configuration", "HTTP", "Namespace", "Platform"],
+      dependencies: ["Configuration", "HTTP", "Namespace", "Platform", "Programs"],
       exclude: ["Golden"]),
     .testTarget(name: "CacheTests", dependencies: ["Cache", "Platform"]),
     .testTarget(
@@ -118,7 +132,8 @@ let package = Package(
     .testTarget(
       name: "MasterTests",
       dependencies: ["Master", "Worker", "Configuration", "Namespace", "Platform", "TLS"]),
-    .testTarget(name: "ServerTests", dependencies: ["TestSupport"]),
+    .testTarget(name: "Ring3AppTests", dependencies: ["Ring3App", "TestSupport"]),
+    .testTarget(name: "ServerTests", dependencies: ["Ring3App", "TestSupport"]),
     .testTarget(name: "TidyTests"),
   ],
   swiftLanguageModes: [.v6]
@@ -126,4 +141,13 @@ let package = Package(
 
 for target in package.targets where target.type != .system && target.name != "CLinux" {
   target.swiftSettings = settings + (rooms.contains(target.name) ? roomSettings : [])
+}
+
+// Checked out by SwiftPM for an application's package, only the library counts: a target's name is
+// its own in all of such a graph, and others have a Configuration too (swift-configuration).
+let place = Context.packageDirectory.split(separator: "/")
+if place.count > 2, place[place.count - 2] == "checkouts" {
+  package.dependencies = []
+  package.products.removeAll { $0.name != "Ring3App" }
+  package.targets.removeAll { !["CLinux", "Ring3App"].contains($0.name) }
 }

@@ -31,9 +31,9 @@ ssize_t ring3_message_send(
   return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-ssize_t ring3_message_receive(
+static ssize_t receive(
     int socket, void *bytes, size_t byte_capacity, int *descriptors, size_t *descriptor_count,
-    int *flags) {
+    int *flags, int how) {
   struct iovec part = {bytes, byte_capacity};
   _Alignas(struct cmsghdr) char control[CONTROL_BYTES];
   struct msghdr message = {
@@ -44,7 +44,7 @@ ssize_t ring3_message_receive(
   };
   *descriptor_count = 0;
   *flags = 0;
-  ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t count = recvmsg(socket, &message, how | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (count < 0) return -1;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL;
        header = CMSG_NXTHDR(&message, header)) {
@@ -56,4 +56,16 @@ ssize_t ring3_message_receive(
   if (message.msg_flags & MSG_TRUNC) *flags |= 1;
   if (message.msg_flags & MSG_CTRUNC) *flags |= 2;
   return count;
+}
+
+ssize_t ring3_message_receive(
+    int socket, void *bytes, size_t byte_capacity, int *descriptors, size_t *descriptor_count,
+    int *flags) {
+  return receive(socket, bytes, byte_capacity, descriptors, descriptor_count, flags, 0);
+}
+
+ssize_t ring3_message_peek(
+    int socket, void *bytes, size_t byte_capacity, int *descriptors, size_t *descriptor_count,
+    int *flags) {
+  return receive(socket, bytes, byte_capacity, descriptors, descriptor_count, flags, MSG_PEEK);
 }

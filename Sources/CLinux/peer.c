@@ -1,6 +1,7 @@
 // Who is at the other end of a Unix socket, and sockets with a path.
 #define _GNU_SOURCE
 #include "peer.h"
+#include "rights.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -35,12 +36,13 @@ static int fill(struct sockaddr_un *address, socklen_t *size, const char *path) 
   return 0;
 }
 
-int ring3_unix_stream(const char *path, int listening, int nonblocking) {
+static int make_stream(const char *path, int listening, int nonblocking, int barred) {
   struct sockaddr_un address;
   socklen_t size;
   if (fill(&address, &size, path) != 0) return -1;
   int number = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
   if (number < 0) return -1;
+  if (barred) ring3_pass_descriptors(number, 0);
   int result = listening ? bind(number, (struct sockaddr *)&address, size)
                          : connect(number, (struct sockaddr *)&address, size);
   if (result != 0) {
@@ -51,6 +53,12 @@ int ring3_unix_stream(const char *path, int listening, int nonblocking) {
   }
   return number;
 }
+
+int ring3_unix_stream(const char *path, int listening, int nonblocking) {
+  return make_stream(path, listening, nonblocking, 0);
+}
+
+int ring3_unix_connect_barred(const char *path) { return make_stream(path, 0, 1, 1); }
 
 int ring3_unix_datagram(const char *path, const void *bytes, size_t count) {
   struct sockaddr_un address;

@@ -39,3 +39,7 @@ int ring3_become(const char *user, uid_t user_id, gid_t group_id) {
 }
 
 int ring3_allow_inspection(void) { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); }
+
+int ring3_forbid_inspection(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+int ring3_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

@@ -27,3 +27,13 @@ int ring3_fixed_memory(const char *name, size_t count) {
   errno = code;
   return -1;
 }
+
+int ring3_sparse_memory(const char *name, size_t count) {
+  int file = ring3_open_memory(name);
+  if (file < 0) return -1;
+  if (ftruncate(file, (off_t)count) == 0) return file;
+  int code = errno;
+  close(file);
+  errno = code;
+  return -1;
+}

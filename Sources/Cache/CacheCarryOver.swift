@@ -40,7 +40,9 @@ extension CacheStore {
   ) {
     precondition(seed0 == old.seed0 && seed1 == old.seed1, "file stamps would mean other files")
     // Also when nothing is carried: epochs only rise.
-    region.store(max(epoch, old.epoch &+ 1), at: HeaderLayout.epoch)
+    let next = max(epoch, old.epoch &+ 1)
+    region.store(
+      next & CacheStore.epochMask == 0 ? next &+ 1 : next, at: HeaderLayout.epoch)
     // From above: the workers of a living generation have the lowest ones.
     let slots = (0..<SlotLayout.slotCount).reversed()
     guard let slot = slots.first(where: { old.process(inSlot: $0) == nil }) else { return }

@@ -7,8 +7,8 @@ import Platform
 /// nothing but flights; losing it costs only that some response is fetched twice.
 ///
 /// A process that found nothing stored calls `begin`. When the flight is its own it looks up once
-/// more, fetches, and calls `end`. When it is another's it calls `wait`, and polls `descriptor`.
-/// That ready, it calls `drain`, then `wait` again for each flight it still waits for: false means
+/// more, fetches, and calls `end`. When it is another's it calls `wait`, and polls its waker. That
+/// ready, it drains that, and calls `wait` again for each flight it still waits for: false means
 /// that it is over, so look up, and `begin` if nothing is stored. No wake-up is lost, but there are
 /// needless ones.
 ///
@@ -25,28 +25,22 @@ package final class CacheFlights {
 
   private let memory: FlightBoard
   /// This process's slot, nil before `attach`.
-  package private(set) var processSlot: Int?
+  package var processSlot: Int? { attachedSlot }
+  private var attachedSlot: Int?
 
-  package init() throws(SystemError) {
-    var events: [EventDescriptor] = []
-    for _ in 0..<CacheFlights.slotCount { events.append(try EventDescriptor()) }
+  /// `wakers`: for `slotCount` slots; others may wake processes by them too.
+  package init(wakers: ProcessWakers) throws(SystemError) {
     memory = FlightBoard(
-      region: try SharedRegion(anonymous: CacheFlights.table.byteCount), events: events)
+      region: try SharedRegion(anonymous: CacheFlights.table.byteCount), wakers: wakers)
   }
 
   /// Takes a process slot, in a fresh process, before anything else.
   package func attach(processSlot: Int) {
-    self.processSlot = processSlot
+    attachedSlot = processSlot
     // What was meant for an earlier process.
-    memory.events[processSlot].drain()
+    memory.wakers.drain(slot: processSlot)
     CacheFlights.table.attach(processSlot: processSlot, in: memory)
   }
-
-  /// What this process polls for reading, nil before `attach`.
-  package var descriptor: Descriptor? { processSlot.map { memory.events[$0].descriptor } }
-
-  /// The descriptors of all process slots, which every process has that was forked later.
-  var descriptors: [Descriptor] { memory.events.map { $0.descriptor } }
 
   /// The name of a flight, for `begin`.
   package static func hash(key: UInt64, selector: UInt64) -> UInt64 {
@@ -60,7 +54,7 @@ package final class CacheFlights {
   ///     of an eighth of a second; 0 still leaves a flight that began in this one.
   ///   - now: `Clock.bootTicks`, of the present batch.
   package func begin(_ hash: UInt64, ageMillisecondsMax: Int, now: UInt64) -> FlightBeginning {
-    guard let processSlot else { return .parallel }
+    guard let processSlot = attachedSlot else { return .parallel }
     let ticks = UInt64(max(0, ageMillisecondsMax)) * EntryTime.ticksPerSecond / 1000
     return CacheFlights.table.begin(
       hash, owner: processSlot, now: now, ageTicksMax: ticks, in: memory)
@@ -72,9 +66,14 @@ package final class CacheFlights {
     return CacheFlights.table.wait(for: ticket, processSlot: processSlot, in: memory)
   }
 
-  /// Takes this process's wake-ups so far; before `wait` is called again.
-  package func drain() {
-    if let processSlot { memory.events[processSlot].drain() }
+  /// By which a flight of this process can be waited for too.
+  package func ticket(of token: FlightToken) -> FlightTicket {
+    FlightTicket(place: token.place, head: token.head)
+  }
+
+  /// Whether a flight that is over came to nothing because the application did not answer.
+  package func hasFailed(_ ticket: FlightTicket) -> Bool {
+    CacheFlights.table.hasFailed(ticket, in: memory)
   }
 
   /// Ends a flight of this process, and wakes who waits for it. False when it had been taken over
@@ -101,7 +100,7 @@ package final class CacheFlights {
 /// The real memory, and the real waking.
 private struct FlightBoard: FlightMemory {
   let region: SharedRegion
-  let events: [EventDescriptor]
+  let wakers: ProcessWakers
 
   func loadSequential64(at offset: Int) -> UInt64 { region.loadSequential64(at: offset) }
   func compareExchangeSequential64(at offset: Int, expected: UInt64, desired: UInt64) -> Bool {
@@ -112,5 +111,5 @@ private struct FlightBoard: FlightMemory {
   }
   func setBits64(_ bits: UInt64, at offset: Int) { region.setBits64(bits, at: offset) }
   func clearBits64(_ bits: UInt64, at offset: Int) { region.clearBits64(bits, at: offset) }
-  func wake(processSlot: Int) { events[processSlot].signal() }
+  func wake(processSlot: Int) { wakers.wake(slot: processSlot) }
 }

@@ -108,9 +108,21 @@ package final class CacheStore {
   @inlinable
   package var epoch: UInt32 { region.loadAcquire32(at: HeaderLayout.epoch) }
 
-  /// Raises the epoch and returns the new one. By the master.
+  /// An entry keeps so many bits of the epoch under which it was found right.
+  package static let epochBits: UInt64 = 18
+  /// No epoch has these bits all 0: they say that nobody has found an entry right.
+  package static let epochMask: UInt32 = (1 << UInt32(epochBits)) - 1
+
+  /// Raises the epoch and returns the new one. By the master. When the bits that entries keep begin
+  /// anew, all that is stored is given up: it would be believed for an epoch of the last round.
   @discardableResult
-  package func raiseEpoch() -> UInt32 { region.fetchAdd32(1, at: HeaderLayout.epoch) &+ 1 }
+  package func raiseEpoch() -> UInt32 {
+    let epoch = region.fetchAdd32(1, at: HeaderLayout.epoch) &+ 1
+    guard epoch & CacheStore.epochMask == 0 else { return epoch }
+    // Before anybody is told of an epoch of the new round.
+    invalidate(.everything, hard: true)
+    return region.fetchAdd32(1, at: HeaderLayout.epoch) &+ 1
+  }
 
   /// Removes the object's name, if it still means this one; the memory lasts as long as somebody
   /// maps it.

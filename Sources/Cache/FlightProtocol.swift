@@ -127,7 +127,10 @@ package enum FlightOutcome: Equatable, Sendable {
   case stored
   /// Who waits fetches for itself, and whoever asks so soon after: at most five minutes.
   case notStorable(parallelMilliseconds: Int)
-  /// One of those who wait tries again, the others wait for that one.
+  /// It came to nothing: one of those who wait tries again, the others wait for that one.
+  case abandoned
+  /// The application did not answer: each of those who wait goes on alone, and none is kept waiting
+  /// for what has failed already. Who asks later begins anew.
   case failed
 }
 
@@ -282,11 +285,28 @@ struct FlightTable: Equatable, Sendable {
     }
   }
 
+  /// What a failed flight leaves at its place: empty, but still of its key, with a mark.
+  private func failure(of head: FlightHead) -> FlightHead {
+    head.next(.empty, owner: 1, time: 0, tag: head.tag)
+  }
+
+  /// Whether a flight that is over had failed, as far as that is still known: it is forgotten when
+  /// another one takes the place.
+  func hasFailed<Memory: FlightMemory>(
+    _ ticket: FlightTicket, in memory: Memory
+  ) throws(Memory.Failure) -> Bool {
+    try memory.loadSequential64(at: head(ticket.place))
+      == failure(of: FlightHead(raw: ticket.head)).raw
+  }
+
   /// Ends a flight and wakes who waits for it. False when it was not this process's any more.
   func end<Memory: FlightMemory>(
     _ token: FlightToken, _ outcome: FlightOutcome, now: UInt64, in memory: Memory
   ) throws(Memory.Failure) -> Bool {
     let head = FlightHead(raw: token.head)
+    if outcome == .failed {
+      return try leave(token.place, head, as: failure(of: head), in: memory)
+    }
     guard case .notStorable(let milliseconds) = outcome, milliseconds > 0 else {
       return try empty(token.place, head, in: memory)
     }

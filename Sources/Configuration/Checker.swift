@@ -42,6 +42,7 @@ struct Checker {
     finishTLS(main)
     checkListens()
     checkReservations()
+    checkApplications()
     finish(main, inheriting: [])
     for index in virtualHosts.indices {
       finish(virtualHosts[index], inheriting: main.sectionGroupNames)

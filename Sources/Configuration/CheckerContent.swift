@@ -160,15 +160,24 @@ extension Checker {
       value = headerValue(valueWord, draft)
       guard value != nil else { return nil }
     }
+    var condition: String?
+    if words.count == 1, let last = words.first, last.text.hasPrefix("env=") {
+      let name = String(last.text.dropFirst(4))
+      if HeaderEdit.balancingNames.contains(name) {
+        condition = name
+        words.removeFirst()
+      }
+    }
     if let extra = words.first {
       let isCondition = extra.text.hasPrefix("env=") || extra.text.hasPrefix("expr=")
       error(
         isCondition
-          ? "conditions ('\(extra.text)') are not implemented; the field would be sent always"
+          ? "conditions like '\(extra.text)' are not implemented, only env=BALANCER_ROUTE_CHANGED"
+            + " is; the field would be sent always"
           : "'\(extra.text)' is one argument too many; a value with spaces stands in quotes", extra)
       return nil
     }
-    return HeaderEdit(action: action, name: name, value: value)
+    return HeaderEdit(action: action, name: name, value: value, condition: condition)
   }
 
   private mutating func checkFieldName(_ name: String, _ word: Word) -> Bool {
@@ -193,7 +202,7 @@ extension Checker {
     }
     do throws(HeaderValue.Failure) {
       let value = try HeaderValue(word.text)
-      for name in value.environmentNames {
+      for name in value.environmentNames where !HeaderEdit.balancingNames.contains(name) {
         draft.uses.append(SiteDraft.Use(name: name, word: word, needsHostGroups: false))
       }
       return value

@@ -12,23 +12,28 @@ extension Checker {
       server.queueDirectory = absolute(directive.arguments[0].text)
       checkQueues(directive.arguments[0])
     case "UrlReservation": checkReservation(directive)
+    case "Application": checkApplication(directive)
     default: return false
     }
     return true
   }
 
-  /// UrlReservation PREFIX [user=NAME] [group=NAME] ... [listen] [delegate]
-  private mutating func checkReservation(_ directive: Directive) {
-    let word = directive.arguments[0]
-    let prefix: UrlPrefix
+  /// nil: it is none, which has been told.
+  mutating func readPrefix(_ word: Word) -> UrlPrefix? {
     do throws(UrlPrefixError) {
-      prefix = try UrlPrefix(word.text)
+      return try UrlPrefix(word.text)
     } catch {
       let last = max(0, word.text.utf8.count - 1)
       diagnostics.append(
         .error(error.message, at: word, textOffset: min(error.byteOffset, last)))
-      return
+      return nil
     }
+  }
+
+  /// UrlReservation PREFIX [user=NAME] [group=NAME] ... [listen] [delegate] [handoff]
+  private mutating func checkReservation(_ directive: Directive) {
+    let word = directive.arguments[0]
+    guard let prefix = readPrefix(word) else { return }
     var rule = UrlReservationRule(prefix: prefix, text: ConfiguredText(word.text, word))
     let before = diagnostics.count
     for word in directive.arguments.dropFirst() { add(word, to: &rule) }
@@ -49,24 +54,34 @@ extension Checker {
     switch (parts[0].lowercased(), parts.count) {
     case ("listen", 1): rule.rights.insert(.listen)
     case ("delegate", 1): rule.rights.insert(.delegate)
+    case ("handoff", 1):
+      rule.rights.insert(.handOff)
+      if rule.prefix != rule.prefix.root || rule.prefix.scheme != .http {
+        error(
+          "connections are handed off only for a whole host and port in clear text: reserve"
+            + " 'http://HOST:\(rule.prefix.port)/'", word)
+      }
     case ("user", 2) where !parts[1].isEmpty:
       rule.users.append(ConfiguredText(String(parts[1]), word))
     case ("group", 2) where !parts[1].isEmpty:
       rule.groups.append(ConfiguredText(String(parts[1]), word))
     case ("user", _), ("group", _): error("a name is expected: '\(parts[0])=NAME'", word)
     default:
-      let known = ["user", "group", "listen", "delegate"]
+      let known = ["user", "group", "listen", "delegate", "handoff"]
       let hint =
         Spelling.nearest(to: String(parts[0]), among: known)
         .map { "; did you mean '\($0)'?" } ?? ""
       error(
-        "user=NAME, group=NAME, listen or delegate is expected, not '\(word.text)'\(hint)", word)
+        "user=NAME, group=NAME, listen, delegate or handoff is expected, not"
+          + " '\(word.text)'\(hint)", word)
     }
   }
 
   /// sockaddr_un holds 108 bytes with the NUL at the end.
   private mutating func checkQueues(_ word: Word) {
-    let longest = Model.queuePath(absolute(word.text), slot: Model.queueCountMax - 1)
+    let longest = Model.queuePath(
+      absolute(word.text),
+      QueueReference(slot: Model.queueCountMax - 1, serial: .max, user: .max))
     if longest.utf8.count >= 108 {
       error(
         "the path is too long by \(longest.utf8.count - 107) bytes for sockets in it, like"
@@ -79,13 +94,14 @@ extension Checker {
   mutating func addQueues() -> Int? {
     guard let directory = server.queueDirectory else { return nil }
     let indices = (0..<Model.queueCountMax).map { slot in
-      let path = Model.queuePath(directory, slot: slot)
+      // The socket itself is another one for each queue that has the slot.
+      let path = "\(directory)/\(slot)"
       var member = ProxyMember(
-        name: "queue:\(path)", scheme: .http, address: .unix(path: path), authority: "localhost",
+        name: "queue \(slot)", scheme: .http, address: .unix(path: path), authority: "localhost",
         path: "")
       member.parameters.disablesReuse = true
       member.parameters.retryMilliseconds = 0
-      return proxies.add(single: member, waitMilliseconds: 0)
+      return proxies.add(single: member)
     }
     return indices[0]
   }

@@ -181,7 +181,7 @@ extension Checker {
         reportKey(entry, isBalancer: false)
       }
       member.parameters = memberDraft.finished
-      index = proxies.add(single: member, waitMilliseconds: memberDraft.waitMilliseconds)
+      index = proxies.add(single: member)
       checkMemberCount(word)
     }
     pass.balancer = index

@@ -22,8 +22,6 @@ struct ProxyWord {
 /// What the words say about a member.
 struct ProxyMemberDraft {
   var parameters = ProxyParameters()
-  /// `acquire`
-  var waitMilliseconds: Int64 = 0
   /// `hcmethod`; nil: none, and then the rest of the check means nothing.
   var probe: HealthCheck.Probe?
   var health = HealthCheck()
@@ -85,7 +83,7 @@ extension Checker {
     case "smax": draft.parameters.idleConnectionsMin = number(entry, 0...1_000_000)
     case "ttl": set(&draft.parameters.idleMilliseconds, time(entry, from: 1))
     case "retry": set(&draft.parameters.retryMilliseconds, time(entry, from: 0))
-    case "acquire": set(&draft.waitMilliseconds, time(entry, from: 1, unit: .milliseconds))
+    case "acquire": draft.parameters.acquireMilliseconds = time(entry, from: 1, unit: .milliseconds)
     case "connectiontimeout": draft.parameters.connectMilliseconds = time(entry, from: 1)
     case "timeout": draft.parameters.timeoutMilliseconds = time(entry, from: 1)
     case "disablereuse": set(&draft.parameters.disablesReuse, onOff(entry))

@@ -17,6 +17,9 @@ extension Checker {
     case "ProxyTimeout":
       let time = ValueType.milliseconds(first.text, unit: .seconds).map { Int64($0) }
       layer.changes.append { $0.proxy.timeoutMilliseconds = time }
+    case "ProxyTunnelTimeout":
+      guard let time = ValueType.milliseconds(first.text, unit: .seconds) else { break }
+      layer.changes.append { $0.proxy.tunnelMilliseconds = Int64(time) }
     case "ProxyVia":
       let via = ProxyVia(rawValue: first.text.asciiLowercased) ?? .off
       layer.changes.append { $0.proxy.via = via }

@@ -62,6 +62,8 @@ extension Checker {
       } else {
         error("'disabled' or a URL path that starts with '/' is expected", first)
       }
+    case "AcceptPathInfo":
+      layer.acceptsPathInfo = PathInfoRule(rawValue: first.text.asciiLowercased)
     case "ErrorDocument": checkErrorDocument(directive, draft, &layer)
     case "LogLevel":
       warning("LogLevel has no effect in a section; the site's level counts", directive.name)

@@ -18,6 +18,8 @@ package struct Contexts: OptionSet, Hashable, Sendable {
   package static let inRequire = Contexts(rawValue: 32)
   /// In `<Proxy>` and `<ProxyMatch>` only.
   package static let inProxy = Contexts(rawValue: 64)
+  /// In `<Application>` only.
+  package static let inApplication = Contexts(rawValue: 128)
   /// What Apache's manual calls "directory": any section about files or paths.
   package static let directory: Contexts = [.inDirectory, .inLocation, .inFiles, .inProxy]
   package static let everywhere: Contexts = [.server, .virtualHost, .directory]

@@ -142,6 +142,7 @@ extension Contexts {
     if contains(.inLocation) { places.append("in <Location>") }
     if contains(.inFiles) { places.append("in <Files>") }
     if contains(.inProxy) { places.append("in <Proxy>") }
+    if contains(.inApplication) { places.append("in <Application>") }
     if contains(.inRequire) { places.append("in <RequireAll>, <RequireAny> and <RequireNone>") }
     return ValueType.list(places)
   }

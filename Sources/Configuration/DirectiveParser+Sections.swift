@@ -95,6 +95,7 @@ extension DirectiveParser {
     case "Location", "LocationMatch": .inLocation
     case "Files", "FilesMatch": .inFiles
     case "Proxy", "ProxyMatch": .inProxy
+    case "Application": .inApplication
     default: .inRequire
     }
   }

@@ -9,8 +9,15 @@ extension DirectiveTable {
       syntax: "[disk|socache|shm] [URL-PATH]", module: "mod_cache",
       manual: """
         Responses of applications that say how long they may be kept are kept without it, in the
-        shared memory of CacheSize. In a section it takes back an outer CacheDisable On; outside of
-        sections it has no effect. Which kind of store is named does not matter.
+        shared memory of CacheSize, up to CacheMaxObject each. In a section it takes back an outer
+        CacheDisable On; outside of sections it has no effect. Which kind of store is named does not
+        matter.
+
+        A request for a part (Range), or with conditions, for what is not kept goes to the
+        application as it is. If its answer says that the whole may be kept, and not that it is too
+        large for that, the whole is fetched for the cache at once, and who asks meanwhile waits for
+        it: nothing large is ever fetched for the sake of a part. If-Match and If-Unmodified-Since
+        always go to the application.
 
           <Location /shop/catalogue>
             CacheEnable
@@ -29,7 +36,10 @@ extension DirectiveTable {
       name: "CacheDefaultExpire", contexts: .everywhere, arity: 1...1, type: seconds,
       syntax: "SECONDS", module: "mod_cache",
       manual: """
-        How long responses are kept that do not say it. Without this directive they are not kept.
+        How long responses are kept that do not say it: those with status 200, 203, 204, 300, 301,
+        308 or 410, and of the others below 400 those with Cache-Control: public (302, for example).
+        It does not hold for URLs with a query, nor for errors. Without this directive they are not
+        kept.
 
           CacheDefaultExpire 600
         """),
@@ -46,7 +56,9 @@ extension DirectiveTable {
       name: "CacheMinExpire", contexts: .everywhere, arity: 1...1, type: seconds,
       syntax: "SECONDS", module: "mod_cache",
       manual: """
-        How long responses that may be kept are kept at least.
+        How long responses are kept at least that do not say it themselves, whatever
+        CacheLastModifiedFactor makes of their age. A lifetime that a response gives holds, however
+        short it is.
 
           CacheMinExpire 5
         """),
@@ -56,7 +68,8 @@ extension DirectiveTable {
       manual: """
         Responses with Last-Modified that do not say how long they may be kept are kept for this
         part of their age (RFC 9111, section 4.2.2). httpd's default is 0.1; here nothing is guessed
-        unless it is asked for.
+        unless it is asked for. As CacheDefaultExpire it does not hold for URLs with a query; of
+        errors it holds for 404, 405, 410, 414 and 501.
 
           CacheLastModifiedFactor 0.1
         """),
@@ -64,8 +77,13 @@ extension DirectiveTable {
       name: "CacheIgnoreHeaders", contexts: .everywhere, arity: 1...100, defaultText: "None",
       syntax: "None|FIELD ...", module: "mod_cache",
       manual: """
-        Fields that are not kept. Responses with Set-Cookie are kept only if it is named here; it is
-        then removed from what is kept and from what is sent.
+        Fields that are left out of what is kept, and also of what the client gets whose request has
+        brought it; of what is not kept, nothing is left out.
+
+        Responses with Set-Cookie are kept only if it is named here, or if a field for this cache
+        (Ring3-Cache-Control, CDN-Cache-Control) says public. A lifetime in such a field is not
+        enough: it is often set for a whole site, and a cookie that was given to one client must not
+        reach all.
 
           CacheIgnoreHeaders Set-Cookie
         """),
@@ -95,8 +113,9 @@ extension DirectiveTable {
         the kept one all the same.
 
         Off: no-cache, which browsers send for a forced reload, always asks the application. What
-        they send for a simple reload, max-age=0, does so too, but not for a fresh response that
-        says immutable (RFC 8246): it reaches clients unchanged, and they need not ask either.
+        they send for a simple reload, max-age=0, does so too as soon as the kept response is a
+        second old, but not for a fresh response that says immutable (RFC 8246): it reaches clients
+        unchanged, and they need not ask either.
 
           CacheIgnoreCacheControl On
         """),
@@ -179,7 +198,9 @@ extension DirectiveTable {
       type: .duration(1...3_600_000, unit: .seconds), defaultText: "5", syntax: "SECONDS",
       module: "mod_cache",
       manual: """
-        How long requests wait for the one that goes to the application before they go themselves.
+        How long requests wait in all for others that go to the application before they go
+        themselves. If the application fails, those who wait for that go on at once: with what is
+        stale, where it may be used (CacheStaleOnError), else each goes to the application itself.
 
           CacheLockMaxAge 10
         """),
@@ -187,7 +208,9 @@ extension DirectiveTable {
       name: "CacheStatusField", contexts: .everywhere, arity: 1...1, type: .onOff,
       defaultText: "On", syntax: "On|Off", module: "ring3",
       manual: """
-        Whether responses of applications say in Cache-Status (RFC 9211) what the cache did.
+        Whether responses of applications, and this server's own errors instead of them, say in
+        Cache-Status (RFC 9211) what the cache did. Files that are sent from the cache say that it
+        was a hit; those that are not say nothing.
 
           CacheStatusField Off
         """),
@@ -204,7 +227,9 @@ extension DirectiveTable {
       syntax: "NETWORK ... | local | none", module: "ring3",
       manual: """
         Who may remove what is kept by a request with the method PURGE: clients of some networks,
-        those on the same machine, nobody. ring3ctl purge needs no permission here.
+        those on the same machine, nobody. Anybody else gets 403 where responses are kept; PURGE
+        reaches an application only where CacheEnable does not. ring3ctl cache purge needs no
+        permission here.
 
           CachePurgeFrom local 10.0.0.0/8
         """),

@@ -11,10 +11,12 @@ extension DirectiveTable {
         Files and responses of applications with these media types are compressed, with the first of
         zstd, Brotli and gzip that is named, unless the client prefers another one by its weights. A
         type may end in /*. A compressed response is kept as a variant of its own, so one page is
-        compressed once. What is compressed already, says no-transform, is a part (206) or is
+        compressed once for each coding. Its ETag gets the coding as a suffix and is a weak one
+        (W/"a-gzip"). What is compressed already, says no-transform, is a part (206) or is
         shorter than CompressionMinLength is sent as it is, and so is a file above CacheMaxObject or
         4 MiB, or one that has compressed neighbours (.br, .zst, .gz): those are sent instead. Who
-        asks for a part (Range) gets it of the uncompressed response.
+        asks for a part (Range) gets it of the uncompressed response; who says no-transform gets an
+        application's response uncompressed too.
 
         A page that repeats what the request says beside a secret can give the secret away by its
         length (the attack named BREACH): do not compress such pages.

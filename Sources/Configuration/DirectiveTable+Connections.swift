@@ -6,11 +6,16 @@ extension DirectiveTable {
 
   static let connectionRows: [DirectiveRow] = [
     DirectiveRow(
-      name: "KeepAlive", contexts: perSite, arity: 1...1, type: .onOff, defaultText: "On",
+      name: "KeepAlive", contexts: [perSite, .inApplication], arity: 1...1, type: .onOff,
+      defaultText: "On",
       syntax: "On|Off", module: "core",
       manual: """
         Whether a connection may carry more than one request. Off costs clients a new connection
         for every file.
+
+        In <Application>: whether requests to its processes may share connections, which is off
+        unless it says so. A process that takes one request at a time must not have it on: another
+        one might be idle.
 
           KeepAlive On
         """),

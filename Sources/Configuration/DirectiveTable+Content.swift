@@ -184,10 +184,14 @@ extension DirectiveTable {
         Changes fields of responses. set replaces, append and merge extend a list (merge only by
         what is not in it yet), add adds another line, setifempty sets if there is none, unset
         removes. Without always, only successful responses are changed. Directives apply in file
-        order, outer sections first. Values may hold %{env:MATCH_NAME}; conditions and the other
-        actions of httpd are not implemented.
+        order, outer sections first. Values may hold %{env:MATCH_NAME}; the other actions of httpd
+        are not implemented, and of its conditions only env=BALANCER_ROUTE_CHANGED is: the
+        balancer's stickysession names no server yet, or another one than
+        %{BALANCER_WORKER_ROUTE}e, which answers. What depends on that is in no cached response.
 
           Header always set X-Content-Type-Options nosniff
+          Header add Set-Cookie "ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/" \
+            env=BALANCER_ROUTE_CHANGED
         """),
     DirectiveRow(
       name: "ExpiresActive", contexts: .everywhere, arity: 1...1, type: .onOff, defaultText: "Off",

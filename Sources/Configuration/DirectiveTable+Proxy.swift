@@ -26,15 +26,16 @@ extension DirectiveTable {
 
         Parameters of a server: max (connections of one worker at a time), smax (idle ones kept
         beyond ttl), ttl (how long idle connections are kept, 60 s), retry (how long a failed
-        server is left alone, 60 s), acquire (how long a request waits for a connection, in
-        milliseconds), connectiontimeout, timeout, disablereuse=On (one connection a request),
+        server is left alone, 60 s), acquire (how long a request waits for a connection when max
+        are busy, in milliseconds, before it is 503; by default as long as for an answer),
+        connectiontimeout, timeout, disablereuse=On (one connection a request),
         upgrade (protocols a request may change to: websocket, ANY, NONE), responsefieldsize
         (longest field of a response), proxyprotocol (1 or 2: what the PROXY protocol says of the
         client goes first), slowstart (how long a server that came back takes less), hcmethod
         (none, TCP, OPTIONS, HEAD, GET), hcinterval, hcpasses, hcfails, hcuri, hctemplate (checks
         while nobody asks). Times are in seconds, or with ms, s, min or h. For a balancer see
-        <Proxy>. nocanon passes the rest of the path on as the client spelled it, noquery leaves
-        the query away.
+        <Proxy>. nocanon passes the rest of the path on as the client spelled it; where it spelled
+        the path before that in another way, all is canonical. noquery leaves the query away.
 
           ProxyPass /static !
           ProxyPass / http://127.0.0.1:3000/ retry=5 timeout=30
@@ -66,6 +67,8 @@ extension DirectiveTable {
         Passes requests for files to an application instead of answering them: with FastCGI the
         application gets the file's path. This is how PHP is run. None undoes an outer one. Other
         handlers are not implemented and are refused.
+
+        A path may go on behind the script (/index.php/news): see AcceptPathInfo.
 
         FastCGI wants the length of a request's body first. One that comes in chunks is kept in
         memory until it is whole: at most 64 MiB of it (else 413), and 128 MiB of all in a worker
@@ -165,11 +168,22 @@ extension DirectiveTable {
           ProxyTimeout 30
         """),
     DirectiveRow(
+      name: "ProxyTunnelTimeout", contexts: perSite, arity: 1...1,
+      type: .duration(1...86_400_000, unit: .seconds), defaultText: "300", syntax: "TIME",
+      module: "ring3",
+      manual: """
+        How long both sides of a connection that has changed its protocol (upgrade=, WebSocket) may
+        say nothing before it is closed. ProxyTimeout and timeout do not count there.
+
+          ProxyTunnelTimeout 1h
+        """),
+    DirectiveRow(
       name: "ProxyErrorOverride", contexts: .everywhere, arity: 1...100, defaultText: "Off",
       syntax: "On|Off [STATUS ...]", module: "mod_proxy",
       manual: """
         On: clients get the server's own pages (ErrorDocument) instead of the application's for
-        statuses from 400, or for those that are named.
+        statuses from 400, or for those that are named. WWW-Authenticate, Allow and Retry-After of
+        the application stay.
 
           ProxyErrorOverride On 502 503 504
         """),
@@ -178,8 +192,10 @@ extension DirectiveTable {
       type: .choice(["Off", "On", "Full", "Block"]), defaultText: "Off",
       syntax: "Off|On|Full|Block", module: "mod_proxy",
       manual: """
-        Whether requests and responses say in Via that they came through this server. Full adds
-        its version, Block removes what others said.
+        What Via says of this server. Off: requests carry a name there that tells nothing to anybody
+        but this server, which so knows a request that comes in a circle and answers it with 508;
+        responses say nothing. On: both carry the name of the site. Full: with this server's version
+        behind it. Block: as Off, and what other servers said is removed.
 
           ProxyVia On
         """),
@@ -188,8 +204,11 @@ extension DirectiveTable {
       defaultText: "On", syntax: "On|Off", module: "mod_proxy",
       manual: """
         Whether the application is told who asked for what, in X-Forwarded-For, X-Forwarded-Host,
-        X-Forwarded-Proto and X-Forwarded-Server. What a client that is not trusted (see
-        RemoteIPTrustedProxy) says there itself is removed.
+        X-Forwarded-Proto and X-Forwarded-Server. What a client says there itself is removed,
+        unless it is trusted (see RemoteIPHeader): then its X-Forwarded-Host and X-Forwarded-Proto
+        stand as they are, and X-Forwarded-For from where it can be believed: what somebody claims
+        who is not trusted is cut off. Responses for different schemes are cached apart, and those
+        to requests for which a trusted proxy names another host than Host does are not cached.
 
           ProxyAddHeaders Off
         """),
@@ -197,7 +216,8 @@ extension DirectiveTable {
       name: "ProxyAddForwarded", contexts: .everywhere, arity: 1...1, type: .onOff,
       defaultText: "Off", syntax: "On|Off", module: "ring3",
       manual: """
-        Whether the application is told the same in Forwarded (RFC 7239).
+        Whether the application is told the same in Forwarded (RFC 7239). What a trusted proxy says
+        there is passed on in any case, as far as it can be believed; this is added behind it.
 
           ProxyAddForwarded On
         """),
@@ -216,8 +236,8 @@ extension DirectiveTable {
       name: "ProxyPassReverseCookiePath", contexts: [.server, .virtualHost, .inLocation],
       arity: 2...3, repeats: true, syntax: "PATH PUBLIC-PATH", module: "mod_proxy",
       manual: """
-        Corrects the path of cookies in responses: what begins with the first path begins with the
-        second one instead.
+        Corrects the path of cookies in responses: a path that begins with the first one is replaced
+        by the second one, all of it, as httpd does it.
 
           ProxyPassReverseCookiePath / /app/
         """),

@@ -31,7 +31,7 @@ extension DirectiveTable {
           Listen [2001:db8::1]:8443 https
         """),
     DirectiveRow(
-      name: "User", contexts: .server, arity: 1...1,
+      name: "User", contexts: [.server, .inApplication], arity: 1...1,
       defaultText: "nobody, when the server is started as root", syntax: "NAME|#NUMBER",
       module: "mod_unixd",
       manual: """
@@ -40,15 +40,21 @@ extension DirectiveTable {
         before it reads its first byte. It should own nothing and need only read access to the
         sites' files. A number is written with a #. Without this directive it is nobody.
 
+        In <Application>: who its processes run as. A server that is started as root wants it for
+        each, and another one than that of its workers: an application of their user could end them,
+        and read what they read, the sites' private files and requests for others among it. A server
+        that is not root runs all as itself.
+
           User www-data
         """),
     DirectiveRow(
-      name: "Group", contexts: .server, arity: 1...1,
+      name: "Group", contexts: [.server, .inApplication], arity: 1...1,
       defaultText: "the user's own group", syntax: "NAME|#NUMBER",
       module: "mod_unixd",
       manual: """
         The group that workers run as, when the server is started as root. The user's
-        supplementary groups are set as well. A number is written with a #.
+        supplementary groups are set as well. A number is written with a #. In <Application>: the
+        group of its processes.
 
           Group www-data
         """),
@@ -70,9 +76,10 @@ extension DirectiveTable {
         group say who can connect; the server checks the identity of each peer besides, and obeys
         only root, its own user, and members of the group. With mode=0666 every user of the system
         can connect; all that those others may do is what a UrlReservation lets them. A relative
-        path is below ServerRoot.
+        path is below ServerRoot. Clients that are told nothing look for /run/ring3/ring3d.sock:
+        name it here in an installation.
 
-          ControlSocket /run/ring3/control mode=0660 group=adm
+          ControlSocket /run/ring3/ring3d.sock mode=0660 group=adm
         """),
     DirectiveRow(
       name: "Workers", contexts: .server, arity: 1...1, type: .integerOrAuto(1...128),
@@ -155,7 +162,10 @@ extension DirectiveTable {
         of the answer and to its end; cache=WORD what the cache said: hit, revalidated (a stored
         response, which the server called good), stale (a stored response in place of a fresh one),
         or why the request went on, in the words of Cache-Status (RFC 9211): uri-miss, vary-miss,
-        stale, request, method, bypass. What does not apply is a dash.
+        stale, request, method, bypass; reason=WORD why the server ended the request itself, in the
+        words of ring3ctl status: Reserved, QueueFull, Timer_ReqQueue, Disabled, AppOffline and so
+        on. The member of what an application has claimed is "queue 'NAME'". What does not apply is
+        a dash.
 
           CustomLog "/var/log/ring3/access.log" combined
         """),
@@ -178,9 +188,16 @@ extension DirectiveTable {
       name: "CacheMaxObject", contexts: .server, arity: 1...1, type: .bytes(0...(64 << 20)),
       defaultText: "1M", syntax: "BYTES", module: "ring3",
       manual: """
-        The largest file that is answered from the shared cache; larger ones are sent from the
-        file itself by sendfile(2). A larger limit saves file operations and costs cache space.
-        A file up to this size never yields a mixture of two of its versions. 0 caches no file.
+        The largest file, and the largest response of an application, that is kept in the shared
+        cache. Larger files are sent from the file itself by sendfile(2), larger responses pass
+        through (CacheDebug says too-large). A larger limit saves file operations and costs cache
+        space. A file up to this size never yields a mixture of two of its versions. 0 keeps
+        nothing.
+
+        The cache is divided when it is made, so that each of its parts takes four objects of this
+        size, but never into less than one part: nothing above a quarter of CacheSize is kept. When
+        the limit is raised by a reload, the parts stay: then nothing is kept above a quarter of
+        one, which can be as little as a thirty-second of CacheSize. The log says so.
 
           CacheMaxObject 4M
         """),

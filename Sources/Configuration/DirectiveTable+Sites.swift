@@ -111,6 +111,18 @@ extension DirectiveTable {
           FallbackResource /index.html
         """),
     DirectiveRow(
+      name: "AcceptPathInfo", contexts: .everywhere, arity: 1...1,
+      type: .choice(["On", "Off", "Default"]), defaultText: "Default", syntax: "On|Off|Default",
+      module: "core",
+      manual: """
+        Whether a path may go on behind a file: of /index.php/news the script gets /news as
+        PATH_INFO if index.php is a file. By default scripts accept that (FastCGI by SetHandler or
+        ProxyPass), and for other files it is 404. On: such requests get the file, Off: they are
+        404 for scripts too.
+
+          AcceptPathInfo Off
+        """),
+    DirectiveRow(
       name: "Alias", contexts: [.server, .virtualHost], arity: 2...2, repeats: true,
       syntax: "URL-PATH PATH", module: "mod_alias",
       manual: """

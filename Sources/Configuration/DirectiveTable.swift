@@ -7,7 +7,7 @@ package enum DirectiveTable {
     (serverRows + logRows + siteRows + mappingRows + sectionRows + accessRows + contentRows
     + headerRows + connectionRows + cacheRows + languageRows + tlsRows + certificateRows
     + protocolRows + proxyRows + proxySettingRows + cachingRows + freshnessRows
-    + compressionRows + remoteIPRows + namespaceRows).sorted { $0.name < $1.name }
+    + compressionRows + remoteIPRows + namespaceRows + applicationRows).sorted { $0.name < $1.name }
 
   /// Names that mean the same as a row, from older versions of httpd.
   package static let oldNames: [(old: String, new: String)] = [

@@ -1,7 +1,20 @@
 // Why a URL leads where it leads: the answer to `ring3ctl explain`.
 
 import HTTP
+import Namespace
 import Platform
+
+/// What the namespace says of a URL, before the configuration.
+package enum Claim: Equatable, Sendable {
+  /// Nothing.
+  case none
+  /// It is reserved, and nobody serves it.
+  case reserved
+  /// `dependsOnAddress`: other addresses of this server may lead it to somebody else.
+  case application(NamespaceOwner, dependsOnAddress: Bool)
+  /// The configuration answers, but perhaps not on other addresses of this server.
+  case elsewhere
+}
 
 /// Every decision about one URL, in the order they are made.
 package struct Explanation: Sendable {
@@ -34,6 +47,10 @@ package struct Explanation: Sendable {
   package var host: [UInt8] = []
   /// The prefix of the namespace that comes before the configuration, and whose it is; nil: none.
   package var owner: String?
+  /// What of it concerns the cache.
+  package var claim = Claim.none
+  /// What would answer if that did not come first; nil: nothing does.
+  package var instead: String?
   /// Whether the answer lies in the cache; nil: not asked.
   package var cached: String?
 
@@ -54,6 +71,7 @@ package struct Explanation: Sendable {
     let place = route.decidedAt.isEmpty ? "" : " at \(route.decidedAt)"
     lines.append("mapped by:     \(route.decidedBy)\(place)")
     if let owner { lines.append("namespace:     \(owner)") }
+    if let instead { lines.append("instead of:    \(instead)") }
     lines.append("access:        \(access) (Require \(route.settings.access))")
     lines.append("action:        \(action)")
     if let cached { lines.append("cached:        \(cached)") }
@@ -159,7 +177,7 @@ extension Model {
     return nil
   }
 
-  private func access(
+  func access(
     _ route: Route, client: IPAddress?, local: SocketAddress, isEncrypted: Bool
   ) -> String {
     if !route.checksAccess { return "not asked" }

@@ -63,10 +63,12 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
       return (.environment(String(inside.dropFirst(4))), close + 1)
     }
     let specifier = close + 1 < bytes.count ? bytes[close + 1] : 0
-    guard specifier == UInt8(ascii: "e"), inside.hasPrefix("MATCH_") else {
+    guard specifier == UInt8(ascii: "e"),
+      inside.hasPrefix("MATCH_") || HeaderEdit.balancingNames.contains(inside)
+    else {
       throw Failure(
         message: "'%{\(inside)}' is not supported; %{MATCH_NAME}e, where NAME is a named group of"
-          + " a pattern, is", byteOffset: start)
+          + " a pattern, and %{BALANCER_WORKER_ROUTE}e are", byteOffset: start)
     }
     return (.environment(inside), close + 2)
   }
@@ -78,6 +80,11 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
 
   var environmentNames: [String] {
     parts.compactMap { if case .environment(let name) = $0 { name } else { nil } }
+  }
+
+  /// It tells which member of a balancer has answered.
+  var dependsOnBalancing: Bool {
+    environmentNames.contains { HeaderEdit.balancingNames.contains($0) }
   }
 
   /// The value for one response; times are in microseconds.
@@ -111,8 +118,19 @@ package struct HeaderEdit: Hashable, Sendable, CustomStringConvertible {
   package let name: String
   /// nil for `unset`.
   package let value: HeaderValue?
+  /// `env=NAME`: only where the variable is set.
+  package var condition: String?
+
+  /// What is known of a request that a balancer passes on, as mod_proxy_balancer names it.
+  package static let balancingNames: Set<String> = [
+    "BALANCER_NAME", "BALANCER_WORKER_NAME", "BALANCER_WORKER_ROUTE", "BALANCER_ROUTE_CHANGED",
+  ]
+
+  /// What it does depends on which member answers: no response that is kept may show it.
+  package var dependsOnBalancing: Bool { condition != nil || value?.dependsOnBalancing == true }
 
   package var description: String {
-    ([action.rawValue, name] + (value.map { ["\"\($0)\""] } ?? [])).joined(separator: " ")
+    ([action.rawValue, name] + (value.map { ["\"\($0)\""] } ?? [])
+      + (condition.map { ["env=\($0)"] } ?? [])).joined(separator: " ")
   }
 }

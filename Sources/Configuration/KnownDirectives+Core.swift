@@ -36,7 +36,7 @@ extension KnownDirectives {
     Family(
       "core", .refused(.content),
       """
-      AcceptPathInfo ContentDigest HttpContentLengthHeadZero HttpExpectStrict HttpProtocolOptions
+      ContentDigest HttpContentLengthHeadZero HttpExpectStrict HttpProtocolOptions
       MaxRangeOverlaps MaxRangeReversals MaxRanges
       MergeSlashes Protocol QualifyRedirectURL RegexDefaultOptions RegisterHttpMethod ServerPath
       StrictHostCheck UseCanonicalPhysicalPort

@@ -51,7 +51,7 @@ extension KnownDirectives {
     Family(
       "mod_proxy", .ignored("a response with a bad field is always an error (502)"),
       "ProxyBadHeader"),
-    Family("mod_proxy", .ignored("ring3ctl status shows the state of members"), "ProxyStatus"),
+    Family("mod_proxy", .ignored("ring3ctl proxy shows the state of members"), "ProxyStatus"),
     Family("mod_proxy_connect", .refused(.proxying), "AllowCONNECT"),
     Family(
       "mod_proxy_express", .refused(.proxying),

@@ -70,8 +70,8 @@ package enum KnownDirectives {
         """
       case .proxying:
         """
-        passes requests on to other servers, which is not implemented: ignoring it would answer \
-        them from files, or not at all
+        is about passing requests on in a way that is not implemented: ignoring it would send \
+        them elsewhere, or otherwise than meant
         """
       case .content:
         "changes what responses say, and is not implemented: clients would get something else"

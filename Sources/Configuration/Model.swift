@@ -45,6 +45,7 @@ package struct ServerSettings: Sendable {
   /// Where what is to outlive the server lies, unlike the cache also over a restart of the machine.
   package var stateDirectory = "ring3d.state"
   package var urlReservations: [UrlReservationRule] = []
+  package var applications: [ApplicationRule] = []
   /// Where the sockets of queues are; nil: nothing can be registered.
   package var queueDirectory: String?
   /// nil: auto, one per processor.
@@ -127,8 +128,8 @@ extension Model {
     Array(proxyBalancers.prefix(firstQueueBalancer ?? proxyBalancers.count))
   }
 
-  /// The Unix-domain socket of a slot.
-  package static func queuePath(_ directory: String, slot: Int) -> String {
-    "\(directory)/\(slot)"
+  /// The Unix-domain socket from which the application of a queue accepts.
+  package static func queuePath(_ directory: String, _ queue: QueueReference) -> String {
+    "\(directory)/\(queue.slot).\(queue.serial).\(queue.user)"
   }
 }

@@ -80,7 +80,7 @@ extension ServerSettings {
     lines.append(socket)
     lines.append("StateDirectory \"\(stateDirectory)\"")
     if let queueDirectory { lines.append("QueueDirectory \"\(queueDirectory)\"") }
-    lines += urlReservations.map(\.line)
+    lines += urlReservations.map(\.line) + applications.flatMap(\.lines)
     lines.append("Workers \(workers.map { "\($0)" } ?? "auto")")
     lines.append("ListenBacklog \(listenBacklog)")
     lines.append("MaxConnectionsPerChild \(maxConnectionsPerChild)")

@@ -28,6 +28,7 @@ extension ProxyParameters {
       connectionsMax.map { "max=\($0)" }, idleConnectionsMin.map { "smax=\($0)" },
       time("ttl", idleMilliseconds, standard.idleMilliseconds),
       time("retry", retryMilliseconds, standard.retryMilliseconds),
+      time("acquire", acquireMilliseconds, nil),
       time("connectiontimeout", connectMilliseconds, nil),
       time("timeout", timeoutMilliseconds, nil), disablesReuse ? "disablereuse=On" : nil,
       loadFactor != 100 ? "loadfactor=\(ProxyParameters.hundredths(loadFactor))" : nil,
@@ -89,7 +90,7 @@ extension ProxyBalancer {
     if let retriesMax { words.append("maxattempts=\(retriesMax)") }
     if noFailover { words.append("nofailover=On") }
     if !forcesRecovery { words.append("forcerecovery=Off") }
-    if waitMilliseconds > 0 { words.append("timeout=\(waitMilliseconds)ms") }
+    if let waitMilliseconds { words.append("timeout=\(waitMilliseconds)ms") }
     return words
   }
 }

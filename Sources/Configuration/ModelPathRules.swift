@@ -1,5 +1,6 @@
 // Alias, Redirect, ProxyPass: paths to files, URLs or members; the first rule in order wins.
 
+import HTTP
 import Platform
 
 /// One `Alias`, `AliasMatch`, `Redirect`, `RedirectMatch`, `ProxyPass` or `ProxyPassMatch`.
@@ -54,7 +55,9 @@ final class PathRule: Sendable {
 
   /// "/x" holds for "/x" and "/x/y" but not "/xy"; "/x/" only for what starts with "/x/".
   static func isPrefix(_ prefix: [UInt8], of path: [UInt8]) -> Bool {
-    guard path.starts(with: prefix) else { return false }
+    guard path.count >= prefix.count,
+      Scan.equal(path.rawSpan.extracting(first: prefix.count), prefix.rawSpan)
+    else { return false }
     return path.count == prefix.count || prefix.last == slash || path[prefix.count] == slash
   }
 }
@@ -77,6 +80,7 @@ final class PathRuleTable: Sendable {
   private let patterns: [Int]
 
   static let empty = PathRuleTable([])
+  private static let fewCount = 4
 
   init(_ rules: [PathRule]) {
     self.rules = rules
@@ -104,12 +108,20 @@ final class PathRuleTable: Sendable {
         return match
       }
     }
-    return best.flatMap { rules[$0].match(path, limitExceeded: &limitExceeded) }
+    guard let best, case .prefix(let prefix) = rules[best].source else { return nil }
+    return PathRuleMatch(rule: rules[best], restStart: prefix.count, groups: [])
   }
 
   /// Probes every prefix of the path that ends at a segment boundary, with and without its slash.
   private func firstPrefix(_ path: [UInt8]) -> Int? {
     guard prefixes.count > 0 else { return nil }
+    // A few are compared sooner than found.
+    if rules.count <= PathRuleTable.fewCount {
+      return rules.firstIndex { rule in
+        guard case .prefix(let prefix) = rule.source else { return false }
+        return PathRule.isPrefix(prefix, of: path)
+      }
+    }
     var best: Int?
     var hash = RollingHash()
     func probe(_ hash: UInt64) {

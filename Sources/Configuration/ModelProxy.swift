@@ -3,7 +3,17 @@
 import Platform
 
 /// The protocol that a member of a balancer speaks.
-package enum ProxyScheme: String, Hashable, Sendable { case http, fcgi }
+package enum ProxyScheme: String, Hashable, Sendable {
+  case http, fcgi
+
+  /// By its number: `==` compares the words of such enumerations.
+  package var isFastCGI: Bool {
+    switch self {
+    case .http: false
+    case .fcgi: true
+    }
+  }
+}
 
 /// Where a member listens.
 package enum ProxyAddress: Hashable, Sendable {
@@ -62,12 +72,15 @@ package struct ProxyMemberStatus: OptionSet, Hashable, Sendable {
 package struct ProxyParameters: Hashable, Sendable {
   /// `max`: connections of one worker at a time; nil: no limit.
   package var connectionsMax: Int?
-  /// `smax`: idle connections kept beyond `ttl`; nil: as `max`.
+  /// `smax`: idle connections kept beyond `ttl`; nil: none.
   package var idleConnectionsMin: Int?
   /// `ttl`: how long an idle connection is kept.
   package var idleMilliseconds: Int64 = 60_000
   /// `retry`: how long a failed member is left alone.
   package var retryMilliseconds: Int64 = 60_000
+  /// `acquire`: how long a request waits for a free connection when `max` are busy; nil: as long as
+  /// the balancer's `timeout` says.
+  package var acquireMilliseconds: Int64?
   /// `connectiontimeout`; nil: as `timeout`.
   package var connectMilliseconds: Int64?
   /// `timeout`; nil: `ProxyTimeout`, and that is `Timeout` unless it is said.
@@ -160,8 +173,9 @@ package struct ProxyBalancer: Hashable, Sendable {
   package var noFailover = false
   /// `forcerecovery`: when all have failed, all are tried again at once.
   package var forcesRecovery = true
-  /// `timeout`: how long a request waits for a free connection before 503; 0: not at all.
-  package var waitMilliseconds: Int64 = 0
+  /// `timeout`: how long a request waits for a free connection before 503; nil: as long as it waits
+  /// for an answer.
+  package var waitMilliseconds: Int64?
 
   package init(name: String, members: [Int]) {
     self.name = name
@@ -169,30 +183,103 @@ package struct ProxyBalancer: Hashable, Sendable {
   }
 }
 
-/// Where a request is passed to.
-package struct ProxyTarget: Hashable, Sendable {
+/// Where a request is passed to. It never changes, so that whoever needs it holds on to the one.
+package final class ProxyTarget: Hashable, Sendable {
+  /// The request queue that leads to the application; nil: none, the configuration names it.
+  package let queue: QueueReference?
+  /// The application takes over the client's connection.
+  package let handsOff: Bool
   /// Index into `Model.proxyBalancers`.
-  package var balancer: Int
+  package let balancer: Int
   /// Path and query, percent-encoded, to be put behind the chosen member's path; begins with "/"
   /// unless the member's path and it make one together.
-  package var path: [UInt8]
+  package let path: [UInt8]
   /// `nocanon`: so many bytes of the request's path, as the client spelled it, are replaced by
   /// `path`, and the rest of the target is passed on untouched; nil: `path` is all of it.
-  package var rawPrefixByteCount: Int?
+  package let rawPrefixByteCount: Int?
+  /// Not `noquery`.
+  package let passesQuery: Bool
   /// `nocanon`: what `path` would be without it, for a request that spells those first bytes in
   /// another way than they are decoded to; empty otherwise.
-  package var canonicalPath: [UInt8] = []
+  package let canonicalPath: [UInt8]
   /// FastCGI: SCRIPT_FILENAME's file path; empty: the member's path and `path`.
-  package var scriptPath: [UInt8] = []
+  package let scriptPath: [UInt8]
+  /// FastCGI: PATH_INFO is so many bytes at the end of the request's path.
+  package let pathInfoByteCount: Int
 
-  package init(balancer: Int, path: [UInt8]) {
+  package init(
+    balancer: Int, path: [UInt8], queue: QueueReference? = nil, handsOff: Bool = false,
+    rawPrefixByteCount: Int? = nil, passesQuery: Bool = true, canonicalPath: [UInt8] = [],
+    scriptPath: [UInt8] = [], pathInfoByteCount: Int = 0
+  ) {
+    self.queue = queue
+    self.handsOff = handsOff
     self.balancer = balancer
     self.path = path
+    self.rawPrefixByteCount = rawPrefixByteCount
+    self.passesQuery = passesQuery
+    self.canonicalPath = canonicalPath
+    self.scriptPath = scriptPath
+    self.pathInfoByteCount = pathInfoByteCount
+  }
+
+  /// The same by way of another queue, and with another path if one is given.
+  package func delegated(
+    to queue: QueueReference, balancer: Int, path: [UInt8]?
+  ) -> ProxyTarget {
+    ProxyTarget(
+      balancer: balancer, path: path ?? self.path, queue: queue, handsOff: handsOff,
+      rawPrefixByteCount: rawPrefixByteCount, passesQuery: passesQuery,
+      canonicalPath: canonicalPath, scriptPath: scriptPath, pathInfoByteCount: pathInfoByteCount)
+  }
+
+  package static func == (one: ProxyTarget, other: ProxyTarget) -> Bool {
+    one.queue == other.queue && one.handsOff == other.handsOff && one.balancer == other.balancer
+      && one.path == other.path && one.rawPrefixByteCount == other.rawPrefixByteCount
+      && one.passesQuery == other.passesQuery && one.canonicalPath == other.canonicalPath
+      && one.scriptPath == other.scriptPath && one.pathInfoByteCount == other.pathInfoByteCount
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(balancer)
+    hasher.combine(path)
+  }
+}
+
+/// A request queue: its place, and which one it is of all that have had it.
+package struct QueueReference: Hashable, Sendable {
+  package let slot: Int
+  /// Never that of an earlier queue.
+  package let serial: UInt64
+  /// Whose it is: only he may bring its socket back.
+  package let user: UInt32
+
+  package init(slot: Int, serial: UInt64, user: UInt32) {
+    self.slot = slot
+    self.serial = serial
+    self.user = user
   }
 }
 
 /// `ProxyVia`
-package enum ProxyVia: String, Hashable, Sendable { case off, on, full, block }
+package enum ProxyVia: String, Hashable, Sendable {
+  case off, on, full, block
+
+  /// Whether this server adds itself. By its number: `==` compares the words of such enumerations.
+  package var isAdded: Bool {
+    switch self {
+    case .on, .full: true
+    case .off, .block: false
+    }
+  }
+
+  package var isOff: Bool {
+    switch self {
+    case .off: true
+    case .on, .full, .block: false
+    }
+  }
+}
 
 /// `ProxyPassReverse`, `ProxyPassReverseCookiePath` and `ProxyPassReverseCookieDomain`: what a
 /// response says (`from`) and what the client is to read instead (`to`).
@@ -217,6 +304,8 @@ package struct ProxySettings: Hashable, Sendable {
   package var addsForwarded = false
   /// `ProxyTimeout`; nil: the site's `Timeout`.
   package var timeoutMilliseconds: Int64?
+  /// `ProxyTunnelTimeout` (ours): how long both sides of a tunnel may say nothing.
+  package var tunnelMilliseconds: Int64 = 300_000
   package var via = ProxyVia.off
   /// In order; the first that fits acts.
   package var reverse: [ProxyReverseRule] = []

@@ -69,6 +69,8 @@ final class SectionTable: Sendable {
   let directoryMatches: [Section]
   let files: [Section]
   let locations: [Section]
+  /// No section here is about files or directories.
+  let isSilentOnFiles: Bool
   /// Of all titles and contents, in order.
   let fingerprint: UInt64
   /// Hash of a literal directory path to the first of its sections; `nextEqual` leads to others.
@@ -102,6 +104,7 @@ final class SectionTable: Sendable {
     self.directoryMatches = directoryMatches
     self.files = files
     self.locations = locations
+    isSilentOnFiles = directories.isEmpty && directoryMatches.isEmpty && files.isEmpty
     var fingerprint = Fingerprint()
     for section in sorted + directoryMatches + files + locations { section.mix(into: &fingerprint) }
     self.fingerprint = fingerprint.value

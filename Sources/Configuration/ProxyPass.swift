@@ -35,34 +35,59 @@ struct ProxyPass: Sendable {
     var restStart = 0
     var groups: [Range<Int>?] = []
     var query: [UInt8]?
+    /// `AllowEncodedSlashes NoDecode`: "%2F" in the path is what the client sent.
+    var keepsEncodedSlashes = false
+    /// The script, where that is known already: a file's path.
+    var script: [UInt8]?
+    /// So many bytes at the end of the path are for the script.
+    var pathInfoByteCount = 0
   }
 
   /// The target of a request; nil, to be answered with 404, if what it holds would lead out of the
   /// target's own path.
   func target(_ balancer: Int, _ match: Match, _ captures: Captures) -> ProxyTarget? {
-    var path = self.path.url(captures, subject: match.path, match: match.groups)
-    let prefix = rooted(path)
+    var path: [UInt8] = []
+    path.reserveCapacity(match.path.count + (match.query?.count ?? 0) + 64)
+    self.path.append(url: captures, subject: match.path, match: match.groups, to: &path)
+    if match.keepsEncodedSlashes, !self.path.isLiteral { path = ProxyPass.encodedOnce(path) }
+    let prefix = passesPathAsSent ? rooted(path) : []
     if !holdsGroups {
-      let rest = Array(match.path[match.restStart...])
-      PercentEncoding.append(path: rest.rawSpan, to: &path)
+      let whole = match.path.rawSpan
+      let rest = whole.extracting(match.restStart..<whole.byteCount)
+      if match.keepsEncodedSlashes {
+        var encoded: [UInt8] = []
+        PercentEncoding.append(path: rest, to: &encoded)
+        path += ProxyPass.encodedOnce(encoded)
+      } else {
+        PercentEncoding.append(path: rest, to: &path)
+      }
     }
-    path = rooted(path)
+    if memberPath.isEmpty, path.first != slash { path.insert(slash, at: 0) }
     // What was captured stands in it as it is, but for bytes that a path cannot hold.
     if !self.path.isLiteral, Template.hasDotSegment(path) { return nil }
-    var target = ProxyTarget(balancer: balancer, path: path)
-    if scheme == .fcgi, !isBalancer {
-      guard let file = ProxyPass.decoded(memberPath + path) else { return nil }
-      target.scriptPath = file
+    var script: [UInt8] = []
+    if scheme.isFastCGI, !isBalancer {
+      let slashes: EncodedSlashes = match.keepsEncodedSlashes ? .noDecode : .on
+      guard let file = ProxyPass.decoded(memberPath + path, slashes) else { return nil }
+      script = SegmentPath.withoutPathInfo(file, match.path, match.pathInfoByteCount)
     }
-    if !dropsQuery, let query = match.query { target.path += [UInt8(ascii: "?")] + query }
-    if passesPathAsSent, !holdsGroups {
-      target.canonicalPath = target.path
-      // "/app/" in front of "/x" took the slash with it.
-      let isRooted = match.restStart < match.path.count && match.path[match.restStart] == slash
-      target.path = isRooted ? self.path.url(captures) : prefix
-      target.rawPrefixByteCount = match.restStart
+    if let known = match.script { script = known }
+    let pathInfoByteCount = script.isEmpty ? 0 : match.pathInfoByteCount
+    if !dropsQuery, let query = match.query {
+      path.append(UInt8(ascii: "?"))
+      path += query
     }
-    return target
+    guard passesPathAsSent, !holdsGroups else {
+      return ProxyTarget(
+        balancer: balancer, path: path, passesQuery: !dropsQuery, scriptPath: script,
+        pathInfoByteCount: pathInfoByteCount)
+    }
+    // "/app/" in front of "/x" took the slash with it.
+    let isRooted = match.restStart < match.path.count && match.path[match.restStart] == slash
+    return ProxyTarget(
+      balancer: balancer, path: isRooted ? self.path.url(captures) : prefix,
+      rawPrefixByteCount: match.restStart, passesQuery: !dropsQuery, canonicalPath: path,
+      scriptPath: script, pathInfoByteCount: pathInfoByteCount)
   }
 
   /// A path that nothing stands in front of begins with "/".
@@ -70,11 +95,26 @@ struct ProxyPass: Sendable {
     memberPath.isEmpty && path.first != slash ? [slash] + path : path
   }
 
-  private static func decoded(_ path: [UInt8]) -> [UInt8]? {
+  /// A slash that came encoded and was kept so goes on as it came.
+  private static func encodedOnce(_ path: [UInt8]) -> [UInt8] {
+    let twice = Array("%252F".utf8)
+    guard path.count >= twice.count else { return path }
+    var result: [UInt8] = []
+    result.reserveCapacity(path.count)
+    var index = 0
+    while index < path.count {
+      let isTwice = path[index...].starts(with: twice)
+      result += isTwice ? Array("%2F".utf8)[...] : path[index...index]
+      index += isTwice ? twice.count : 1
+    }
+    return result
+  }
+
+  private static func decoded(_ path: [UInt8], _ slashes: EncodedSlashes) -> [UInt8]? {
     let path = path.first == slash ? path : [slash] + path
     guard
       case .success(let result) = RequestTarget.decodePath(
-        path.rawSpan, encodedSlashes: .on)
+        path.rawSpan, encodedSlashes: slashes)
     else { return nil }
     return result
   }

@@ -26,9 +26,8 @@ struct ProxyRegistry {
   }
 
   /// The index of the balancer of one member.
-  mutating func add(single member: ProxyMember, waitMilliseconds: Int64) -> Int {
-    var balancer = ProxyBalancer(name: member.name, members: [add(member)])
-    balancer.waitMilliseconds = waitMilliseconds
+  mutating func add(single member: ProxyMember) -> Int {
+    let balancer = ProxyBalancer(name: member.name, members: [add(member)])
     if let index = balancerIndices[balancer] { return index }
     balancers.append(balancer)
     balancerIndices[balancer] = balancers.count - 1

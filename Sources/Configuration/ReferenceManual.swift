@@ -22,7 +22,8 @@ package enum ReferenceManual {
       """
       Contexts are: server (outside all sections), virtual host, directory (<Directory> and \
       <DirectoryMatch>), location (<Location> and <LocationMatch>), files (<Files> and \
-      <FilesMatch>), proxy (<Proxy> and <ProxyMatch>), and require (the <Require...> containers).
+      <FilesMatch>), proxy (<Proxy> and <ProxyMatch>), application (<Application>), and require \
+      (the <Require...> containers).
       """)
     for row in DirectiveTable.rows { directive(row, &page) }
     otherNames(&page)
@@ -177,6 +178,7 @@ extension Contexts {
     if contains(.inLocation) { names.append("location") }
     if contains(.inFiles) { names.append("files") }
     if contains(.inProxy) { names.append("proxy") }
+    if contains(.inApplication) { names.append("application") }
     if contains(.inRequire) { names.append("require") }
     return names
   }

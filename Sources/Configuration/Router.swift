@@ -55,6 +55,8 @@ package struct Route: Sendable {
   package var dependencies: Dependencies = []
   /// False for what httpd decides before access control: redirects outside sections, and refusals.
   package var checksAccess = true
+  /// The settings are those of the file that the path stands for, with its directories' sections.
+  package var isMapped = false
   /// In merge order.
   package var sections: [SectionTrace] = []
   /// The site's captures and those of <LocationMatch> and <DirectoryMatch>.
@@ -126,8 +128,23 @@ extension Model {
 
   /// Decides about a path: decoded, without dot segments, starting with "/". `query` is what
   /// stands behind "?", nil without one.
-  package func route(_ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil) -> Route {
-    var router = Router(site: sites.shared(match.site), captures: match.captures)
+  /// `pathInfo`: so many bytes at the path's end name nothing in the file system, but are for the
+  /// script that what stands before them names.
+  package func route(
+    _ match: SiteMatch, path: [UInt8], query: [UInt8]? = nil, pathInfo: Int = 0
+  ) -> Route {
+    sites.shared(match.site).route(
+      path: path, query: query, pathInfo: pathInfo, captures: match.captures)
+  }
+}
+
+extension Shared<Site> {
+  /// The same, of a site that is known: nothing else of the model is touched.
+  package func route(
+    path: [UInt8], query: [UInt8]?, pathInfo: Int, captures: Captures
+  ) -> Route {
+    var router = Router(site: self, captures: captures)
+    router.pathInfoByteCount = pathInfo
     return router.route(path, query)
   }
 }

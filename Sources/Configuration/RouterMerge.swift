@@ -26,10 +26,14 @@ extension Router {
 
   /// The settings of a file; call after `collectLocations`.
   mutating func merged(filePath: [UInt8]) -> Shared<Settings> {
+    let isProtected = SiteFiles.isProtected(filePath)
+    // Many sites have no section that could say something of a file.
+    if locations.isEmpty, !isProtected, site.sections.allSatisfy(\.isSilentOnFiles) {
+      return site.sharedSettings
+    }
     var sections = directories(above: filePath)
     let nested = sections.flatMap(\.files)
     let name = SiteFiles.baseName(filePath)
-    let isProtected = name.starts(with: SiteFiles.protectedPrefix)
     if isProtected { sections.append(SiteFiles.protected) }
     var isOpened = false
     if !name.isEmpty {
@@ -105,6 +109,12 @@ enum SiteFiles {
       matcher: .literal(protectedPrefix), layer: layer, title: "<Files \".ht*\"> (built in)",
       place: "")
   }()
+
+  /// Whether the file's name begins as those that are denied.
+  static func isProtected(_ path: [UInt8]) -> Bool {
+    let start = path.lastIndex(of: slash).map { $0 + 1 } ?? 0
+    return path[start...].starts(with: protectedPrefix)
+  }
 
   /// What stands behind the last "/"; empty for a directory's path.
   static func baseName(_ path: [UInt8]) -> [UInt8] {

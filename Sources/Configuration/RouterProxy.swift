@@ -1,5 +1,6 @@
 // The proxy's steps of routing: ProxyPass, <Proxy> sections, handlers that pass requests on.
 
+import HTTP
 import Platform
 
 extension Router {
@@ -29,20 +30,24 @@ extension Router {
     var isPattern = false
     if case .pattern = match.rule.source { isPattern = true }
     let request = ProxyPass.Match(
-      path: path, restStart: isPattern ? 0 : match.restStart, groups: match.groups, query: query)
-    var action = Action.refuse(status: 404)
-    if let target = pass.value.target(balancer, request, captures) { action = .proxy(target) }
-    var sections: [Section] = []
-    for section in site.proxySections where matches(section, pass.value) {
-      sections.append(section)
-    }
-    sections += locations
-    sections.forEach { note($0) }
+      path: path, restStart: isPattern ? 0 : match.restStart, groups: match.groups, query: query,
+      keepsEncodedSlashes: site.allowEncodedSlashes == .noDecode,
+      pathInfoByteCount: pathInfoByteCount)
+    let target = pass.value.target(balancer, request, captures)
+    if !site.proxySections.isEmpty { locations = proxySections(of: pass.value) + locations }
+    locations.forEach { note($0) }
     var route = Route(
-      action: action, sharedSettings: settings(with: sections), captures: captures, decidedBy: line,
-      decidedAt: match.rule.place)
+      action: target.map { .proxy($0) } ?? .refuse(status: 404),
+      sharedSettings: settings(with: locations), sections: trace, captures: captures,
+      decidedBy: line, decidedAt: match.rule.place, limitExceeded: limitExceeded)
     finish(&route, path, query)
     return route
+  }
+
+  private mutating func proxySections(of pass: ProxyPass) -> [Section] {
+    var sections: [Section] = []
+    for section in site.proxySections where matches(section, pass) { sections.append(section) }
+    return sections
   }
 
   /// A <Proxy> section names the beginning of a target's URL, or all of it by a pattern.
@@ -63,10 +68,13 @@ extension Router {
     _ query: [UInt8]?
   ) {
     guard let balancer = handler.balancer,
-      var target = handler.target(
-        balancer, ProxyPass.Match(path: path, query: query), captures)
+      let target = handler.target(
+        balancer,
+        ProxyPass.Match(
+          path: path, query: query, keepsEncodedSlashes: site.allowEncodedSlashes == .noDecode,
+          script: file, pathInfoByteCount: pathInfoByteCount),
+        captures)
     else { return }
-    target.scriptPath = file
     route.action = .proxy(target)
     route.decidedBy = handler.line
     route.decidedAt = handler.place

@@ -1,20 +1,25 @@
 // The steps of routing, in httpd's order: locations, redirects, aliases, merge, section redirects.
 
+import HTTP
 import Platform
 
 enum SegmentPath {
   /// Runs of "/" become one, as `MergeSlashes On` has it; the same array if there are none.
   static func collapsed(_ path: [UInt8]) -> [UInt8] {
-    var previous: UInt8 = 0
-    var hasRun = false
-    for byte in path {
-      if byte == slash, previous == slash { hasRun = true }
-      previous = byte
-    }
-    guard hasRun else { return path }
+    // Most paths are normal already.
+    if Scan.isPlainPath(path.rawSpan) { return path }
     var result: [UInt8] = []
     for byte in path where byte != slash || result.last != slash { result.append(byte) }
     return result
+  }
+
+  /// A file's path without so many bytes, which are for the script that it names, if they are also
+  /// the end of the URL's path.
+  static func withoutPathInfo(_ file: [UInt8], _ path: [UInt8], _ count: Int) -> [UInt8] {
+    guard count > 0, count < file.count, file.suffix(count) == path.suffix(count) else {
+      return file
+    }
+    return Array(file.dropLast(count))
   }
 }
 
@@ -23,6 +28,8 @@ struct Router {
   private let sharedSite: Shared<Site>
   var captures: Captures
   var limitExceeded: String?
+  /// So many bytes at the end of the path are for the script before them.
+  var pathInfoByteCount = 0
   /// Filled by `collectLocations`, in merge order.
   var locations: [Section] = []
   private(set) var trace: [SectionTrace] = []
@@ -40,6 +47,7 @@ struct Router {
     trace.append(SectionTrace(title: section.title, place: section.place))
   }
 
+  @inline(__always)
   mutating func route(_ path: [UInt8], _ query: [UInt8]?) -> Route {
     decide(SegmentPath.collapsed(path), query)
   }
@@ -53,6 +61,7 @@ struct Router {
     return Shared(settings)
   }
 
+  @inline(__always)
   private mutating func decide(_ path: [UInt8], _ query: [UInt8]?) -> Route {
     collectLocations(path)
     // httpd's translate phase: the innermost Redirect of a location, then the server's list.
@@ -73,20 +82,23 @@ struct Router {
         match.rule.place, location, query)
     }
     let found = translate(path)
-    guard let file = found.path else {
+    guard let whole = found.path else {
       return early(.refuse(status: 404), 404, found.line, found.place, nil, nil)
     }
+    let file = SegmentPath.withoutPathInfo(whole, path, pathInfoByteCount)
     let root = found.root
+    let settings = merged(filePath: file)
     var route = Route(
-      action: .file(path: file, root: root), sharedSettings: merged(filePath: file),
-      captures: captures,
-      decidedBy: found.line, decidedAt: found.place)
+      action: .file(path: file, root: root), sharedSettings: settings, sections: trace,
+      captures: captures, decidedBy: found.line, decidedAt: found.place,
+      limitExceeded: limitExceeded)
+    route.isMapped = true
     if let handler = route.settings.handler { hand(&route, to: handler, path, file, query) }
     finish(&route, path, query)
     return route
   }
 
-  /// httpd's fixup phase: Redirect inside sections; then what was met on the way.
+  /// httpd's fixup phase: Redirect inside sections.
   mutating func finish(_ route: inout Route, _ path: [UInt8], _ query: [UInt8]?) {
     for rule in route.settings.redirects {
       guard let match = rule.match(path, limitExceeded: &limitExceeded) else { continue }
@@ -97,9 +109,7 @@ struct Router {
       route.decidedAt = rule.place
       break
     }
-    route.sections = trace
-    route.captures = captures
-    route.limitExceeded = limitExceeded
+    if limitExceeded != nil { route.limitExceeded = limitExceeded }
   }
 
   /// A decision before access control: the settings are those of the locations.
@@ -135,7 +145,7 @@ struct Router {
     return location
   }
 
-  private mutating func translate(
+  mutating func translate(
     _ path: [UInt8]
   ) -> (path: [UInt8]?, root: [UInt8], line: String, place: String) {
     if let section = locations.last(where: { $0.layer.alias != nil }),
@@ -160,7 +170,7 @@ struct Router {
       // "Alias /a /srv/x" must not reach /srv/xy: a rest without slash only comes from "/a/".
       return (file, withoutTrailingSlash(real), match.rule.line, match.rule.place)
     }
-    let line = "DocumentRoot \(site.documentRoot)"
+    let line = site.documentRootLine
     guard let root = site.documentRoot.path(captures) else { return (nil, [], line, "") }
     let base = withoutTrailingSlash(root)
     return (SegmentPath.collapsed(base + path), base.isEmpty ? [slash] : base, line, "")

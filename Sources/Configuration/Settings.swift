@@ -29,6 +29,13 @@ package struct FileETag: OptionSet, Hashable, Sendable {
 /// `ServerSignature`.
 package enum ServerSignature: String, Hashable, Sendable { case off, on, email }
 
+/// `AcceptPathInfo`: whether a path may go on behind a file.
+package enum PathInfoRule: String, Hashable, Sendable {
+  case on, off
+  /// For scripts, and not for other files.
+  case byHandler = "default"
+}
+
 /// `ErrorDocument` for one status.
 package enum ErrorDocument: Hashable, Sendable {
   /// An absolute URL: the client is redirected.
@@ -80,6 +87,7 @@ package struct Settings: Sendable {
   package var directoryIndex = ["index.html"]
   /// A URL path; nil: none.
   package var fallbackResource: String?
+  package var acceptsPathInfo = PathInfoRule.byHandler
   /// By status, each once.
   package var errorDocuments: [(status: Int, document: ErrorDocument)] = []
   /// In order; for every response.

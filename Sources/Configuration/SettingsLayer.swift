@@ -23,6 +23,7 @@ struct SettingsLayer: Sendable {
   var directoryIndex: [String]?
   /// .some(nil): `FallbackResource disabled`.
   var fallbackResource: String??
+  var acceptsPathInfo: PathInfoRule?
   var errorDocuments: [(status: Int, document: ErrorDocument)] = []
   var headerEditsAlways: [HeaderEdit] = []
   var headerEditsOnSuccess: [HeaderEdit] = []
@@ -70,6 +71,7 @@ extension Settings {
     access = layer.access ?? access
     directoryIndex = layer.directoryIndex ?? directoryIndex
     if let resource = layer.fallbackResource { fallbackResource = resource }
+    acceptsPathInfo = layer.acceptsPathInfo ?? acceptsPathInfo
     for (status, document) in layer.errorDocuments {
       errorDocuments.removeAll { $0.status == status }
       errorDocuments.append((status, document))

@@ -120,7 +120,11 @@ package struct Site: Sendable {
   package var addresses: [SiteAddress] = []
   package var names: [SiteName] = []
   package var serverAdmin: String?
-  package var documentRoot = Template(literal: "/")
+  package var documentRoot = Template(literal: "/") {
+    didSet { documentRootLine = "DocumentRoot \(documentRoot)" }
+  }
+  /// The directive in canonical form.
+  private(set) var documentRootLine = "DocumentRoot /"
   /// Absolute; nil: the server's.
   package var errorLog: String?
   package var logLevel = LogLevel.warn

@@ -14,10 +14,13 @@ package struct Captures: Hashable, Sendable {
   /// The value of a name; the last one set wins.
   package func value(of name: String) -> [UInt8]? { values.last { $0.name == name }?.bytes }
 
-  /// Records a group under its environment name.
-  mutating func set(_ name: String, _ bytes: [UInt8]) {
+  /// Records a group, or another value, under its environment name.
+  package mutating func set(_ name: String, _ bytes: [UInt8]) {
     values.append(Value(name: name, bytes: bytes))
   }
+
+  /// Forgets a value.
+  package mutating func remove(_ name: String) { values.removeAll { $0.name == name } }
 
   /// "MATCH_" and the group's name in upper case, as httpd 2.4.8 names it.
   static func environmentName(ofGroup name: String) -> String { "MATCH_" + name.asciiUppercased }
@@ -137,6 +140,15 @@ package struct Template: Hashable, Sendable, CustomStringConvertible {
     _ captures: Captures, subject: [UInt8] = [], match: [Range<Int>?] = []
   ) -> [UInt8] {
     var result: [UInt8] = []
+    append(url: captures, subject: subject, match: match, to: &result)
+    return result
+  }
+
+  /// The same, behind what is there.
+  func append(
+    url captures: Captures, subject: [UInt8] = [], match: [Range<Int>?] = [],
+    to result: inout [UInt8]
+  ) {
     for part in parts {
       switch part {
       case .literal(let bytes): result += bytes
@@ -147,7 +159,6 @@ package struct Template: Hashable, Sendable, CustomStringConvertible {
         URLEscape.append(subject[range], to: &result)
       }
     }
-    return result
   }
 
   /// Filled in for a header field or a message: bytes that could end a line become "?".

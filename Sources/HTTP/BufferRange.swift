@@ -38,11 +38,3 @@ package struct BufferRange: Equatable, Sendable {
     [UInt8](copying: span(in: bytes))
   }
 }
-
-extension [UInt8] {
-  /// A copy of all bytes of a span.
-  package init(copying bytes: RawSpan) {
-    self.init()
-    append(copying: bytes)
-  }
-}

@@ -117,6 +117,17 @@ package enum ByteRanges {
     return DecimalNumber.parse(text) ?? .max
   }
 
+  /// The size of the whole, as `bytes first-last/size` says it; nil: unknown, or malformed.
+  package static func completeLength(_ value: RawSpan) -> UInt64? {
+    let unit: StaticString = "bytes "
+    guard value.byteCount > unit.utf8CodeUnitCount,
+      FieldName.equal(value.extracting(0..<unit.utf8CodeUnitCount), unit)
+    else { return nil }
+    let slash = Scan.firstIndex(of: ASCII.slash, in: value, from: 0, to: value.byteCount)
+    guard slash + 1 < value.byteCount else { return nil }
+    return number(value.extracting(slash + 1..<value.byteCount))
+  }
+
   // MARK: Writing
 
   /// Appends `bytes first-last/size`, the value of Content-Range.

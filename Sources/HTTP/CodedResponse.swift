@@ -110,12 +110,13 @@ package struct CodedResponse: Equatable, Sendable {
 }
 
 extension EntityTag {
-  /// The tag of the coded variant: `"a"` becomes `"a-gzip"`, weak or not, as Apache's
-  /// `DeflateAlterETag AddSuffix` has it. Representations that differ have tags that differ
-  /// (RFC 9110 §8.8.3.3). What is no tag stays as it is.
+  /// The tag of the coded variant: `"a"` becomes `W/"a-gzip"`. Representations that differ have
+  /// tags that differ (RFC 9110 §8.8.3.3), hence the suffix; and it is weak, because the same text
+  /// can become other bytes with another level or release of an encoder (§8.8.1). What is no tag
+  /// stays as it is.
   package static func adding(_ coding: ContentCoding, to tag: [UInt8]) -> [UInt8] {
-    guard coding != .identity, parse(tag.rawSpan) != nil else { return tag }
-    return tag.dropLast() + suffix(coding) + [0x22]
+    guard coding != .identity, let parsed = parse(tag.rawSpan) else { return tag }
+    return (parsed.isWeak ? [] : Array("W/".utf8)) + tag.dropLast() + suffix(coding) + [0x22]
   }
 
   /// The tag without the suffix of any coding, or nil if it has none.
@@ -130,8 +131,9 @@ extension EntityTag {
   }
 
   /// What If-None-Match must say to an application whose responses are coded here: beside each tag
-  /// with a coding's suffix also the one that the application knows. Both, since the suffix may be
-  /// the application's own. `*` and what is malformed stay as they are.
+  /// with a coding's suffix also the one that the application knows, strong and, as the coded one
+  /// is, weak. All of them, since the suffix may be the application's own. `*` and what is
+  /// malformed stay as they are.
   package static func list(_ list: RawSpan, addingUncodedTo value: inout [UInt8]) {
     var index = 0
     var added: [UInt8] = []
@@ -142,10 +144,13 @@ extension EntityTag {
         index += 1
         continue
       }
-      guard let (_, end) = parse(list, at: index) else { return }
+      guard let (parsed, end) = parse(list, at: index) else { return }
       var tag: [UInt8] = []
       for position in index..<end { tag.append(Scan.byte(list, at: position)) }
-      if let uncoded = removingCoding(tag) { added += [ASCII.comma, 0x20] + uncoded }
+      if let uncoded = removingCoding(tag) {
+        if parsed.isWeak { added += [ASCII.comma, 0x20] + uncoded.dropFirst(2) }
+        added += [ASCII.comma, 0x20] + uncoded
+      }
       index = end
     }
     value += added

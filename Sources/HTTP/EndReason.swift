@@ -84,6 +84,13 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
   case gatewayOnlyIfCached = 66
   // The namespace.
   case reserved = 67
+  // Queues of applications.
+  case timerRequestQueue = 68
+  case disabled = 69
+  case applicationOffline = 70
+  case abandonedByRequestQueue = 71
+  /// A response wants fragments of the cache that are not there, or are not its to use.
+  case fragments = 72
 
   /// The word written to logs and shown by counters.
   package var word: String {
@@ -156,7 +163,17 @@ package enum EndReason: UInt8, Sendable, CaseIterable {
     case .proxyLoop: "Proxy_Loop"
     case .gatewayOnlyIfCached: "Only_If_Cached"
     case .reserved: "Reserved"
+    case .timerRequestQueue: "Timer_ReqQueue"
+    case .disabled: "Disabled"
+    case .applicationOffline: "AppOffline"
+    case .abandonedByRequestQueue: "Connection_Abandoned_By_ReqQueue"
+    case .fragments: "Fragments"
     }
+  }
+
+  /// Nobody answers for the URL, and will not in a moment either.
+  package var isUnavailable: Bool {
+    [.reserved, .disabled, .applicationOffline].contains(self)
   }
 
   /// The end of a connection or exchange that worked as both sides wanted: not worth an error line.

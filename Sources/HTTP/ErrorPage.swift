@@ -8,10 +8,13 @@ package enum ErrorPage {
   ///
   /// - Parameters:
   ///   - code: the status code.
+  ///   - given: a sentence for people, in the place of the status's own.
+  ///   - detail: one more line that says why; escaped here.
   ///   - location: of a redirect, shown as a link; escaped here.
   ///   - signature: the last line (ServerSignature), or nil; escaped here.
   package static func body(
-    status code: Int, location: [UInt8]? = nil, signature: [UInt8]? = nil
+    status code: Int, explanation given: StaticString? = nil, detail: String? = nil,
+    location: [UInt8]? = nil, signature: [UInt8]? = nil
   ) -> [UInt8] {
     var page: [UInt8] = []
     page.reserveCapacity(1024)
@@ -28,10 +31,15 @@ package enum ErrorPage {
     page += "</p>\n<h1>".utf8
     ResponseHead.append(literal: reason, to: &page)
     page += "</h1>\n".utf8
-    let explanation = Status.explanation(code)
+    let explanation = given ?? Status.explanation(code)
     if explanation.utf8CodeUnitCount > 0 {
       page += "<p>".utf8
       ResponseHead.append(literal: explanation, to: &page)
+      page += "</p>\n".utf8
+    }
+    if let detail {
+      page += "<p>".utf8
+      HTMLEscape.append(Array(detail.utf8).rawSpan, to: &page)
       page += "</p>\n".utf8
     }
     if let location {

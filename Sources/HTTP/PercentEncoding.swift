@@ -5,14 +5,23 @@ package enum PercentEncoding {
   /// Appends a path: "/" and all that stands for itself in a path stays, every other byte becomes
   /// `%XX`. The apostrophe and "&" stay: escape the result where it stands in HTML.
   package static func append(path: RawSpan, to bytes: inout [UInt8]) {
+    // Most paths are text that stands for itself: copied in one piece.
+    var start = 0
     for index in 0..<path.byteCount {
       let byte = Scan.byte(path, at: index)
-      if ByteClass.path.contains(byte) {
-        bytes.append(byte)
-      } else {
-        append(escaped: byte, to: &bytes)
-      }
+      if ByteClass.path.contains(byte) { continue }
+      bytes.append(copying: path.extracting(start..<index))
+      append(escaped: byte, to: &bytes)
+      start = index + 1
     }
+    bytes.append(copying: path.extracting(start..<path.byteCount))
+  }
+
+  /// Whether a path would be written as it is.
+  package static func isPlain(path: RawSpan) -> Bool {
+    for index in 0..<path.byteCount
+    where !ByteClass.path.contains(Scan.byte(path, at: index)) { return false }
+    return true
   }
 
   /// A relative reference to one name in the same directory: like a path, and safe from being taken

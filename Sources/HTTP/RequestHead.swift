@@ -199,6 +199,12 @@ package struct RequestHead: Sendable {
     return index.present & conditions != 0
   }
 
+  /// Whether a condition is there that only an origin can evaluate (RFC 9111 §4.3.2).
+  @inlinable
+  package var hasOriginConditions: Bool {
+    index.present & (KnownField.ifMatch.bit | KnownField.ifUnmodifiedSince.bit) != 0
+  }
+
   /// Field line `number`, in the order received; traps at `fieldCount`.
   @inlinable
   package func field(at number: Int) -> FieldLine {

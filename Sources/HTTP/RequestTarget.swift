@@ -102,14 +102,6 @@ package enum RequestTarget {
   /// Whether `decodePath` would return exactly these bytes: no escape, no "//", no dot segment.
   /// Segments that merely start with a dot count as not canonical, which costs only time.
   package static func isCanonical(_ path: RawSpan) -> Bool {
-    guard path.byteCount > 0, Scan.byte(path, at: 0) == ASCII.slash else { return false }
-    var isAfterSlash = false
-    for index in 0..<path.byteCount {
-      let byte = Scan.byte(path, at: index)
-      if byte == 0x25 || byte == 0 { return false }
-      if isAfterSlash && (byte == ASCII.slash || byte == ASCII.dot) { return false }
-      isAfterSlash = byte == ASCII.slash
-    }
-    return true
+    path.byteCount > 0 && Scan.byte(path, at: 0) == ASCII.slash && Scan.isPlainPath(path)
   }
 }

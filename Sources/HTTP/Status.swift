@@ -4,6 +4,18 @@
 package enum Status {
   /// The registered reason phrase; for a code that is not registered, one for its class.
   package static func reason(_ code: Int) -> StaticString {
+    if let phrase = registeredReason(code) { return phrase }
+    return switch code {
+    case 100..<200: "Informational"
+    case 200..<300: "Successful"
+    case 300..<400: "Redirection"
+    case 400..<500: "Client Error"
+    default: "Server Error"
+    }
+  }
+
+  /// nil for a code that is not registered.
+  static func registeredReason(_ code: Int) -> StaticString? {
     switch code {
     case 100: "Continue"
     case 101: "Switching Protocols"
@@ -65,11 +77,7 @@ package enum Status {
     case 507: "Insufficient Storage"
     case 508: "Loop Detected"
     case 511: "Network Authentication Required"
-    case 100..<200: "Informational"
-    case 200..<300: "Successful"
-    case 300..<400: "Redirection"
-    case 400..<500: "Client Error"
-    default: "Server Error"
+    default: nil
     }
   }
 
@@ -77,6 +85,15 @@ package enum Status {
   package static func forbidsContent(_ code: Int) -> Bool {
     code < 200 || code == 204 || code == 304
   }
+
+  /// Answers to GET that say what is there now, or that nothing is: what was stored before is old.
+  package static func replacesStored(_ code: Int) -> Bool {
+    (200..<300).contains(code) && code != 206 || code == 404 || code == 410
+  }
+
+  /// Instead, of a 503 that another try in a moment will not change.
+  package static let unavailable: StaticString =
+    "What answers at this address is not available at the moment."
 
   /// A sentence for people, shown on error pages.
   package static func explanation(_ code: Int) -> StaticString {

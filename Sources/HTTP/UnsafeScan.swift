@@ -3,7 +3,8 @@
 // Why this file is unsafe: `RawSpan` has no safe way to load an integer wider than a byte from any
 // offset, and a bounds check for each byte of each request doubles the cost of parsing. Every
 // function here checks its bounds once, before its first load, and is safe to call with any
-// arguments: wrong ones trap. No pointer leaves this file.
+// arguments: wrong ones trap. No pointer leaves this file. At its end stand two heads whose
+// accesses are not checked for overlap at run time; each says why none can.
 
 /// Searches over bytes; each is exact, the word arithmetic is only the fast way to say "nothing
 /// here".
@@ -94,8 +95,15 @@ package enum Scan {
   /// Byte-for-byte equality.
   package static func equal(_ one: RawSpan, _ other: RawSpan) -> Bool {
     guard one.byteCount == other.byteCount else { return false }
-    for index in 0..<one.byteCount where byte(one, at: index) != byte(other, at: index) {
-      return false
+    let lastWord = one.byteCount &- 8
+    var index = 0
+    while index <= lastWord {
+      if unchecked(one, index) != unchecked(other, index) { return false }
+      index &+= 8
+    }
+    while index < one.byteCount {
+      if uncheckedByte(one, index) != uncheckedByte(other, index) { return false }
+      index &+= 1
     }
     return true
   }
@@ -113,6 +121,38 @@ package enum Scan {
   static func literalByte(_ text: StaticString, _ index: Int) -> UInt8 {
     precondition(index >= 0 && index < text.utf8CodeUnitCount)
     return unsafe text.utf8Start[index]
+  }
+
+  /// The high bit of each byte of a word that is `wanted`; exact.
+  @inline(__always)
+  private static func places(of wanted: UInt8, in word: UInt64) -> UInt64 {
+    let rest = word ^ (ones &* UInt64(wanted))
+    return ~(((rest & ~highs) &+ ~highs) | rest) & highs
+  }
+
+  /// Whether a path has no "%", no NUL, no "//" and no "/.".
+  package static func isPlainPath(_ bytes: RawSpan) -> Bool {
+    // The high bit of the first byte, if a "/" stands before it.
+    var behind: UInt64 = 0
+    var index = 0
+    while index <= bytes.byteCount &- 8 {
+      let word = unchecked(bytes, index)
+      let slashes = places(of: ASCII.slash, in: word)
+      let bad =
+        (slashes &<< 8 | behind) & (slashes | places(of: ASCII.dot, in: word))
+        | places(of: 0x25, in: word) | places(of: 0, in: word)
+      guard bad == 0 else { return false }
+      behind = slashes &>> 56
+      index &+= 8
+    }
+    while index < bytes.byteCount {
+      let byte = uncheckedByte(bytes, index)
+      let isSlash = byte == ASCII.slash
+      if byte == 0x25 || byte == 0 || behind != 0 && (isSlash || byte == ASCII.dot) { return false }
+      behind = isSlash ? 0x80 : 0
+      index &+= 1
+    }
+    return true
   }
 
   /// First index from `start` on of a byte outside 0x20 ... 0x7e, or the end: what most bytes of
@@ -250,8 +290,41 @@ extension [UInt8] {
     get { unsafe span.bytes }
   }
 
+  /// A copy of all bytes of a span.
+  package init(copying bytes: RawSpan) {
+    self = unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }
+  }
+
   /// Appends all bytes of a span, in one copy.
   package mutating func append(copying bytes: RawSpan) {
     unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}
+
+/// The head of the request at hand, parsed into again and again, and asked something dozens of
+/// times a request. One thread owns it, and nothing but the parser, which calls nobody back, writes
+/// it for longer than one step: the run-time check that accesses do not overlap would only cost.
+@safe package final class RequestHeadSlot {
+  @exclusivity(unchecked) @usableFromInline var stored = RequestHead()
+
+  package init() {}
+
+  @inlinable
+  package var head: RequestHead {
+    @inline(__always) _read { yield unsafe stored }
+    @inline(__always) _modify { yield unsafe &stored }
+  }
+}
+
+/// The same for the head of an application's response.
+@safe package final class ReceivedResponseSlot {
+  @exclusivity(unchecked) @usableFromInline var stored = ReceivedResponse()
+
+  package init() {}
+
+  @inlinable
+  package var response: ReceivedResponse {
+    @inline(__always) _read { yield unsafe stored }
+    @inline(__always) _modify { yield unsafe &stored }
   }
 }

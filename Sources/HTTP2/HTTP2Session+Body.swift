@@ -40,6 +40,13 @@ extension HTTP2Session {
     return count
   }
 
+  /// The fields that stood behind a kept body, once it has ended (RFC 9113 §8.1): whole lines
+  /// `name: value CR LF`. Empty if there were none, or more than a head may have.
+  package func takeTrailers(of stream: HTTP2Stream) -> [UInt8] {
+    guard !requestTrailers.isEmpty, let slot = slot(of: stream) else { return [] }
+    return requestTrailers.removeValue(forKey: slot) ?? []
+  }
+
   /// A kept body is no longer wanted: what waits is let go, and so is all that still comes.
   package func dropBody(of stream: HTTP2Stream) {
     guard let slot = slot(of: stream) else { return }
@@ -55,6 +62,7 @@ extension HTTP2Session {
     guard streams[slot].keepsBody else { return }
     streams[slot].keepsBody = false
     streams[slot].hasLostBody = true
+    requestTrailers[slot] = nil
     giveBack(keptBodies.drop(slot), of: slot)
     giveBackConnection(arrived: 0)
   }
@@ -63,6 +71,7 @@ extension HTTP2Session {
   func forgetBody(_ slot: Int) {
     guard streams[slot].keepsBody else { return }
     streams[slot].keepsBody = false
+    requestTrailers[slot] = nil
     _ = keptBodies.drop(slot)
     giveBackConnection(arrived: 0)
   }

@@ -123,6 +123,8 @@ extension HTTP2Session {
     // The HEADERS frame was charged when it came; this one was worth it.
     purses.emptyFrames.give(1, settings.limits.emptyFrames)
     if assembly.isTrailer {
+      let section = assembly.headStart..<workspace.heads.count
+      if endsStream, !section.isEmpty { requestTrailers[slot] = workspace.heads.copy(section) }
       dropAssembly()
       counters.trailers += 1
       if endsStream { bodyEnded(slot) }
@@ -183,7 +185,7 @@ extension HTTP2Session {
       }
     }
     forgetBody(slot)
-    if !trailers.isEmpty { trailers[slot] = nil }
+    if !responseTrailers.isEmpty { responseTrailers[slot] = nil }
     freeSlot(slot)
   }
 }

@@ -113,13 +113,15 @@ extension HTTP2Session {
     buffer.append("HTTP/1.1 200 OK\r\n")
     buffer.append(lines)
     buffer.append("\r\n")
-    trailers[slot] = buffer
+    responseTrailers[slot] = buffer
     return true
   }
 
   /// The body is at its end: orders its trailers; false if it has none.
   func submitTrailers(_ slot: Int) -> Bool {
-    guard !trailers.isEmpty, let lines = trailers.removeValue(forKey: slot) else { return false }
+    guard !responseTrailers.isEmpty, let lines = responseTrailers.removeValue(forKey: slot) else {
+      return false
+    }
     // The fields of the last head are overwritten.
     unsafe workspace.parsedFieldCount = 0
     guard let (count, _) = parse(lines), count > 1 else { return false }

@@ -59,8 +59,10 @@ import Platform
   @exclusivity(unchecked) private var assemblyStored = RequestAssembly()
   var suspended: SuspendedHead?
   var keptBodies = KeptBodies()
-  /// Trailers that wait for the end of their body, by slot.
-  var trailers: [Int: ByteBuffer] = [:]
+  /// Trailers of responses that wait for the end of their body, by slot.
+  var responseTrailers: [Int: ByteBuffer] = [:]
+  /// Trailers of requests whose bodies are kept, by slot.
+  var requestTrailers: [Int: [UInt8]] = [:]
   /// Some streams may have been answered before their requests ended.
   var hasLateStreams = false
 

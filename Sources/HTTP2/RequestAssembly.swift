@@ -5,7 +5,7 @@ import Platform
 /// The header block that is being received. Blocks of a connection never interleave.
 struct RequestAssembly {
   var slot = -1
-  /// A request's end, not its beginning: counted and let go.
+  /// A request's end, not its beginning: kept with a body that is kept, else let go.
   var isTrailer = false
   /// As RFC 9113 §6.5.2 counts.
   var listBytes = 0
@@ -52,7 +52,8 @@ extension HTTP2Session {
     guard assembly.listBytes <= settings.headerListBytesMax else {
       return noteTooLarge()
     }
-    guard !assembly.isTrailer, !assembly.isTooLarge, !assembly.isMalformed else { return }
+    guard !assembly.isTooLarge, !assembly.isMalformed else { return }
+    if assembly.isTrailer { return gatherTrailer(name, value) }
     let first = unsafe name.unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
     if first == UInt8(ascii: ":") { return gatherPseudo(name, value) }
     // Crumbs of cookies are one field (RFC 9113 §8.2.3).
@@ -95,6 +96,14 @@ extension HTTP2Session {
     case UInt8(ascii: "s"): assembly.scheme = range
     default: assembly.isMalformed = true
     }
+  }
+
+  /// The library has refused pseudo-fields here (RFC 9113 §8.1).
+  private func gatherTrailer(_ name: RawSpan, _ value: RawSpan) {
+    guard streams[assembly.slot].keepsBody else { return }
+    assembly.fieldCount &+= 1
+    guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
+    writeLine(name, value)
   }
 
   /// Writes the request line and the Host line.

@@ -1,6 +1,7 @@
 // Invalidations reach every segment that somebody may still serve from.
 
 import Cache
+import Worker
 
 extension Master {
   /// Effective for every process's next look-up when this returns.

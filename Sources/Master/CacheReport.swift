@@ -122,6 +122,7 @@ extension CacheEntryView {
     let extra =
       (dependsOnClient ? " (depends on the client)" : "")
       + (labels.isEmpty ? "" : " [\(labels.joined(separator: " "))]")
+      + (owner.map { " (of \($0))" } ?? "")
       + (aliasTarget.map { " -> \(CacheInspection.url(ofKey: $0))" } ?? "")
     return CacheEntryView.line(
       [
@@ -154,7 +155,8 @@ extension CacheEntryView {
       ("ageSeconds", .number(Int64(ageSeconds))),
       ("ttlMilliseconds", .number(untilComparison(freshMilliseconds))),
       ("uses", .number(Int64(uses))), ("coding", .string("\(coding.token)")),
-      ("selector", .string(selector)), ("labels", .strings(labels)), ("pins", .number(Int64(pins))),
+      ("selector", .string(selector)), ("labels", .strings(labels)),
+      ("owner", owner.map { .string($0) } ?? .null), ("pins", .number(Int64(pins))),
       ("state", .string(state.rawValue)), ("dependsOnClient", .bool(dependsOnClient)),
       ("aliasOf", aliasTarget.map { .string(CacheInspection.url(ofKey: $0)) } ?? .null),
       ("response", response?.json ?? .null),
@@ -178,8 +180,10 @@ extension CacheVerdict {
     var lines = [
       "url:           \(explanation.url)", "address:       \(explanation.local)",
       "virtual host:  \(explanation.siteTitle)",
-      word == .hit ? "hit:           yes" : "hit:           no (\(word.rawValue))",
     ]
+    if let owner = explanation.owner { lines.append("namespace:     \(owner)") }
+    lines.append(
+      word == .hit ? "hit:           yes" : "hit:           no (\(word.rawValue))")
     for reason in reasons { lines.append("because:       \(reason)") }
     if let key { lines.append("key:           \(key)") }
     for rule in rules { lines.append("rule:          \(rule)") }
@@ -187,9 +191,10 @@ extension CacheVerdict {
       let mark = entry.url == chosen?.url && entry.variant == chosen?.variant ? "; chosen" : ""
       let tags = entry.labels.isEmpty ? "" : " [\(entry.labels.joined(separator: " "))]"
       let age = entry.response?.text ?? "\(entry.ageSeconds) s old"
+      let owner = entry.owner.map { ", of \($0)" } ?? ""
       lines.append(
         "stored:        \(entry.variant), \(entry.byteCount) bytes, \(entry.state.rawValue),"
-          + " \(age)\(tags)\(mark)")
+          + " \(age)\(owner)\(tags)\(mark)")
     }
     return lines.joined(separator: "\n") + "\n"
   }

@@ -163,7 +163,9 @@ struct PreparedConfiguration {
       return
     }
     let read = CertificateLoader.load(model, tickets: tickets(model), staples: staples)
-    let problems = read.diagnostics + ReservationNames(model).diagnostics
+    let problems =
+      read.diagnostics + ReservationNames(model).diagnostics
+      + ApplicationNames(model).diagnostics + model.reservationWarnings
     let hasErrors = problems.contains { $0.severity == .error }
     self.model = hasErrors ? nil : model
     certificates = hasErrors ? nil : read.set

@@ -117,7 +117,8 @@ extension Master {
     }
     switch model.explain(url: request.arguments[0], address: address) {
     case .failure(let failure): return .failure(failure.message + "\n")
-    case .success(let explanation):
+    case .success(var explanation):
+      addNamespace(to: &explanation, model)
       let verdict = withCacheAttached { cache in
         CacheInspection.judge(
           cache, model, url, explanation, acceptEncoding: request.flags["accept-encoding"])

@@ -2,6 +2,7 @@
 
 import Cache
 import Configuration
+import Namespace
 import Platform
 import Worker
 
@@ -54,12 +55,15 @@ struct ControlCommand: Sendable {
       ControlCommand(
         verb: "explain", usage: "URL [--address A] [--json]", arity: 1...1,
         flags: ["address", "json"], help: "why a URL leads where it leads",
-        run: { master, request, _ in .now(master.explainCommand(request)) }),
+        details: "Whoever may not command the server may ask for URLs of his own prefixes.",
+        isOpenToAll: true,
+        run: { master, request, client in .now(master.explainCommand(request, client)) }),
       ControlCommand(
         verb: "certificates", usage: "[--json]", arity: 0...0, flags: ["json"],
         help: "certificates, whose they are and how long they are valid",
         run: { master, request, _ in .now(master.certificatesCommand(request)) }),
-    ] + cacheTable + proxyTable + namespaceTable + reservationTable + [
+    ] + cacheTable + proxyTable + namespaceTable + sessionTable + reservationTable
+    + queueTable + [
       ControlCommand(
         verb: "reopen-logs", usage: "", arity: 0...0, flags: [],
         help: "open all log files anew, after they were moved away",
@@ -132,11 +136,11 @@ extension Master {
     guard mayCommand(peer) || (try? command.get())?.isOpenToAll == true && !isWorker(peer)
     else {
       log.write(
-        .warn, "control socket: user \(peer.user) (pid \(peer.process)) may not command us")
+        .warn, "control socket: \(words(for: peer)) may not command us")
       control?.answer(
         serial,
         .failure(
-          "user \(peer.user) may not command this server: only root, the user it runs as"
+          "\(words(forUser: peer.user)) may not command this server: only root, the user it runs as"
             + " and the owner and group of ControlSocket may\n", code: 77))
       return
     }
@@ -158,6 +162,7 @@ extension Master {
   private func forgetClient(_ serial: UInt64) {
     reload.forget(.client(serial))
     jobs[serial] = nil
+    namespace.recycleWaiters[serial] = nil
     stopWaiters.removeAll { $0 == serial }
   }
 
@@ -299,7 +304,10 @@ extension Master {
     return .success(request.wantsJSON ? report.json.text + "\n" : report.text)
   }
 
-  fileprivate func explainCommand(_ request: ControlRequest) -> ControlAnswer {
+  fileprivate func explainCommand(
+    _ request: ControlRequest, _ client: UInt64
+  ) -> ControlAnswer {
+    guard let peer = control?.clients[client]?.peer else { return .failure("you are gone\n") }
     guard let model = currentModel else {
       return .failure("what is serving now is not known to this binary; reload first\n")
     }
@@ -311,7 +319,15 @@ extension Master {
     switch model.explain(url: request.arguments[0], address: address) {
     case .failure(let failure): return .failure(failure.message + "\n")
     case .success(var explanation):
-      addNamespace(to: &explanation, model)
+      let prefix = addNamespace(to: &explanation, model)
+      guard
+        mayCommand(peer)
+          || prefix.map({ namespace.book.concerns($0, principal(peer)) }) == true
+      else {
+        return .failure(
+          "'\(request.arguments[0])' leads to no prefix of \(words(forUser: peer.user))\n", code: 77
+        )
+      }
       explanation.cached = cached(explanation, model)
       return .success(
         request.wantsJSON ? explanation.json.text + "\n" : explanation.text)

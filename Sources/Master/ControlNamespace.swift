@@ -3,6 +3,7 @@
 import Configuration
 import Namespace
 import Platform
+import Worker
 
 extension ControlCommand {
   /// The verbs about who owns which URLs now.
@@ -13,13 +14,15 @@ extension ControlCommand {
       details: """
         In the order in which a request asks: strong wildcards, explicit hosts, addresses, weak
         wildcards. Of those that match a request in the first bucket that has any, the longest
-        answers; one that is only reserved answers with 503.
+        answers; one that is only reserved answers with 503. Sites of the configuration stand where
+        they are asked. Whoever may not command the server sees his own prefixes.
         """,
-      run: { master, request, _ in .now(master.namespaceCommand(request)) }),
+      isOpenToAll: true,
+      run: { master, request, client in .now(master.namespaceCommand(request, client)) }),
     ControlCommand(
       verb: "session", usage: "VERSION", arity: 1...1, flags: [],
       help: "for programs that register URLs: begin a session",
-      details: "What is said then stands in ring3ctl(8), SESSIONS.", isOpenToAll: true,
+      details: "What is said then stands in ring3app(7).", isOpenToAll: true,
       run: { $0.sessionCommand($1, $2) }),
   ]
 }
@@ -27,62 +30,85 @@ extension ControlCommand {
 extension Master {
   /// As workers are told.
   func namespaceSnapshot() -> NamespaceSnapshot {
-    let queues = namespace.queues.values.sorted { $0.slot < $1.slot }
-    return namespace.book.snapshot(
-      queues: queues.map { NamespaceQueue(name: $0.name, slot: UInt16($0.slot)) },
-      generation: namespace.generation + 1)
+    namespace.book.snapshot(
+      queues: toldQueues.keys.sorted { $0.slot < $1.slot }, generation: namespace.generation + 1)
   }
 
-  func namespaceCommand(_ request: ControlRequest) -> ControlAnswer {
-    let book = namespace.book
-    let all = Set(book.registrations.keys).union(book.added.keys).union(book.configured.keys)
-    let sorted = all.map { (text: $0.description, prefix: $0) }.sorted {
-      let buckets = ($0.prefix.bucket.rawValue, $1.prefix.bucket.rawValue)
-      return buckets.0 == buckets.1 ? $0.text < $1.text : buckets.0 < buckets.1
-    }
-    if request.wantsJSON {
-      let list = sorted.map { text, prefix in
-        let registration = book.registrations[prefix]
-        return JSON.object([
-          ("prefix", .string(text)), ("bucket", .string(prefix.bucket.description)),
-          ("reserved", .bool(book.reservation(prefix) != nil)),
-          ("user", registration.map { .string(Privileges.name(ofUser: $0.user)) } ?? .null),
-          ("queue", registration.map { .string($0.queue) } ?? .null),
-        ])
-      }
-      return .success(JSON.object([("prefixes", .array(list))]).text + "\n")
-    }
-    if sorted.isEmpty { return .success("nothing is registered or reserved\n") }
-    let lines = sorted.map { text, prefix in "\(text) (\(prefix.bucket)) \(standing(prefix))\n" }
-    return .success(lines.joined())
+  /// What a reload brings into the way of what is registered, and the other way round.
+  func registrationWarnings(_ model: Model) -> [String] {
+    let conflicts = model.conflicts(of: namespace.book.registrations.keys)
+    var book = namespace.book
+    book.configure(ReservationNames(model).reservations, listens: [:])
+    let lines =
+      conflicts.map { "warning: the registered prefix \($0.message)" }.sorted()
+      + registrationsGoingOn(in: book).map { "warning: \($0)" }
+    for line in lines { log.write(.warn, line) }
+    return lines
   }
 
-  /// "registered by alice, queue 'shop'"
-  private func standing(_ prefix: UrlPrefix) -> String {
-    guard let registration = namespace.book.registrations[prefix] else {
-      return "reserved, and nobody serves it"
-    }
-    return "registered by \(Privileges.name(ofUser: registration.user)), queue"
-      + " '\(registration.queue)'"
+  /// What who registers or reserves prefixes should know.
+  func notes(on prefixes: [UrlPrefix]) -> String {
+    let ports = Set(prefixes.map(\.port)).filter { !namespace.book.isListenedOn(port: $0) }
+    return ports.sorted().map { "warning: nothing listens on port \($0) yet (Listen)\n" }.joined()
   }
 
-  /// Puts the namespace's word in the place of the configuration's, where it comes first.
-  func addNamespace(to explanation: inout Explanation, _ model: Model) {
+  /// Puts the namespace's word in the place of the configuration's, where it comes first. Returns
+  /// the prefix that decides.
+  @discardableResult
+  func addNamespace(to explanation: inout Explanation, _ model: Model) -> UrlPrefix? {
     let snapshot = namespaceSnapshot()
-    var configured = NamespaceSnapshot.Configured.catchAll
-    if case .name = model.site(local: explanation.local, host: explanation.host).why {
-      configured = .named
+    let configured = NamespaceSnapshot.Configured(
+      model.site(local: explanation.local, host: explanation.host))
+    let found = snapshot.lookUp(
+      isSecure: model.isEncrypted(local: explanation.local), local: explanation.local,
+      host: CacheURL.canonicalHost(explanation.host), path: explanation.path,
+      configured: configured)
+    let dependsOnAddress = snapshot.dependsOnAddress(found, configured: configured)
+    if dependsOnAddress { explanation.claim = .elsewhere }
+    guard let match = found else {
+      explainPrecedence(to: &explanation, model, snapshot)
+      return nil
     }
-    guard
-      let match = snapshot.lookUp(
-        isSecure: model.isEncrypted(local: explanation.local), local: explanation.local,
-        host: explanation.host, path: explanation.path, configured: configured)
-    else { return }
+    explanation.claim =
+      snapshot.owner(of: match).map { .application($0, dependsOnAddress: dependsOnAddress) }
+      ?? .reserved
     let prefix = snapshot.prefix(of: match.entry)
+    let place = explanation.route.decidedAt
+    explanation.instead =
+      "\(explanation.action), by \(explanation.route.decidedBy)"
+      + (place.isEmpty ? "" : " at \(place)")
+    model.explainClaim(&explanation)
     explanation.owner = "\(prefix) (\(prefix.bucket)), \(standing(prefix))"
     explanation.filePath = nil
     explanation.action =
-      match.queue.map { "an application answers, through queue '\(snapshot.queues[$0].name)'" }
-      ?? "refuse with 503 (Reserved)"
+      match.queue.map { action(ofQueue: snapshot.queues[$0].key) } ?? "refuse with 503 (Reserved)"
+    return prefix
+  }
+
+  /// What a queue does with a request now.
+  private func action(ofQueue key: QueueKey) -> String {
+    let name = key.name
+    switch namespace.queues[key]?.state ?? namespace.awaited[key]?.state ?? .enabled {
+    case .enabled:
+      return "an application answers, through queue '\(name)'"
+        + (namespace.queues[key] == nil ? ", when it is back" : "")
+    case .disabled: return "refuse with 503 (Disabled): queue '\(name)' is disabled"
+    case .draining: return "refuse with 503 (Disabled): queue '\(name)' is draining"
+    case .offline, .gone:
+      return "refuse with 503 (AppOffline): the application of queue '\(name)' is offline"
+    }
+  }
+
+  /// A prefix fits, but the site's own "/" comes before it.
+  private func explainPrecedence(
+    to explanation: inout Explanation, _ model: Model, _ snapshot: NamespaceSnapshot
+  ) {
+    let match = snapshot.lookUp(
+      isSecure: model.isEncrypted(local: explanation.local), local: explanation.local,
+      host: explanation.host, path: explanation.path, configured: .nothing)
+    guard let match else { return }
+    let prefix = snapshot.prefix(of: match.entry)
+    explanation.instead =
+      "\(prefix) (\(prefix.bucket)), \(standing(prefix)): the site comes before it"
   }
 }

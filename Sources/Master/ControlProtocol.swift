@@ -2,6 +2,7 @@
 //
 // Request: the words of the command line, separated by tabs, ended by a line feed:
 //     reload<TAB>--dry-run<LF>
+// or the same as JSON, and then so is the answer: see ControlJSON.
 // Answer: lines, each with a letter and a space in front: "o text" for standard output, "e text"
 // for standard error, and at last "x code" with the exit code. Lines may come while the command is
 // still at work.
@@ -28,7 +29,10 @@ package struct ControlRequest: Equatable, Sendable {
   }
 
   /// Parses one request line. Bytes behind it are ignored: a connection carries one request.
-  package static func parse(_ bytes: [UInt8]) -> Parsed {
+  /// `groups`: first words that belong to a second one.
+  package static func parse(
+    _ bytes: [UInt8], groups: Set<String> = ControlRequest.groups
+  ) -> Parsed {
     let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
     // Checked before the end of the line is there: garbage is answered at once.
     if line.contains(where: { $0 < 0x20 && $0 != UInt8(ascii: "\t") || $0 == 0x7f }) {
@@ -42,7 +46,13 @@ package struct ControlRequest: Equatable, Sendable {
       return .garbage("a request is UTF-8")
     }
     // An empty argument is one all the same: left out, the next word would take its place.
-    let words = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    var words = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    if isJSON(line) {
+      guard let read = jsonWords(line) else {
+        return .garbage("a request in JSON is an array of strings without control characters")
+      }
+      words = read
+    }
     guard var verb = words.first, !verb.isEmpty else { return .garbage("empty request") }
     var arguments: [String] = []
     var flags: [String: String] = [:]
@@ -67,7 +77,9 @@ package struct ControlRequest: Equatable, Sendable {
       if let first = flags[name] { repeated[name, default: [first]].append(value) }
       flags[name] = value
     }
-    if ControlRequest.groups.contains(verb), !arguments.isEmpty {
+    if groups.contains(verb) && !arguments.isEmpty
+      || verb == "session" && !groups.isEmpty && ["show", "end"].contains(arguments.first)
+    {
       verb += " " + arguments.removeFirst()
     }
     return .request(
@@ -84,7 +96,7 @@ package struct ControlRequest: Equatable, Sendable {
     "user",
   ]
   /// First words that need a second one.
-  static let groups: Set<String> = ["cache", "proxy", "reserve"]
+  package static let groups: Set<String> = ["cache", "proxy", "queue", "reserve"]
 }
 
 /// One answer.
@@ -110,7 +122,7 @@ package struct ControlAnswer: Equatable, Sendable {
     return Array(lines.joined().utf8)
   }
 
-  private static func lines(_ text: String) -> [Substring] {
+  static func lines(_ text: String) -> [Substring] {
     if text.isEmpty { return [] }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     return lines.last == "" ? lines.dropLast() : lines

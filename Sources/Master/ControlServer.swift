@@ -16,7 +16,7 @@ final class ControlServer {
 
   struct Client {
     let descriptor: Descriptor
-    let peer: PeerIdentity
+    var peer: PeerIdentity
     /// It may not command the server.
     let isGuest: Bool
     var state = State.reading
@@ -27,14 +27,30 @@ final class ControlServer {
     /// Has time anew whenever it takes something.
     var isStream = false
     var request: ControlRequest?
+    /// Its last request was JSON, and so are answers and events.
+    var speaksJSON = false
     /// It stays open for more requests: see ControlSessions.
     var isSession = false
     /// What has come behind the last request.
     var input: [UInt8] = []
+    /// When a session's line that has begun must be whole.
+    var lineDeadline: Int64?
+    /// Descriptors sent since it had read everything.
+    var lentCount = 0
+    /// It may send the listening sockets in this directory back; nil: no descriptors at all.
+    var lendsFrom: String?
+    /// It has sent something else.
+    var hasSentForeign = false
+    /// Descriptors that came with it, of a session.
+    var lent: [Descriptor] = []
   }
 
   let path: String
   let listener: Descriptor
+  /// This kernel keeps descriptors away from who may not send any.
+  let refusesDescriptors: Bool
+  /// Of clients that are gone, until nobody here has their connections any more.
+  var holds: [UnixSocket.Hold] = []
   private let poller: Poller
   var clients: [UInt64: Client] = [:]
   private var lastSerial: UInt64 = 0
@@ -43,13 +59,19 @@ final class ControlServer {
     self.path = path
     self.listener = listener
     self.poller = poller
+    refusesDescriptors = UnixSocket.passDescriptors(listener, false)
     try poller.add(listener.number, token: Token.controlListener, interest: .readable)
   }
 
   /// Every descriptor, for a child that must not hold them.
-  var numbers: [CInt] { [listener.number] + clients.values.map { $0.descriptor.number } }
+  var numbers: [CInt] {
+    [listener.number] + holds.map(\.number)
+      + clients.values.flatMap { [$0.descriptor.number] + $0.lent.map(\.number) }
+  }
 
-  var nextDeadline: Int64? { clients.values.compactMap { $0.deadline }.min() }
+  var nextDeadline: Int64? {
+    clients.values.lazy.flatMap { [$0.deadline, $0.lineDeadline] }.compactMap { $0 }.min()
+  }
 
   /// Takes all waiting clients; beyond the limits they are closed at once. Guests, who may not
   /// command, have limits of their own, so that they keep nobody else away.
@@ -60,9 +82,15 @@ final class ControlServer {
       let alike = clients.values.filter { $0.isGuest == isGuest }
       let limit = isGuest ? Limits.controlGuests : Limits.controlClients
       // Sessions last: they are counted apart, so that they do not keep commands away.
-      guard alike.count(where: { isGuest || !$0.isSession }) < limit,
-        !isGuest || alike.count(where: { $0.peer.user == peer.user }) < Limits.controlGuestsPerUser
-      else { continue }
+      guard alike.count(where: { isGuest || !$0.isSession }) < limit else {
+        refuse(descriptor, "there are \(limit) connections already, which is the most")
+        continue
+      }
+      let most = Limits.controlGuestsPerUser
+      guard !isGuest || alike.count(where: { $0.peer.user == peer.user }) < most else {
+        refuse(descriptor, "this user has \(most) connections already, which is the most")
+        continue
+      }
       lastSerial += 1
       let added: Void? = try? poller.add(
         descriptor.number, token: Token.client(lastSerial), interest: .readable)
@@ -73,9 +101,20 @@ final class ControlServer {
     }
   }
 
+  /// Says why a client is not served; as much as its socket takes at once.
+  private func refuse(_ descriptor: Descriptor, _ reason: String) {
+    let answer = ControlAnswer.failure("\(reason); try again later\n")
+    _ = UnixSocket.send(descriptor, answer.bytes[...])
+    hold(descriptor)
+  }
+
   /// Reads or writes; returns a request that has just become complete.
   func advance(_ serial: UInt64) -> ControlRequest? {
     guard var client = clients[serial] else { return nil }
+    if !refusesDescriptors, client.lendsFrom == nil, bringsDescriptors(client.descriptor) {
+      close(serial)
+      return nil
+    }
     if client.isSession {
       readSession(serial)
       return nil
@@ -104,6 +143,7 @@ final class ControlServer {
       return nil
     case .bytes(let bytes): client.bytes += bytes
     }
+    client.speaksJSON = ControlRequest.isJSON(client.bytes)
     clients[serial] = client
     switch ControlRequest.parse(client.bytes) {
     case .needMore: return nil
@@ -125,15 +165,32 @@ final class ControlServer {
   func answer(_ serial: UInt64, _ answer: ControlAnswer) {
     guard let client = clients[serial] else { return }
     clients[serial]?.state = client.isSession ? .streaming : .writing
-    append(serial, answer.bytes)
+    append(serial, bytes(of: answer, for: client))
   }
 
   /// Sends a part of an answer; `answer` ends it. Ask `backlog` first.
   func stream(_ serial: UInt64, _ part: ControlAnswer) {
-    guard clients[serial] != nil else { return }
+    guard let client = clients[serial] else { return }
     clients[serial]?.state = .streaming
     clients[serial]?.isStream = true
-    append(serial, part.partBytes)
+    append(serial, client.speaksJSON ? part.jsonBytes(isWhole: false) : part.partBytes)
+  }
+
+  /// Tells a session something that it has not asked for; one that reads nothing is told nothing.
+  func tell(_ serial: UInt64, event: String, queue: String) -> Bool {
+    guard let client = clients[serial], client.isSession, hasRoom(serial) else { return false }
+    clients[serial]?.state = .streaming
+    let members: [(name: String, value: JSON)] = [
+      ("event", .string(event)), ("queue", .string(queue)),
+    ]
+    let line = client.speaksJSON ? JSON.object(members).text : "! \(event) \(queue)"
+    append(serial, Array((line + "\n").utf8))
+    return true
+  }
+
+  /// In the client's spelling.
+  func bytes(of answer: ControlAnswer, for client: Client) -> [UInt8] {
+    client.speaksJSON ? answer.jsonBytes(isWhole: true) : answer.bytes
   }
 
   /// Bytes that a client has not taken yet; nil when it is gone. More is worth making when this is
@@ -186,14 +243,17 @@ final class ControlServer {
 
   /// Ends clients that are too slow; returns those that are gone, for whoever remembers them.
   func expire(now: Int64) {
+    holds = []
     for (serial, client) in clients {
-      if let deadline = client.deadline, deadline <= now { close(serial) }
+      let deadline = min(client.deadline ?? .max, client.lineDeadline ?? .max)
+      if deadline <= now { close(serial) }
     }
   }
 
   func close(_ serial: UInt64) {
     guard let client = clients.removeValue(forKey: serial) else { return }
     poller.remove(client.descriptor.number)
+    hold(client.descriptor, isUnsure: client.lendsFrom != nil)
   }
 
   func removeSocketFile() { UnixSocket.remove(path: path) }

@@ -4,7 +4,7 @@
 // A program that wants one sends the line
 //     session<TAB>1<LF>
 // (1: the version of what follows) and is answered, like every request,
-//     o 1 register unregister attach<LF>
+//     o 1 register unregister attach …<LF>
 //     x 0<LF>
 // (the version, and what this server can do). Then each line is a request and has an answer that
 // ends in "x CODE"; CODE is 0, 1 (refused), 2 (not understood) or 77 (not allowed), and lines "e …"
@@ -14,7 +14,10 @@
 //     unregister<TAB>--all
 //     attach<TAB>NAME     with the byte "x" of the answer comes a descriptor (SCM_RIGHTS): the
 //                         listening socket from which the application accepts requests
-// A queue belongs to the user who named it first, and is there as long as a session uses it.
+//     owner<TAB>USER      see ControlSessionOwner
+//     invalidate…         see ControlSessionCache
+//     put, get…           see ControlSessionEntries
+// Each user has names of queues of his own; a queue is there as long as a session uses it.
 
 import Configuration
 import Namespace
@@ -30,6 +33,8 @@ extension ControlServer {
     guard let client = clients[serial] else { return }
     if client.sent < client.bytes.count { write(serial) }
     guard hasRoom(serial) else { return }
+    if let directory = client.lendsFrom { return receiveLent(serial, from: directory) }
+    // What comes beside the bytes is thrown away by the kernel, unseen.
     switch UnixSocket.receive(client.descriptor, byteCountMax: Limits.controlRequestBytes) {
     case .wouldBlock: break
     case .closed: close(serial)
@@ -45,7 +50,8 @@ extension ControlServer {
   /// The next whole line of a session.
   func nextRequest(_ serial: UInt64) -> ControlRequest? {
     while let client = clients[serial], client.isSession, !client.input.isEmpty {
-      switch ControlRequest.parse(client.input) {
+      clients[serial]?.speaksJSON = ControlRequest.isJSON(client.input)
+      switch ControlRequest.parse(client.input, groups: []) {
       case .needMore: return nil
       case .garbage(let text):
         // Where the next request would begin cannot be told.
@@ -55,10 +61,23 @@ extension ControlServer {
       case .request(let request):
         let line = client.input.prefix { $0 != UInt8(ascii: "\n") }.count + 1
         clients[serial]?.input.removeFirst(line)
+        clients[serial]?.lineDeadline = nil
         return request
       }
     }
     return nil
+  }
+
+  func dropLent(_ serial: UInt64) {
+    clients[serial]?.hasSentForeign = false
+    if clients[serial]?.input.isEmpty == true { clients[serial]?.lent = [] }
+  }
+
+  /// The descriptor that came with the present request or one sent ahead, if any.
+  func takeLent(_ serial: UInt64) -> Descriptor? {
+    guard let first = clients[serial]?.lent.first else { return nil }
+    clients[serial]?.lent.removeFirst()
+    return first
   }
 
   /// Answers with a descriptor beside the first byte. A client that has not even taken earlier
@@ -67,14 +86,22 @@ extension ControlServer {
     guard let client = clients[serial] else { return }
     let isInOrder = client.sent == client.bytes.count
     let socket = MessageSocket(client.descriptor)
-    guard isInOrder, (try? socket.send(answer.bytes, descriptors: [descriptor])) == true else {
+    let bytes = bytes(of: answer, for: client)
+    guard isInOrder, (try? socket.send(bytes, descriptors: [descriptor])) == true else {
       return close(serial)
     }
+    clients[serial]?.lentCount += 1
   }
 }
 
 extension Master {
   static let sessionVersion = "1"
+  /// What a session can ask for.
+  static let sessionVerbs = [
+    "register", "unregister", "attach", "owner", "queue", "processes", "offline", "online", "watch",
+    "statistics", "connect", "invalidate", "put", "get", "put-fragment", "get-fragment",
+    "delete-fragment", "tell",
+  ]
 
   /// `session VERSION`
   func sessionCommand(_ request: ControlRequest, _ client: UInt64) -> CommandOutcome {
@@ -90,10 +117,18 @@ extension Master {
       return .now(
         .failure("there are \(Limits.controlSessions) sessions already, which is the most\n"))
     }
+    if let refusal = sessionRefusal(client) { return .now(refusal) }
     control?.beginSession(client)
+    if let peer = control?.clients[client]?.peer,
+      let directory = newestModel?.server.queueDirectory,
+      namespace.book.givesAnything(to: principal(peer))
+    {
+      control?.allowLending(client, from: directory)
+    }
     namespace.sessions[client] = NamespaceSession()
     control?.answer(
-      client, .success("\(Master.sessionVersion) register unregister attach\n"))
+      client,
+      .success("\(Master.sessionVersion) \(Master.sessionVerbs.joined(separator: " "))\n"))
     serveSession(client)
     return .later
   }
@@ -108,39 +143,53 @@ extension Master {
         switch request.verb {
         case "register":
           try register(request, client, peer)
-          control?.answer(client, .success(""))
+          let prefixes = request.arguments.compactMap { try? UrlPrefix($0) }
+          control?.answer(client, .success(notes(on: prefixes)))
         case "unregister":
           try unregister(request, client)
           control?.answer(client, .success(""))
-        case "attach":
-          let queue = try attach(request, client, peer)
-          control?.answer(client, .success(""), with: queue)
+        case "owner":
+          try setOwner(request, client, peer)
+          control?.answer(client, .success(""))
+        case "invalidate":
+          try invalidateOwn(request, client, peer)
+          control?.answer(client, .success(""))
+        case "delete-fragment":
+          try deleteFragment(request, client, peer)
+          control?.answer(client, .success(""))
+        case "put", "get", "put-fragment", "get-fragment":
+          guard let kind = CacheOrder.Kind(rawValue: request.verb) else { break }
+          try exchangeEntry(kind, request, client, peer)
         default:
-          throw SessionRefusal(
-            "'\(request.verb)' is nothing a session can ask for; try register, unregister or"
-              + " attach", code: 2)
+          try serveQueueRequest(request, client, peer)
         }
       } catch {
         control?.answer(client, .failure(error.message + "\n", code: error.code))
       }
+      // Nothing is kept that nobody asked to be taken: not even one's own end of this connection.
+      control?.dropLent(client)
     }
+    control?.noteLine(client)
   }
 
   private func register(
     _ request: ControlRequest, _ client: UInt64, _ peer: PeerIdentity
   ) throws(SessionRefusal) {
-    guard let name = request.flags["queue"], !request.arguments.isEmpty, request.flags.count == 1
-    else { throw SessionRefusal("usage: register PREFIX... --queue=NAME", code: 2) }
+    guard let name = request.flags["queue"], !request.arguments.isEmpty,
+      request.flags.keys.allSatisfy({ $0 == "queue" || $0 == "handoff" })
+    else { throw SessionRefusal("usage: register PREFIX... --queue=NAME [--handoff]", code: 2) }
     var prefixes: [UrlPrefix] = []
     for text in request.arguments { prefixes.append(try prefix(text)) }
     let principal = principal(peer)
     var done: [UrlPrefix] = []
     do {
       for prefix in prefixes {
-        try namespace.book.register(prefix, by: principal, owner: client, queue: name)
+        try namespace.book.register(
+          prefix, by: principal, owner: client, queue: name,
+          handsOff: request.flags["handoff"] != nil)
         done.append(prefix)
       }
-      try join(name, client, peer, makesIt: true)
+      _ = try joinOwn(name, client, peer)
     } catch {
       for prefix in done { try? namespace.book.unregister(prefix, owner: client) }
       if let refusal = error as? NamespaceRefusal {
@@ -148,10 +197,10 @@ extension Master {
       }
       throw error as? SessionRefusal ?? SessionRefusal("\(error)")
     }
-    namespace.hasChanged = true
+    noteChange(client)
     log.write(
       .info,
-      "user \(peer.user) (pid \(peer.process)) registered '\(request.arguments[0])'"
+      "\(words(for: peer)) registered '\(request.arguments[0])'"
         + (request.arguments.count > 1 ? " and \(request.arguments.count - 1) more" : "")
         + " for queue '\(name)'")
   }
@@ -170,20 +219,11 @@ extension Master {
       let prefix = try prefix(text)
       do throws(NamespaceRefusal) {
         try namespace.book.unregister(prefix, owner: client)
-        namespace.hasChanged = true
+        noteChange(client)
       } catch {
         throw SessionRefusal("\(error)", code: error.exitCode)
       }
     }
-  }
-
-  private func attach(
-    _ request: ControlRequest, _ client: UInt64, _ peer: PeerIdentity
-  ) throws(SessionRefusal) -> Descriptor {
-    guard request.arguments.count == 1, request.flags.isEmpty else {
-      throw SessionRefusal("usage: attach NAME", code: 2)
-    }
-    return try join(request.arguments[0], client, peer, makesIt: false)
   }
 
   private func prefix(_ text: String) throws(SessionRefusal) -> UrlPrefix {
@@ -196,14 +236,14 @@ extension Master {
 
   private func unregisterAll(_ client: UInt64) {
     guard namespace.book.unregisterAll(owner: client) > 0 else { return }
-    namespace.hasChanged = true
+    noteChange(client)
   }
 
   /// Ends what connections owned that are gone.
   func endSessions() {
     for client in namespace.sessions.keys where control?.clients[client] == nil {
       unregisterAll(client)
-      for name in namespace.sessions[client]?.queues ?? [] { leave(name, client) }
+      for key in (namespace.sessions[client]?.queues ?? [:]).keys { leave(key, client) }
       namespace.sessions[client] = nil
     }
   }

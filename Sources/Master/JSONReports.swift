@@ -20,6 +20,7 @@ extension Explanation {
       ),
       ("mappedBy", .string(route.decidedBy)), ("mappedAt", .string(route.decidedAt)),
       ("namespace", owner.map { .string($0) } ?? .null),
+      ("insteadOf", instead.map { .string($0) } ?? .null),
       ("access", .string(access)), ("action", .string(action)),
       ("file", filePath.map { .string($0) } ?? .null),
       ("cached", cached.map { .string($0) } ?? .null),

@@ -63,8 +63,19 @@ package enum Limits {
   /// From the connection to the whole request, and from the answer to its last byte.
   package static let controlMilliseconds: Int64 = 5_000
 
+  /// Puts and gets of sessions that wait until workers know whose the URL is, and how long they do;
+  /// and those that one worker has not taken.
+  static let cacheOrders = 64
+  static let cacheOrderMilliseconds: Int64 = 10_000
+  static let cacheOrdersPerWorker = 16
+
+  /// Descriptors on their way to a client that has not read what came before.
+  static let lentDescriptors = 8
+
   /// Bytes of an answer that wait for a client before the work for it waits too.
   package static let controlBacklogBytes = 65_536
+  /// Descriptors that a session has sent and that nothing was asked with.
+  package static let controlDescriptors = 4
 
   /// Work for a client in one turn of the loop; then everybody else has theirs.
   package static let jobMicroseconds: Int64 = 1_000
@@ -104,6 +115,9 @@ package enum Limits {
   package static let upstreamsMilliseconds: Int64 = 1_000
   /// How long a launch waits for the first look at the names of proxy members.
   package static let namesMilliseconds: Int64 = 2_000
+
+  /// How much longer than their programs the supervisor of applications may take to end.
+  static let applicationsGraceMilliseconds: Int64 = 5_000
 
   /// Log descriptors in one packet: SCM_MAX_FD of the kernel.
   package static let logsPerMessage = 253

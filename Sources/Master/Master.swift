@@ -46,6 +46,8 @@ enum Token {
   static let controlListener: UInt64 = 2
   static let upgradeCheck: UInt64 = 3
   static let stapleFetcher: UInt64 = 4
+  static let demand: UInt64 = 5
+  static let applications: UInt64 = 6
   private static let kindShift: UInt64 = 56
   static func worker(_ name: WorkerName) -> UInt64 { 1 << kindShift | UInt64(name.serial) }
   static func client(_ serial: UInt64) -> UInt64 { 2 << kindShift | serial }
@@ -64,6 +66,10 @@ final class Master {
   /// nil where descriptors are too few; then requests for one response are not collapsed. Not
   /// handed to the next image: what is in flight there ends there.
   let flights: CacheFlights?
+  /// By which workers wake each other; nil where descriptors are too few.
+  let wakers: ProcessWakers?
+  /// Request queues of applications.
+  var queueBoard: QueueBoard?
   var log: ErrorLog
   var cache: CacheStore?
   /// Segments of earlier masters or sizes that somebody still maps: they hear of invalidations.
@@ -104,6 +110,8 @@ final class Master {
   var watcher: WatcherSeat?
   /// nil until a generation passes requests on.
   var upstreams: UpstreamSeat?
+  /// What the configuration wants to be run: see Applications.
+  var applications = ApplicationSeat()
   var sandbox: SandboxSeat
   /// The routing epoch of workers from before an exec in place, if they have to serve again.
   var inheritedEpoch: UInt32 = 0
@@ -141,12 +149,17 @@ final class Master {
     poller = try Poller()
     signals = try SignalSource()
     scoreboard = try Scoreboard()
-    flights =
+    wakers =
       Privileges.raiseDescriptorLimit() < UInt64(Limits.descriptorsForFlights)
-      ? nil : try? CacheFlights()
+      ? nil : try? ProcessWakers(slotCount: Limits.processSlots)
+    flights = wakers.flatMap { try? CacheFlights(wakers: $0) }
+    queueBoard = try? QueueBoard(wakers: wakers)
     sandbox = try SandboxSeat()
     log = ErrorLog(descriptor: try Descriptor.duplicate(of: 2), level: .notice)
     try poller.add(signals.descriptor.number, token: Token.signals, interest: .readable)
+    if let demand = queueBoard?.masterDescriptor {
+      try poller.add(demand.number, token: Token.demand, interest: .readable)
+    }
   }
 
   /// The serving generation's record.
@@ -175,9 +188,10 @@ final class Master {
     let now = Clock.monotonicMilliseconds()
     var deadlines = retiring.map { $0.at } + helpers.blocks.compactMap { $0.respawnAt }
     if let deadline = supervisor.nextDeadline { deadlines.append(deadline) }
-    if namespace.hasChanged { deadlines.append(namespace.publishAt / 1000 + 1) }
+    if let deadline = namespaceDeadline { deadlines.append(deadline) }
     if let deadline = launchDelayedUntil { deadlines.append(deadline) }
     if let deadline = watcher?.respawnAt { deadlines.append(deadline) }
+    if let deadline = applications.killAt { deadlines.append(deadline) }
     if let deadline = upstreams?.tendAt { deadlines.append(deadline) }
     if let deadline = retryOrdersAt { deadlines.append(deadline) }
     if let deadline = control?.nextDeadline { deadlines.append(deadline) }
@@ -191,6 +205,8 @@ final class Master {
     case (Token.controlListener, _): acceptClients()
     case (Token.upgradeCheck, _): readUpgradeCheck()
     case (Token.stapleFetcher, _): readStaples()
+    case (Token.demand, _): takeDemands()
+    case (Token.applications, _): readApplications()
     case (_, 1):
       let name = WorkerName(serial: UInt32(Token.serial(token)))
       if readiness.contains(.writable) { flushOrders(name) }
@@ -226,6 +242,8 @@ final class Master {
       if let due = helpers.blocks[place].respawnAt, due <= now { startHelpers(place) }
     }
     tendWatcher()
+    tendApplications(now)
+    if applications.killAt != nil { allProcessesEnded() }
     tendCertificates(now)
     if let due = upstreams?.tendAt, due <= now { tendUpstreams(now) }
     tellReportedCalls()
@@ -235,7 +253,11 @@ final class Master {
     }
     expireClients(now)
     endSessions()
+    sampleQueues(now)
+    tendAwaited(now)
     publishNamespace()
+    sendCacheOrders(now)
+    keepQueues(now)
     dropEndedElders(now)
     if launchDelayedUntil != nil {
       if reload.isReloading { loadWhenThereIsRoom() } else { launchDelayedUntil = nil }
@@ -283,7 +305,8 @@ final class Master {
     dispatch(graceful ? .quit(milliseconds: milliseconds) : .stop)
   }
 
-  func allProcessesEnded() { isFinished = true }
+  /// No worker is left; the applications end behind them.
+  func allProcessesEnded() { isFinished = endApplications(Clock.monotonicMilliseconds()) }
 
   private func finish() {
     // Not waited for: one that waits for a disk would keep us, and the pid file, for as long.
@@ -295,10 +318,12 @@ final class Master {
     }
     let outcome = startFailure.map { ControlAnswer.failure($0) } ?? .success("stopped\n")
     for client in stopWaiters { control?.answer(client, outcome) }
+    forgetAllKept()
     closeCache()
     wipeTicketKeys()
     control?.removeSocketFile()
     pidFile?.remove()
+    for lock in namespace.locks.values { lock.remove() }
     if hasServed { log.write(.notice, "stopped") }
   }
 }

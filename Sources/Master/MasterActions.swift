@@ -12,6 +12,7 @@ extension Master {
     case .fork(let name, let generation, let index, let served):
       fork(name, generation, index, served)
     case .order(let name, .resume(_)): resume(name)
+    case .order(let name, .drain(_)): send(.drain(ending: endingListeners), to: name)
     case .order(let name, let order): send(order, to: name)
     case .serve(let name, let slots):
       let identifiers = identifiers(name, slots)
@@ -31,6 +32,12 @@ extension Master {
     case .note(let level, let text): log.write(level, text)
     case .finished: allProcessesEnded()
     }
+  }
+
+  /// Listening sockets of addresses that the generation that serves does not have.
+  private var endingListeners: [UInt32] {
+    guard let number = supervisor.current, let record = generations[number] else { return [] }
+    return listeners.identifiers(outside: record.addresses).sorted()
   }
 
   /// The worker accepts again, but not on sockets that have ended meanwhile: those would be
@@ -73,12 +80,14 @@ extension Master {
         process: 0, control: mine)
       slotsInUse.insert(slot)
       upstreams?.board.open(slot: slot)
+      queueBoard?.open(slot: slot)
       let heritage = Heritage(
         model: generationRecord.model, generation: generation,
         routingEpoch: generationRecord.epoch, workerIndex: index, processSlot: slot,
         listeners: listeners.heritage(generationRecord.addresses),
         served: listeners.identifiers(generationRecord.addresses, slots: served), cache: cache,
-        flights: flights, scoreboard: scoreboard, control: theirs.descriptor,
+        flights: flights, queues: queueBoard, wakers: wakers, scoreboard: scoreboard,
+        control: theirs.descriptor,
         fileHelper: helpers.channel(slot: slot), watch: watchLink(generationRecord.model),
         tls: generationRecord.certificates?.heritage(generationRecord.model),
         upstreams: generationRecord.model.proxyMembers.isEmpty ? nil : upstreams?.board,
@@ -119,9 +128,10 @@ extension Master {
     Descriptor.close(poller.number)
     for record in workers.values {
       Descriptor.close(record.control.descriptor.number)
-      // Only hand-over channels: a copy would hide their end. Logs are ours too.
+      // Only channels: a copy would hide their end. Logs are ours too.
       let channels = [WorkerOrder.successor.bytes, WorkerOrder.predecessor.bytes]
-      for message in record.outbox where channels.contains(message.bytes) {
+      for message in record.outbox
+      where channels.contains(message.bytes) || WorkerOrder.isCache(message.bytes) {
         for end in message.descriptors { Descriptor.close(end.number) }
       }
     }
@@ -134,13 +144,16 @@ extension Master {
     for end in watcher?.ends ?? [] where !kept.contains(end.number) {
       Descriptor.close(end.number)
     }
-    for end in (stapleSeat?.ends ?? []) + (upstreams?.ends ?? []) {
+    for end in (stapleSeat?.ends ?? []) + (upstreams?.ends ?? []) + applications.ends {
       Descriptor.close(end.number)
     }
     if let pidFile { Descriptor.close(pidFile.descriptor.number) }
+    for lock in namespace.locks.values { Descriptor.close(lock.descriptor.number) }
+    for order in namespace.cacheOrders.waiting { Descriptor.close(order.descriptor.number) }
     Descriptor.close(signals.descriptor.number)
     for number in control?.numbers ?? [] { Descriptor.close(number) }
     for queue in namespace.queues.values { Descriptor.close(queue.listener.number) }
+    queueBoard?.becomeReader()
     if let upgrade { Descriptor.close(upgrade.output.number) }
     leaveTerminal()
   }
@@ -193,14 +206,14 @@ extension Master {
   }
 
   /// In a fresh child that is to hold nothing but these channels, unprivileged.
-  func becomeHelperProcess(keeping channels: [Descriptor]) {
+  func becomeHelperProcess(keeping channels: [Descriptor], changesUser: Bool = true) {
     leaveTerminal()
     discardKeys()
     elderCaches = []
     SignalSource.resetInChild()
     SignalSource.ignoreTerminalSignals()
     ChildProcess.closeDescriptors(except: channels.map { $0.number })
-    if let identity, (try? Privileges.become(identity)) == nil { ChildProcess.exit(1) }
+    if changesUser, let identity, (try? Privileges.become(identity)) == nil { ChildProcess.exit(1) }
   }
 
   /// Nothing that could pretend to be this server, or open what it has said, is left in a process
@@ -257,6 +270,7 @@ extension Master {
       case .message(let bytes, _):
         switch WorkerReport(bytes: bytes) {
         case .certificateWanted(let question): answer(question, from: name)
+        case .namespaceWanted: tellNamespace(name)
         case let report?: dispatch(.reported(name, report))
         case nil:
           log.write(.warn, "worker \(record.index) sent a report that is none")
@@ -296,6 +310,7 @@ extension Master {
         flights?.clear(processSlot: record.processSlot)
         scoreboard.clear(slot: record.processSlot)
         upstreams?.board.clear(slot: record.processSlot)
+        clearQueues(of: record.processSlot)
         let pid = end.isRefusedCall ? "(pid \(process)) " : ""
         dispatch(.ended(record.name, pid + words(for: process, end)))
       } else if let place = helpers.ended(process) {
@@ -304,7 +319,7 @@ extension Master {
         watcherEnded(process, end)
       } else if stapleSeat?.process == process {
         fetcherEnded(process, end)
-      } else if upstreamHelperEnded(process, end) {
+      } else if upstreamHelperEnded(process, end) || applicationsEnded(process, end) {
         continue
       } else if upgrade?.process == process {
         upgradeCheckEnded(end)

@@ -4,6 +4,7 @@
 import Configuration
 import Namespace
 import Platform
+import Programs
 import Worker
 
 /// The namespace of one server.
@@ -11,23 +12,43 @@ struct NamespaceSeat {
   var book = NamespaceBook()
   /// By their clients' serial numbers.
   var sessions: [UInt64: NamespaceSession] = [:]
-  var queues: [String: QueueRecord] = [:]
-  /// Oldest first.
-  var resting: [RestingSlot] = []
+  var queues: [QueueKey: QueueRecord] = [:]
+  /// Clients of `recycle --wait`.
+  var recycleWaiters: [UInt64: RecycleWaiter] = [:]
   /// Workers are to be told.
   var hasChanged = false
-  /// Slots whose sockets an earlier master left rest.
-  var knowsSlots = false
-  /// Not before then, in monotonic microseconds.
+  /// Places whose sockets applications have kept from an earlier master; nil: not looked yet.
+  var keptSlots: Set<Int>?
+  /// What was said of queues that are not simply to take requests; also of those that have ended:
+  /// it holds for the next one of the same user and name.
+  var queueOrders: [QueueKey: QueueOrder] = [:]
+  /// See NamespaceAwaited; and whether it was looked for them.
+  var awaited: [QueueKey: AwaitedQueue] = [:]
+  var hasAwaited = false
+  var keeping = QueueKeeping()
+  /// Of the queue that was made last.
+  var lastSerial: UInt64 = 0
+  /// When to look again, in monotonic microseconds.
   var publishAt: Int64 = 0
+  var publishing = NamespacePublishing()
+  var cacheOrders = CacheOrders()
+  var names = UserNames()
+  /// Directories that no other server may use meanwhile: see NamespaceDirectories.
+  var locks: [String: LockedFile] = [:]
+  /// Of changes to the file of reservations.
+  var writePaces = UserPaces(freeCount: 20, pauseMicroseconds: 0)
   /// Of what they were told last.
   var generation: UInt64 = 0
+  /// Made for a question, and good for as long as nothing changes.
+  var asked: (revision: UInt64, snapshot: NamespaceSnapshot)?
   /// What they were told last; nil: nothing yet.
   var snapshot: Descriptor?
   /// nil before the first configuration.
   fileprivate(set) var file: String?
   /// Why the file could not be read: then it is not written over either.
   fileprivate(set) var fileProblem: String?
+  /// The same of what was said of queues.
+  var ordersProblem: String?
 }
 
 /// The reservations of a configuration, with numbers in the place of names.
@@ -54,6 +75,13 @@ struct ReservationNames {
       }
       reservations.append(Reservation(rule.prefix, grants))
     }
+    // What an application is to have is nobody else's before it starts, or between two of it.
+    for text in model.server.applications.flatMap(\.settings.prefixes) {
+      guard let prefix = try? UrlPrefix(text),
+        !reservations.contains(where: { $0.prefix == prefix })
+      else { continue }
+      reservations.append(Reservation(prefix, []))
+    }
   }
 }
 
@@ -72,6 +100,10 @@ extension Master {
     guard namespace.file == nil else { return [] }
     let file = "\(model.server.stateDirectory)/reservations"
     namespace.file = file
+    return readReservations(file) + readQueueOrders()
+  }
+
+  private func readReservations(_ file: String) -> [String] {
     let bytes: [UInt8]
     do {
       guard let found = try DurableFile.read(file, byteCountMax: Self.reservationBytesMax) else {
@@ -86,38 +118,46 @@ extension Master {
       namespace.book.restore(try ReservationFile.parse(bytes))
       return []
     } catch {
-      return [putAside(file, error)]
+      let (problem, failure) = putAside(file, "the reservations in '\(file)'", error)
+      namespace.fileProblem = failure
+      return [problem]
     }
   }
 
-  private func putAside(_ file: String, _ damage: ReservationFile.Damage) -> String {
-    let problem = "the reservations in '\(file)' are damaged: \(damage.message)"
+  /// Nothing of a damaged file is used. What there is to tell, and why it is still there.
+  func putAside(
+    _ file: String, _ what: String, _ damage: SealedLines.Damage
+  ) -> (problem: String, failure: String?) {
+    let problem = "\(what) are damaged: \(damage.message)"
     do {
       let name = try DurableFile.setAside(file, seconds: Clock.realSeconds())
-      return "\(problem); none of them is used, the file is '\(name)' now"
+      return ("\(problem); none of them is used, the file is '\(name)' now", nil)
     } catch {
-      namespace.fileProblem = "\(error)"
-      return "\(problem); none of them is used, and it cannot be put aside: \(error)"
+      return (
+        "\(problem); none of them is used, and it cannot be put aside: \(error)", "\(error)"
+      )
     }
   }
 
   /// Takes the reservations of a configuration in the place of the last one's.
   func configureNamespace(_ model: Model) {
-    var schemes: [UInt16: UrlPrefix.Scheme] = [:]
+    // Two addresses may speak different ones on the same port.
+    var schemes: [UInt16: Set<UrlPrefix.Scheme>] = [:]
     for listen in model.listens {
       let isEncrypted = model.isEncrypted(local: listen.address)
-      schemes[listen.address.port] = isEncrypted ? .https : .http
+      schemes[listen.address.port, default: []].insert(isEncrypted ? .https : .http)
     }
     namespace.book.configure(ReservationNames(model).reservations, listens: schemes)
+    awaitConfigured(model)
     namespace.hasChanged = true
     // Before a generation begins with it.
-    namespace.publishAt = 0
+    namespace.publishing.restsUntil = 0
     publishNamespace()
   }
 
   /// Changes what was added, and keeps it: either both or nothing.
   private func change(
-    _ body: (inout NamespaceBook) throws(NamespaceRefusal) -> Void
+    _ peer: PeerIdentity, _ body: (inout NamespaceBook) throws(NamespaceRefusal) -> Void
   ) -> ControlAnswer? {
     guard let file = namespace.file, namespace.fileProblem == nil else {
       return .failure("the reservations cannot be kept: \(namespace.fileProblem ?? "")\n")
@@ -128,17 +168,45 @@ extension Master {
     } catch {
       return .failure("\(error)\n", code: error.exitCode)
     }
+    if let refusal = writeRefusal(peer, "reservations") { return refusal }
     let text = ReservationFile.text(book.added.values)
     guard text.count <= Self.reservationBytesMax else {
       return .failure("there are too many reservations already, nothing has changed\n")
     }
-    do throws(SystemError) {
-      try DurableFile.replace(file, with: text)
-    } catch {
-      return .failure("the reservations cannot be kept, nothing has changed: \(error)\n")
-    }
+    if let refusal = keep(text, in: file, "the reservations") { return refusal }
     namespace.book = book
     namespace.hasChanged = true
+    return nil
+  }
+
+  /// Forces a file of the state directory to the disk. nil: it is there.
+  func keep(_ bytes: [UInt8], in file: String, _ what: String) -> ControlAnswer? {
+    do throws(Refusal) {
+      if let directory = keptDirectory {
+        try? DurableFile.makeDirectory(directory, mode: 0o700)
+        try lockDirectory(directory, "StateDirectory")
+      }
+    } catch {
+      return .failure("\(error), nothing has changed\n")
+    }
+    do throws(SystemError) {
+      try DurableFile.replace(file, with: bytes)
+      return nil
+    } catch {
+      return .failure("\(what) cannot be kept, nothing has changed: \(error)\n")
+    }
+  }
+
+  /// Each change is forced to the disk, during which the master does nothing else: who is no
+  /// administrator gets a few at once, then one a second. nil: he may.
+  func writeRefusal(_ peer: PeerIdentity, _ what: String) -> ControlAnswer? {
+    if mayCommand(peer) { return nil }
+    let now = Clock.monotonicMicroseconds()
+    guard namespace.writePaces.nextAt(peer.user) <= now else {
+      return .failure(
+        "\(words(forUser: peer.user)) has changed many \(what) just now; try again in a second\n")
+    }
+    namespace.writePaces.count(peer.user, now: now)
     return nil
   }
 
@@ -147,7 +215,7 @@ extension Master {
   /// Who asks.
   func principal(_ peer: PeerIdentity) -> Principal {
     Principal(
-      user: peer.user, groups: Set([peer.group] + peer.supplementaryGroups),
+      user: peer.owner, groups: Set([peer.group] + peer.supplementaryGroups),
       isAdministrator: mayCommand(peer))
   }
 
@@ -156,13 +224,15 @@ extension Master {
     do {
       let prefix = try UrlPrefix.read(request.arguments[0])
       let reservation = Reservation(prefix, try grants(request))
-      let failure = change { (book) throws(NamespaceRefusal) in
+      let failure = change(peer) { (book) throws(NamespaceRefusal) in
         try book.reserve(
           reservation, by: principal(peer), replaces: request.flags["replace"] != nil)
       }
       if let failure { return failure }
-      log.write(.notice, "user \(peer.user) reserved '\(prefix)'")
-      return answer([reservation], request, "reserved ")
+      log.write(.notice, "\(words(forUser: peer.user)) reserved '\(prefix)'")
+      var answer = answer([reservation], request, "reserved ")
+      answer.error = notes(on: [prefix]) + text(ofWarnings: warnings(on: reservation))
+      return answer
     } catch {
       return .failure("\(error)\n", code: 2)
     }
@@ -172,14 +242,18 @@ extension Master {
     guard let peer = control?.clients[client]?.peer else { return .failure("you are gone\n") }
     do {
       let prefix = try UrlPrefix.read(request.arguments[0])
-      let failure = change { (book) throws(NamespaceRefusal) in
+      let failure = change(peer) { (book) throws(NamespaceRefusal) in
         try book.release(prefix, by: principal(peer))
       }
       if let failure { return failure }
-      log.write(.notice, "user \(peer.user) deleted the reservation of '\(prefix)'")
-      return request.wantsJSON
+      log.write(.notice, "\(words(forUser: peer.user)) deleted the reservation of '\(prefix)'")
+      var answer: ControlAnswer =
+        request.wantsJSON
         ? .success(JSON.object([("prefix", .string("\(prefix)"))]).text + "\n")
         : .success("'\(prefix)' is not reserved any more\n")
+      answer.error = text(
+        ofWarnings: registrationsGoingOn(in: namespace.book, below: prefix))
+      return answer
     } catch {
       return .failure("\(error)\n", code: 2)
     }
@@ -199,6 +273,7 @@ extension Master {
     var rights: NamespaceRights = []
     if request.flags["listen"] != nil { rights.insert(.listen) }
     if request.flags["delegate"] != nil { rights.insert(.delegate) }
+    if request.flags["handoff"] != nil { rights.insert(.handOff) }
     if rights.isEmpty { rights = .listen }
     var grants: [NamespaceGrant] = []
     // Each name is looked up, and all are kept.
@@ -223,15 +298,47 @@ extension Master {
     _ reservations: [Reservation], _ request: ControlRequest, _ start: String
   ) -> ControlAnswer {
     let book = namespace.book
+    namespace.names.begin()
     if request.wantsJSON {
-      let list = reservations.map { $0.json(isConfigured: book.configured[$0.prefix] != nil) }
+      let list = reservations.map {
+        json($0, isConfigured: book.configured[$0.prefix] != nil)
+      }
       return .success(JSON.object([("reservations", .array(list))]).text + "\n")
     }
     let lines = reservations.map { reservation in
       let origin = book.configured[reservation.prefix] != nil ? " (configuration)" : ""
-      return "\(start)\(reservation.prefix)\(reservation.words)\(origin)\n"
+      return "\(start)\(reservation.prefix)\(words(of: reservation))\(origin)\n"
     }
     return .success(lines.joined())
+  }
+
+  private func holderName(_ grant: NamespaceGrant) -> (kind: String, name: String) {
+    switch grant.holder {
+    case .user(let user): ("user", namespace.names.user(user))
+    case .group(let group): ("group", namespace.names.group(group))
+    }
+  }
+
+  private func words(of reservation: Reservation) -> String {
+    if reservation.grants.isEmpty { return " for administrators" }
+    return reservation.grants.map { grant in
+      let (kind, name) = holderName(grant)
+      return " \(kind)=\(name):\(grant.rights.words.joined(separator: ","))"
+    }.joined()
+  }
+
+  private func json(_ reservation: Reservation, isConfigured: Bool) -> JSON {
+    JSON.object([
+      ("prefix", .string("\(reservation.prefix)")), ("configured", .bool(isConfigured)),
+      (
+        "grants",
+        .array(
+          reservation.grants.map { grant in
+            let (kind, name) = holderName(grant)
+            return .object([(kind, .string(name)), ("rights", .strings(grant.rights.words))])
+          })
+      ),
+    ])
   }
 }
 
@@ -250,71 +357,8 @@ extension NamespaceRefusal {
   /// As sysexits.h has it: 77 is what one may not do.
   var exitCode: Int32 {
     switch self {
-    case .mayNotListen, .mayNotDelegate, .implicitlyReserved: 77
+    case .mayNotListen, .mayNotDelegate, .mayNotHandOff, .handOffNotGiven, .implicitlyReserved: 77
     default: 1
     }
   }
-}
-
-extension NamespaceGrant {
-  fileprivate var holderName: (kind: String, name: String) {
-    switch holder {
-    case .user(let user): ("user", Privileges.name(ofUser: user))
-    case .group(let group): ("group", Privileges.name(ofGroup: group))
-    }
-  }
-}
-
-extension Reservation {
-  fileprivate var words: String {
-    if grants.isEmpty { return " for administrators" }
-    return grants.map { grant in
-      let (kind, name) = grant.holderName
-      return " \(kind)=\(name):\(grant.rights.words.joined(separator: ","))"
-    }.joined()
-  }
-
-  fileprivate func json(isConfigured: Bool) -> JSON {
-    JSON.object([
-      ("prefix", .string("\(prefix)")), ("configured", .bool(isConfigured)),
-      (
-        "grants",
-        .array(
-          grants.map { grant in
-            let (kind, name) = grant.holderName
-            return .object([(kind, .string(name)), ("rights", .strings(grant.rights.words))])
-          })
-      ),
-    ])
-  }
-}
-
-extension ControlCommand {
-  /// The verbs about reservations.
-  static let reservationTable: [ControlCommand] = [
-    ControlCommand(
-      verb: "reserve add",
-      usage:
-        "PREFIX [--user NAME]... [--group NAME]... [--listen] [--delegate] [--replace] [--json]",
-      arity: 1...1, flags: ["user", "group", "listen", "delegate", "replace", "json"],
-      help: "set a subtree of URLs aside for users and groups",
-      details: """
-        PREFIX is http://HOST:PORT/PATH/, as of UrlReservation in ring3.conf(5). Those who are named
-        may register it and what lies below (--listen, the default), or reserve what lies below for
-        others (--delegate). It holds at once, and after a restart. Root and the server's user may
-        reserve everything, others what lies below a reservation that lets them delegate.
-        """,
-      isOpenToAll: true,
-      run: { master, request, client in .now(master.reserveCommand(request, client)) }),
-    ControlCommand(
-      verb: "reserve delete", usage: "PREFIX [--json]", arity: 1...1, flags: ["json"],
-      help: "take a reservation back",
-      details: "Who may reserve a prefix may do this too. The configuration's are changed there.",
-      isOpenToAll: true,
-      run: { master, request, client in .now(master.releaseCommand(request, client)) }),
-    ControlCommand(
-      verb: "reserve show", usage: "[--json]", arity: 0...0, flags: ["json"],
-      help: "all reservations: prefix, users, groups, rights", isOpenToAll: true,
-      run: { master, request, _ in .now(master.reservationsCommand(request)) }),
-  ]
 }

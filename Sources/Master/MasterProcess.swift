@@ -162,6 +162,7 @@ package enum MasterProcess {
     master.control = try listen(model.server, master.poller)
     master.reload.began()
     if let problem = master.openCache(model) { complain(problem) }
+    try master.lockDirectories(model)
     for problem in master.openNamespace(model) { complain(problem) }
     try master.launch(
       model, certificates: result.certificates, startedAt: startedAt, warnings: diagnostics)

@@ -42,11 +42,13 @@ extension Master {
       return
     }
     if let problem = openCache(model) { log.write(.error, problem) }
-    for problem in openNamespace(model) { log.write(.error, problem) }
     do {
+      try lockDirectories(model)
+      for problem in openNamespace(model) { log.write(.error, problem) }
       try launch(
         model, certificates: result.certificates, startedAt: startedAt,
-        warnings: result.diagnostics.map { $0.rendered } + changesThatWait(model))
+        warnings: result.diagnostics.map { $0.rendered } + changesThatWait(model)
+          + registrationWarnings(model))
     } catch {
       refuse(error.description)
     }
@@ -67,14 +69,18 @@ extension Master {
       ),
       ("StateDirectory", old.stateDirectory != new.stateDirectory),
       ("CacheSize", old.cacheBytesMax != new.cacheBytesMax),
-      (
-        "CacheMaxObject",
-        new.cacheObjectBytesMax > max(old.cacheObjectBytesMax, cache?.objectBytesMax ?? 0)
-      ),
     ]
-    return changes.filter { $0.1 }.map {
+    var warnings = changes.filter { $0.1 }.map {
       "warning: '\($0.0)' has changed; it takes effect when the server is started anew"
     }
+    if let most = cache?.objectBytesMax, new.cacheObjectBytesMax > old.cacheObjectBytesMax,
+      new.cacheObjectBytesMax > most
+    {
+      warnings.append(
+        "warning: 'CacheMaxObject' has changed; until the server is started anew, nothing above"
+          + " \(most) bytes is kept")
+    }
+    return warnings
   }
 
   private func refuse(_ reason: String) {
@@ -116,11 +122,13 @@ extension Master {
       model: model, readablePaths: model.readablePaths, logs: logs, fresh: fresh,
       difference: currentModel.map { ModelDifference(from: $0, to: model) }, epoch: epoch,
       warnings: warnings, certificates: certificates, startedAt: startedAt)
+    awaitApplications(model)
     configureNamespace(model)
     renewHelperPaths()
     tendWatcher()
     tendUpstreams(Clock.monotonicMilliseconds())
     awaitNames(model)
+    tendApplications(Clock.monotonicMilliseconds())
     dispatch(.launch(workers: workers))
   }
 
@@ -175,6 +183,9 @@ extension Master {
     let removed = listeners.identifiers(outside: record.addresses)
     if !removed.isEmpty { retiring.append((removed, now + Limits.retireMilliseconds)) }
     record.openedAt = now
+    ownQueueSockets()
+    renewConfigured()
+    unlockDirectories(except: record.model)
     persistsCache = server.cachePersists
     generations[number] = record
     log = ErrorLog(descriptor: record.logs.errorLog, level: mainLogLevel(record.model))
@@ -249,9 +260,12 @@ extension Master {
   /// A later generation has failed: the serving one gets back what was changed for that one.
   private func goOn(_ number: UInt32, after failed: UInt32) {
     log.write(.notice, "generation \(number) goes on")
+    renewHelperPaths()
     if let model = currentModel {
       configureNamespace(model)
       identity = (try? Master.identity(model)) ?? identity
+      ownQueueSockets()
+      try? lockDirectories(model)
       supervisor.gracefulMilliseconds = model.server.gracefulShutdownTimeoutMilliseconds
     }
     // What the failed generation validated is not to be trusted by the one that goes on.

@@ -9,7 +9,8 @@ struct SandboxSeat {
   let board: SandboxBoard
   /// What helpers may read: what any living generation serves.
   var helperPaths: [[UInt8]] = []
-  /// How helpers and the file watcher are locked in: as the youngest generation wants it.
+  /// How helpers and the file watcher are locked in: as the youngest generation wants it that
+  /// serves or is about to.
   var mode = SandboxMode.on
   /// `board.reportedCount` when the log was last told.
   var reportedCount: UInt32 = 0
@@ -68,7 +69,9 @@ extension Master {
   func renewHelperPaths() {
     let paths = Set(generations.values.flatMap { $0.readablePaths })
       .sorted { $0.lexicographicallyPrecedes($1) }
-    let youngest = generations.max { $0.key < $1.key }?.value.model
+    let youngest = supervisor.youngestInFavour(of: generations.keys).flatMap {
+      generations[$0]?.model
+    }
     let mode = youngest.map(Master.sandboxMode(of:)) ?? sandbox.mode
     guard paths != sandbox.helperPaths || mode != sandbox.mode else { return }
     sandbox.helperPaths = paths

@@ -1,7 +1,5 @@
-// Queues: listening sockets that the master makes and lends to applications; and telling workers
-// who owns which URLs.
+// Queues: listening sockets that the master makes and lends to applications, and what each allows.
 
-import Cache
 import Configuration
 import Namespace
 import Platform
@@ -9,78 +7,189 @@ import Worker
 
 /// What a session uses.
 struct NamespaceSession {
-  var queues: Set<String> = []
+  /// By the names under which the session has asked for them.
+  var queues: [QueueKey: String] = [:]
+  /// Monotonic milliseconds.
+  let since = Clock.monotonicMilliseconds()
+  /// It is told of events.
+  var watches = false
 }
 
-/// A listening socket, and who uses it.
+/// A listening socket, who uses it, and what it allows.
 struct QueueRecord {
   let name: String
-  /// Which of the model's queue members leads to it.
-  let slot: Int
+  let reference: QueueReference
   let user: UInt32
+  /// His name, as it was when the queue was made.
+  let userName: String
+  /// Made by somebody who may listen nowhere.
+  var isStrangers = false
+  /// Its members may accept from it too.
+  var group: UInt32?
   let path: String
   let listener: Descriptor
-  var sessions: Set<UInt64> = []
-}
+  var options = QueueOptions()
+  /// What was said of it by hand.
+  var order = QueueOrder()
+  /// Sessions that say that the application is given up.
+  var givenUp: Set<UInt64> = []
+  /// Processes that accept, by the sessions that speak for them.
+  var sessions: [UInt64: Int] = [:]
+  /// How the application is, as sessions tell that supervise it.
+  var phases: [UInt64: ApplicationPhase] = [:]
+  /// Requests answered, at moments of the last seconds: the first is the oldest.
+  var samples: [(milliseconds: Int64, served: UInt64)] = []
 
-/// A slot that nobody uses: requests of its last queue may still be on their way to its socket.
-struct RestingSlot {
-  let slot: Int
-  let name: String
-  let user: UInt32
-  let since: Int64
+  var key: QueueKey { QueueKey(user: user, name: name) }
+
+  /// As workers are told of it.
+  var named: NamespaceQueue {
+    NamespaceQueue(
+      name: name, slot: UInt16(reference.slot), serial: reference.serial, user: user,
+      userName: userName)
+  }
+
+  /// Those of sessions that have given up do not count.
+  var processCount: Int {
+    sessions.reduce(0) { $0 + (givenUp.contains($1.key) ? 0 : $1.value) }
+  }
+  /// Given up is only what nobody else keeps running.
+  var state: QueueState {
+    order.state != .enabled || givenUp.isEmpty || processCount > 0 ? order.state : .offline
+  }
+
+  /// For people.
+  var words: String { "queue '\(name)' of user \(userName)" }
+
+  /// Requests answered a second, lately.
+  var rate: Int64 {
+    // Workers count; one that was taken over may count backwards.
+    guard let first = samples.first, let last = samples.last,
+      last.milliseconds > first.milliseconds, last.served > first.served
+    else { return 0 }
+    let rate =
+      Double(last.served - first.served) * 1000 / Double(last.milliseconds - first.milliseconds)
+    return Int64(exactly: rate.rounded()) ?? 0
+  }
 }
 
 extension Master {
   /// How many connections wait in a queue's socket; the kernel cuts it to net.core.somaxconn.
   private static let queueBacklog: Int32 = 1024
-  /// Before another queue may have the slot of one that is gone.
-  private static let slotRestMilliseconds: Int64 = 60_000
   private static let queueNameBytesMax = 64
   /// Of one user who may not command the server.
   private static let queuesPerUserMax = 16
-  /// Between two snapshots; what is cached is routed again after each.
-  private static let publishMicroseconds: Int64 = 5_000
-  /// Before what could not be told is told again.
-  private static let retryMicroseconds: Int64 = 100_000
+  /// Of all users together who may listen nowhere: they take nobody's place.
+  private static let strangersQueuesMax = 32
+  private static let rateMilliseconds: Int64 = 10_000
 
-  /// Uses a queue; with `makesIt`, one is made if there is none of this name.
-  @discardableResult
-  func join(
-    _ name: String, _ client: UInt64, _ peer: PeerIdentity, makesIt: Bool
-  ) throws(SessionRefusal) -> Descriptor {
-    if makesIt && namespace.queues[name] == nil {
-      namespace.queues[name] = try makeQueue(name, peer)
+  /// Uses a queue of one's own, which is made if there is none of this name. Nobody, not even an
+  /// administrator, registers for a queue that somebody else accepts from.
+  func joinOwn(
+    _ name: String, _ client: UInt64, _ peer: PeerIdentity
+  ) throws(SessionRefusal) -> QueueKey {
+    let key = QueueKey(user: peer.owner, name: name)
+    if namespace.queues[key] == nil { try makeQueue(name, peer, adopting: nil) }
+    join(key, client, as: name)
+    return key
+  }
+
+  /// `text`: what the session calls it.
+  func join(_ key: QueueKey, _ client: UInt64, as text: String) {
+    if namespace.queues[key]?.sessions[client] == nil {
+      namespace.queues[key]?.sessions[client] = 0
     }
-    guard var queue = namespace.queues[name] else {
-      throw SessionRefusal("there is no queue '\(name)'; register a prefix for it first")
-    }
-    // Not even an administrator registers for a queue that somebody else accepts from: he might
-    // not know it.
-    guard queue.user == peer.user || !makesIt && mayCommand(peer) else {
-      throw SessionRefusal("queue '\(name)' belongs to user \(queue.user)", code: 77)
-    }
-    queue.sessions.insert(client)
-    namespace.queues[name] = queue
-    namespace.sessions[client]?.queues.insert(name)
-    return queue.listener
+    namespace.sessions[client]?.queues[key] = text
   }
 
   /// The last one that leaves ends it.
-  func leave(_ name: String, _ client: UInt64) {
-    namespace.queues[name]?.sessions.remove(client)
-    guard let queue = namespace.queues[name], queue.sessions.isEmpty else { return }
-    namespace.queues[name] = nil
+  func leave(_ key: QueueKey, _ client: UInt64) {
+    namespace.queues[key]?.sessions[client] = nil
+    namespace.queues[key]?.givenUp.remove(client)
+    namespace.queues[key]?.phases[client] = nil
+    endRecycle(key, client, "whoever supervised it has gone")
+    namespace.keeping.changed.insert(key)
+    guard let queue = namespace.queues[key], queue.sessions.isEmpty else {
+      return tellBoard(key)
+    }
+    namespace.queues[key] = nil
+    endAwaited(key)
+    forgetKept(queue.path)
+    queueBoard?.close(queue.reference.slot)
     UnixSocket.remove(path: queue.path)
-    namespace.resting.append(
-      RestingSlot(
-        slot: queue.slot, name: name, user: queue.user, since: Clock.monotonicMilliseconds()))
-    log.write(.info, "queue '\(name)' ended")
+    log.write(.info, "\(queue.words) ended")
   }
 
-  private func makeQueue(
-    _ name: String, _ peer: PeerIdentity
-  ) throws(SessionRefusal) -> QueueRecord {
+  /// So many processes accept now for which a session speaks.
+  func setProcesses(_ key: QueueKey, _ client: UInt64, _ count: Int) {
+    namespace.queues[key]?.sessions[client] = count
+    tellBoard(key)
+  }
+
+  /// State, options and credits, as the record has them.
+  func tellBoard(_ key: QueueKey) {
+    guard let queue = namespace.queues[key], let board = queueBoard else { return }
+    let slot = queue.reference.slot
+    board.setOptions(slot, queue.options)
+    if board.state(slot) != queue.state { board.setState(slot, queue.state) }
+    let credits = queue.processCount.multipliedReportingOverflow(by: queue.options.concurrency)
+    board.setCredits(slot, credits.overflow ? .max : credits.partialValue)
+    noteUnaccepted(queue)
+  }
+
+  /// After a worker has ended: it may have written anything before.
+  func clearQueues(of slot: Int) {
+    queueBoard?.clear(slot: slot, living: slotsInUse)
+    for key in namespace.queues.keys { tellBoard(key) }
+  }
+
+  /// A worker may have connected in the very moment when the last process ended: that request waits
+  /// in the socket, where nobody counts it.
+  private func noteUnaccepted(_ queue: QueueRecord) {
+    guard queue.processCount == 0, UnixSocket.hasWaiting(queue.listener) else { return }
+    queueBoard?.noteDemand(queue.reference.slot)
+  }
+
+  /// Requests wait, and nobody accepts: who supervises the application is told.
+  func takeDemands() {
+    guard let slots = queueBoard?.takeDemands() else { return }
+    for queue in namespace.queues.values where slots.contains(queue.reference.slot) {
+      if tellSessions(of: queue, "demand") == 0 {
+        queueBoard?.forgetDemand(queue.reference.slot)
+      }
+    }
+  }
+
+  /// Returns how many were told.
+  func tellSessions(of queue: QueueRecord, _ event: String) -> Int {
+    queue.sessions.keys.count { client in
+      guard let session = namespace.sessions[client], session.watches,
+        let name = session.queues[queue.key]
+      else { return false }
+      return control?.tell(client, event: event, queue: name) == true
+    }
+  }
+
+  /// About once a second.
+  func sampleQueues(_ now: Int64) {
+    for (key, queue) in namespace.queues {
+      if let last = queue.samples.last, now - last.milliseconds < 1_000 { continue }
+      let served = queueBoard?.total(.served, queue.reference.slot) ?? 0
+      namespace.queues[key]?.samples.append((now, served))
+      namespace.queues[key]?.samples.removeAll {
+        now - $0.milliseconds > Master.rateMilliseconds
+      }
+      noteUnaccepted(queue)
+    }
+  }
+
+  // MARK: Making
+
+  /// `adopting`: a listening socket that an earlier master lent and that went on living with the
+  /// application.
+  func makeQueue(
+    _ name: String, _ peer: PeerIdentity, adopting lent: Descriptor?
+  ) throws(SessionRefusal) {
     let isName = name.utf8.allSatisfy {
       (0x61...0x7a).contains($0 | 0x20) || (0x30...0x39).contains($0)
         || [0x2d, 0x2e, 0x5f].contains($0)
@@ -90,94 +199,134 @@ extension Master {
         "'\(name)' is no name of a queue: letters, digits, '-', '_' and '.', at most"
           + " \(Master.queueNameBytesMax)", code: 2)
     }
-    guard let directory = newestModel?.server.queueDirectory else {
+    guard let directory = newestModel?.server.queueDirectory, let board = queueBoard else {
       throw SessionRefusal("nothing can be registered: the configuration names no QueueDirectory")
     }
-    restForeignSlots(directory)
-    let own = namespace.queues.values.count { $0.user == peer.user }
+    let own = namespace.queues.values.count { $0.user == peer.owner }
     guard own < Master.queuesPerUserMax || mayCommand(peer) else {
-      throw SessionRefusal("user \(peer.user) has \(own) queues already, which is the most")
+      throw SessionRefusal(
+        "\(words(forUser: peer.owner)) has \(own) queues already, which is the most")
     }
-    guard let slot = takeSlot(name, peer.user) else {
-      throw SessionRefusal("all \(Model.queueCountMax) queues are in use; try again in a minute")
+    let isStrangers = !namespace.book.givesAnything(to: principal(peer))
+    guard
+      !isStrangers
+        || namespace.queues.values.count(where: \.isStrangers) < Master.strangersQueuesMax
+    else {
+      throw SessionRefusal("no reservation lets you register, and others like you have all queues")
     }
-    let path = Model.queuePath(directory, slot: slot)
+    var brought: QueueReference?
+    if let lent { brought = try adopted(lent, directory, peer.owner) }
+    let awaited = takeAwaited(QueueKey(user: peer.owner, name: name), adopting: brought)
+    let reference: QueueReference
+    if let known = brought ?? awaited?.reference {
+      reference = known
+    } else {
+      reference = try freshReference(directory, peer.owner)
+    }
+    let path = Model.queuePath(directory, reference)
+    let listener: Descriptor
+    if let lent {
+      listener = lent
+    } else {
+      listener = try listen(reference, directory, name, isAwaited: awaited != nil)
+    }
+    namespace.names.begin()
+    var record = QueueRecord(
+      name: name, reference: reference, user: peer.owner,
+      userName: namespace.names.user(peer.owner), isStrangers: isStrangers, group: awaited?.group,
+      path: path, listener: listener, options: awaited?.options ?? QueueOptions())
+    record.order = namespace.queueOrders[record.key] ?? QueueOrder()
+    // Requests may wait already in one that was awaited, and are counted.
+    if awaited == nil { board.open(reference, record.options) }
+    namespace.queues[record.key] = record
+    tellBoard(record.key)
+    // Workers know queues by name, too, for applications that delegate.
+    namespace.hasChanged = true
+    namespace.keeping.changed.insert(record.key)
+    let verb = lent == nil ? "made" : "brought back"
+    log.write(.info, "\(words(for: peer)) \(verb) queue '\(name)'")
+  }
+
+  /// A free place. Those of sockets that applications have kept from an earlier master come last:
+  /// they may be brought back.
+  func freshReference(
+    _ directory: String, _ user: UInt32
+  ) throws(SessionRefusal) -> QueueReference {
+    if namespace.keptSlots == nil { namespace.keptSlots = keptSlots(directory) }
+    let taken = Set(namespace.queues.values.map { $0.reference.slot })
+      .union(namespace.awaited.values.map { $0.reference.slot })
+    let free = (0..<Model.queueCountMax).filter { !taken.contains($0) }
+    let kept = namespace.keptSlots ?? []
+    guard let slot = free.first(where: { !kept.contains($0) }) ?? free.first else {
+      throw SessionRefusal("all \(Model.queueCountMax) queues are in use")
+    }
+    namespace.lastSerial = max(namespace.lastSerial + 1, UInt64(Clock.monotonicMicroseconds()))
+    return QueueReference(slot: slot, serial: namespace.lastSerial, user: user)
+  }
+
+  private func listen(
+    _ reference: QueueReference, _ directory: String, _ name: String, isAwaited: Bool
+  ) throws(SessionRefusal) -> Descriptor {
     do throws(SystemError) {
       try DurableFile.makeDirectory(directory, mode: 0o711)
       try DurableFile.checkIsOwn(directory)
-      // An application of an earlier master may still listen there, where nobody connects any more.
-      UnixSocket.remove(path: path)
-      let listener = try UnixSocket.listen(
-        path: path, mode: 0o600, owner: identity?.user, group: identity?.group,
-        backlog: Master.queueBacklog)
-      log.write(.info, "user \(peer.user) (pid \(peer.process)) made queue '\(name)'")
-      return QueueRecord(
-        name: name, slot: slot, user: peer.user, path: path, listener: listener)
+      // Its user did not bring the socket back: whoever still holds that gets nothing more.
+      if isAwaited { UnixSocket.remove(path: Model.queuePath(directory, reference)) }
+      return try UnixSocket.listen(
+        path: Model.queuePath(directory, reference), mode: 0o600, owner: identity?.user,
+        group: identity?.group, backlog: Master.queueBacklog)
     } catch {
       throw SessionRefusal("cannot make queue '\(name)': \(error)")
     }
   }
 
-  /// Sockets that an earlier master left: workers of its may still send requests there, which must
-  /// not reach somebody else. Looked for once.
-  private func restForeignSlots(_ directory: String) {
-    guard !namespace.knowsSlots else { return }
-    namespace.knowsSlots = true
-    let now = Clock.monotonicMilliseconds()
-    for slot in 0..<Model.queueCountMax
-    where DurableFile.exists(Model.queuePath(directory, slot: slot)) {
-      namespace.resting.append(RestingSlot(slot: slot, name: "", user: .max, since: now))
+  /// Sockets of an earlier master: those that nobody holds any more are removed.
+  private func keptSlots(_ directory: String) -> Set<Int> {
+    var kept: Set<Int> = []
+    for name in (try? DurableFile.names(in: directory)) ?? [] {
+      guard let reference = QueueReference(fileName: name) else { continue }
+      let path = "\(directory)/\(name)"
+      if namespace.queues.values.contains(where: { $0.path == path })
+        || namespace.awaited.values.contains(where: { $0.path == path })
+      {
+        continue
+      }
+      if !UnixSocket.removeUnheld(path: path) {
+        kept.insert(reference.slot)
+      }
     }
+    return kept
   }
 
-  /// The slot that this queue had, one that nobody had, or the one that has rested longest.
-  private func takeSlot(_ name: String, _ user: UInt32) -> Int? {
-    let resting = namespace.resting
-    if let place = resting.lastIndex(where: { $0.name == name && $0.user == user }) {
-      return namespace.resting.remove(at: place).slot
+  static let foreignSocket = SessionRefusal(
+    "the descriptor that came with the request is no socket of this server that is free; attach"
+      + " without one")
+
+  /// What a lent socket says that it is, if it is one of ours: nobody else makes files there.
+  private func adopted(
+    _ lent: Descriptor, _ directory: String, _ user: UInt32
+  ) throws(SessionRefusal) -> QueueReference {
+    guard let path = UnixSocket.listeningPath(of: lent), path.hasPrefix(directory + "/"),
+      let reference = QueueReference(fileName: String(path.dropFirst(directory.count + 1))),
+      reference.user == user, reference.serial <= UInt64(Clock.monotonicMicroseconds()),
+      DurableFile.exists(path), (try? DurableFile.checkIsOwn(directory)) != nil,
+      !namespace.queues.values.contains(where: { $0.reference.slot == reference.slot })
+    else {
+      throw Master.foreignSocket
     }
-    let taken = Set(namespace.queues.values.map(\.slot) + resting.map(\.slot))
-    if let free = (0..<Model.queueCountMax).first(where: { !taken.contains($0) }) { return free }
-    let rested = Clock.monotonicMilliseconds() - Master.slotRestMilliseconds
-    guard let first = resting.first, first.since <= rested else { return nil }
-    return namespace.resting.removeFirst().slot
+    namespace.lastSerial = max(namespace.lastSerial, reference.serial)
+    return reference
   }
+}
 
-  // MARK: Workers
-
-  /// Tells all workers what has changed, once for all that changed in a turn of the loop. A large
-  /// namespace that changes all the time takes a fifth of the master's time at most.
-  func publishNamespace() {
-    let now = Clock.monotonicMicroseconds()
-    guard namespace.hasChanged, now >= namespace.publishAt else { return }
-    var pause = Master.publishMicroseconds
-    defer {
-      let took = Clock.monotonicMicroseconds() - now
-      namespace.publishAt = now + max(5 * took, pause)
-    }
-    namespace.hasChanged = false
-    // Nobody has to be told that there is nothing.
-    if namespace.book.isEmpty && namespace.snapshot == nil { return }
-    let snapshot = namespaceSnapshot()
-    let file: Descriptor
-    do throws(SystemError) {
-      file = try File.sealed(snapshot.bytes)
-    } catch {
-      log.write(.error, "workers are not told yet who owns which URLs: \(error)")
-      namespace.hasChanged = true
-      pause = Master.retryMicroseconds
-      return
-    }
-    namespace.generation += 1
-    namespace.snapshot = file
-    // Only the youngest generation publishes; what is cached is routed again by all.
-    let youngest = generations.keys.max()
-    let epoch = cache?.raiseEpoch() ?? 0
-    if let youngest { generations[youngest]?.epoch = epoch }
-    for (name, worker) in workers where !worker.isInherited && worker.process > 0 {
-      // What it has not taken yet is old now.
-      workers[name]?.outbox.removeAll { WorkerOrder.isNamespace($0.bytes) }
-      send(.namespace(epoch: worker.generation == youngest ? epoch : 0), to: name, [file])
-    }
+extension QueueReference {
+  /// As `Model.queuePath` ends.
+  init?(fileName: String) {
+    let parts = fileName.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, let slot = Int(parts[0]), (0..<Model.queueCountMax).contains(slot),
+      let serial = UInt64(parts[1]), serial != 0, let user = UInt32(parts[2]),
+      "\(slot).\(serial).\(user)" == fileName
+    else { return nil }
+    self.init(slot: slot, serial: serial, user: user)
   }
 }

@@ -37,7 +37,7 @@ extension Master {
     let helperCount = helpers.blocks.reduce(0) { $0 + $1.processes.count }
     lines.append("I/O helpers \(helperCount)")
     lines.append(watcherLine)
-    lines += upstreamLines + sandboxLines
+    lines += upstreamLines + applicationLines + sandboxLines
     if let tlsLine { lines.append(tlsLine) }
     lines.append(
       "counters "
@@ -96,7 +96,8 @@ extension Master {
         "helpers",
         .array(helpers.blocks.flatMap { $0.processes.sorted() }.map { .number(Int64($0)) })
       ),
-      ("watcher", watcherJSON), ("upstreams", upstreamJSON), ("sandbox", sandboxJSON),
+      ("watcher", watcherJSON), ("upstreams", upstreamJSON),
+      ("applications", applicationJSON), ("sandbox", sandboxJSON),
       ("tls", tlsJSON),
       ("counters", .object(counters)),
       ("ends", .object(ends)),

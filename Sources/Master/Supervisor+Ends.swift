@@ -122,7 +122,7 @@ extension Supervisor {
           actions.append(.connect(from: name(other, seat), to: successor.name))
         }
         generations[other].members[seat].state = .draining
-        actions.append(.order(name(other, seat), .drain))
+        actions.append(.order(name(other, seat), .drain(ending: [])))
       }
     }
   }

@@ -108,6 +108,14 @@ package struct Supervisor: Sendable {
     generations.contains { $0.number > current ?? 0 && !$0.members.isEmpty }
   }
 
+  /// Of some generations the youngest that serves, or is about to: one that has failed may linger,
+  /// and one that nothing is known of yet is about to start.
+  package func youngestInFavour(of numbers: some Sequence<UInt32>) -> UInt32? {
+    numbers.filter { number in
+      generations.first { $0.number == number }?.phase != .withdrawn
+    }.max()
+  }
+
   /// The next moment at which `tick` has something to do; nil: none.
   package var nextDeadline: Int64? {
     var deadlines: [Int64] = []
@@ -222,7 +230,7 @@ extension Supervisor {
     switch report {
     case .ready: ready(place, seat)
     // The master answers questions itself.
-    case .serving, .certificateWanted: break
+    case .serving, .certificateWanted, .namespaceWanted: break
     case .drained:
       // Unasked it means nothing: the end of the process will count as a death.
       if generations[place].members[seat].state == .draining {
@@ -247,6 +255,7 @@ extension Supervisor {
     case .serving:
       generations[place].members[seat].state = .ready
       let handOver = replaceRetiring(place, with: member)
+      if handOver.isEmpty { connectLeaving(to: member) }
       rebalance(place)
       actions += handOver
       drainWithdrawn(into: place)
@@ -287,7 +296,7 @@ extension Supervisor {
           actions.append(.connect(from: name(place, seat), to: successor.name))
         }
         generations[place].members[seat].state = .draining
-        actions.append(.order(name(place, seat), .drain))
+        actions.append(.order(name(place, seat), .drain(ending: [])))
       case .starting:
         generations[place].members[seat].state = .leaving
         actions.append(.kill(name(place, seat)))
@@ -304,6 +313,14 @@ extension Supervisor {
     spawn(place, generations[place].members[seat].index)
   }
 
+  /// A worker was started in the place of one that died: who was handing over to that one goes on
+  /// with it.
+  mutating func connectLeaving(to successor: Member) {
+    for leaver in generations.flatMap(\.members) where leaver.state == .draining {
+      actions.append(.connect(from: leaver.name, to: successor.name))
+    }
+  }
+
   mutating func replaceRetiring(
     _ place: Int, with successor: Member
   ) -> [SupervisorAction] {
@@ -317,7 +334,7 @@ extension Supervisor {
       if gracefulMilliseconds > 0 {
         generations[place].members[seat].killAt = now + gracefulMilliseconds
       }
-      handOver.append(.order(name(place, seat), .drain))
+      handOver.append(.order(name(place, seat), .drain(ending: [])))
     }
     return handOver
   }

@@ -25,6 +25,17 @@ struct Inheritance: Equatable {
     /// It belongs to the service manager.
     let isGiven: Bool
   }
+  /// The supervisor of applications, which outlives the image as workers do.
+  struct Applications: Equatable {
+    let process: Int32
+    let channel: CInt
+  }
+  /// The board of request queues: workers of both images count on it.
+  struct Queues: Equatable {
+    let rules: CInt
+    let cells: CInt
+    let event: CInt
+  }
   struct Worker: Equatable {
     let serial: UInt32
     let generation: UInt32
@@ -36,7 +47,7 @@ struct Inheritance: Equatable {
 
   static let variable = "RING3_INHERIT"
   /// Raised with every change of `text`.
-  static let format = 3
+  static let format = 5
   /// The kernel's limit for one variable is 128 KiB.
   static let bytesMax = 100_000
 
@@ -56,9 +67,11 @@ struct Inheritance: Equatable {
   var controlPath = ""
   var listeners: [Listener] = []
   var workers: [Worker] = []
+  var applications: Applications?
+  var queues: Queues?
 
   /// "2;G,S,P,C,M,L,T;p,PIDFILE;c,SOCKET;l,ID,SLOT,FD,GIVEN;
-  /// w,SERIAL,GENERATION,INDEX,SLOT,PID,FD;…"
+  /// w,SERIAL,GENERATION,INDEX,SLOT,PID,FD;…;a,PID,FD;q,FD,FD,FD"
   var text: String {
     var parts = [
       "\(Inheritance.format)",
@@ -72,6 +85,8 @@ struct Inheritance: Equatable {
     parts += workers.map {
       "w,\($0.serial),\($0.generation),\($0.index),\($0.processSlot),\($0.process),\($0.control)"
     }
+    if let applications { parts.append("a,\(applications.process),\(applications.channel)") }
+    if let queues { parts.append("q,\(queues.rules),\(queues.cells),\(queues.event)") }
     return parts.joined(separator: ";")
   }
 
@@ -105,6 +120,11 @@ struct Inheritance: Equatable {
           Listener(
             identifier: numbers[0], slot: Int(numbers[1]), descriptor: CInt(numbers[2]),
             isGiven: numbers[3] != 0))
+      case ("a", 2):
+        applications = Applications(process: Int32(numbers[0]), channel: CInt(numbers[1]))
+      case ("q", 3):
+        queues = Queues(
+          rules: CInt(numbers[0]), cells: CInt(numbers[1]), event: CInt(numbers[2]))
       case ("w", 6):
         workers.append(
           Worker(
@@ -232,6 +252,15 @@ extension Master {
           control: record.control.descriptor.number))
       kept.append(record.control.descriptor)
     }
+    if let process = applications.process, let channel = applications.channel?.descriptor {
+      inheritance.applications = .init(process: process, channel: channel.number)
+      kept.append(channel)
+    }
+    if let files = queueBoard?.files {
+      inheritance.queues = .init(
+        rules: files.rules.number, cells: files.cells.number, event: files.event.number)
+      kept += [files.rules, files.cells, files.event]
+    }
     guard inheritance.text.utf8.count <= Inheritance.bytesMax else {
       log.write(.error, "upgrade refused: too many listeners to hand over")
       return
@@ -264,6 +293,7 @@ extension Master {
           identifier: listener.identifier, address: address, slot: listener.slot,
           descriptor: descriptor, isListening: true, isGiven: listener.isGiven))
     }
+    try adoptQueues(inheritance)
     for worker in inheritance.workers {
       let descriptor = try Master.owned(worker.control)
       let name = WorkerName(serial: worker.serial)
@@ -278,6 +308,13 @@ extension Master {
       inherited: inheritance.workers.map {
         (WorkerName(serial: $0.serial), $0.generation, $0.index)
       }, lastNumber: inheritance.lastGeneration, slotCount: inheritance.slotCount)
+    if let inherited = inheritance.applications {
+      let channel = MessageSocket(try Master.owned(inherited.channel))
+      applications.process = inherited.process
+      applications.channel = channel
+      try poller.add(
+        channel.descriptor.number, token: Token.applications, interest: .readable)
+    }
     pidFile = LockedFile(
       path: inheritance.pidFilePath, inherited: try Master.owned(inheritance.pidFile))
     if inheritance.controlListener >= 0 {
@@ -285,6 +322,18 @@ extension Master {
         path: inheritance.controlPath, listener: try Master.owned(inheritance.controlListener),
         poller: poller)
     }
+  }
+
+  /// Credits that the other image's workers hold count on, and are given back to everybody.
+  private func adoptQueues(_ inheritance: Inheritance) throws(SystemError) {
+    guard let queues = inheritance.queues else { return }
+    let files = QueueBoardFiles(
+      rules: try Master.owned(queues.rules), cells: try Master.owned(queues.cells),
+      event: try Master.owned(queues.event))
+    guard let board = try QueueBoard(wakers: wakers, inherited: files) else { return }
+    if let event = queueBoard?.masterDescriptor { poller.remove(event.number) }
+    queueBoard = board
+    try poller.add(board.masterDescriptor.number, token: Token.demand, interest: .readable)
   }
 
   /// A descriptor that came through the exec, ours alone from now on.

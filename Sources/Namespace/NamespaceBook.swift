@@ -11,6 +11,9 @@ package struct NamespaceRights: OptionSet, Hashable, Sendable {
   package static let listen = NamespaceRights(rawValue: 1)
   /// Reserve what lies below it for others, and take that back.
   package static let delegate = NamespaceRights(rawValue: 2)
+  /// Take over the clients' connections of a whole host and port. What comes later on them may be
+  /// meant for somebody else, so only an administrator gives this, and only for "/".
+  package static let handOff = NamespaceRights(rawValue: 4)
 }
 
 /// Rights of one user or of one group.
@@ -32,10 +35,13 @@ package struct NamespaceGrant: Hashable, Sendable {
 package struct Reservation: Hashable, Sendable {
   package let prefix: UrlPrefix
   package let grants: [NamespaceGrant]
+  /// Who made it because he may delegate; nil: an administrator.
+  package internal(set) var maker: UInt32?
 
-  package init(_ prefix: UrlPrefix, _ grants: [NamespaceGrant]) {
+  package init(_ prefix: UrlPrefix, _ grants: [NamespaceGrant], maker: UInt32? = nil) {
     self.prefix = prefix
     self.grants = grants
+    self.maker = maker
   }
 
   func gives(_ right: NamespaceRights, to principal: Principal) -> Bool {
@@ -71,57 +77,19 @@ package struct Registration: Hashable, Sendable {
   package let user: UInt32
   /// Of the connection that holds it: with it the registration ends.
   package let owner: UInt64
-  /// Name of the queue that its requests go to.
+  /// Name of the queue of the same user that its requests go to.
   package let queue: String
+  /// The application takes over the client's connection.
+  package let handsOff: Bool
 
-  package init(_ prefix: UrlPrefix, user: UInt32, owner: UInt64, queue: String) {
+  package init(
+    _ prefix: UrlPrefix, user: UInt32, owner: UInt64, queue: String, handsOff: Bool = false
+  ) {
+    self.handsOff = handsOff
     self.prefix = prefix
     self.user = user
     self.owner = owner
     self.queue = queue
-  }
-}
-
-/// Why a prefix was not given, or not taken back.
-package enum NamespaceRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-  case alreadyReserved(UrlPrefix)
-  case alreadyRegistered(UrlPrefix)
-  /// The reservation that says no.
-  case mayNotListen(UrlPrefix, reservedAs: UrlPrefix)
-  case mayNotDelegate(UrlPrefix, reservedAs: UrlPrefix)
-  /// No reservation reaches so far up: it is the administrator's.
-  case implicitlyReserved(UrlPrefix)
-  case otherScheme(UrlPrefix)
-  case notReserved(UrlPrefix)
-  case notRegistered(UrlPrefix)
-  /// It stands in the configuration file and is changed there.
-  case configured(UrlPrefix)
-  case tooMany(Int)
-  /// All prefixes together are too long.
-  case noRoom
-
-  package var description: String {
-    switch self {
-    case .alreadyReserved(let prefix): "'\(prefix)' is reserved already"
-    case .alreadyRegistered(let prefix): "'\(prefix)' is registered already"
-    case .mayNotListen(let prefix, let reservation):
-      "'\(prefix)' is not yours: the reservation '\(reservation)' does not let you listen"
-    case .mayNotDelegate(let prefix, let reservation):
-      "'\(prefix)' is not yours to reserve: '\(reservation)' does not let you delegate"
-    case .implicitlyReserved(let prefix):
-      "'\(prefix)' belongs to the administrator; have it, or what lies above it, reserved for you"
-        + " (UrlReservation, ring3ctl reserve add)"
-    case .otherScheme(let prefix):
-      "port \(prefix.port) speaks \(prefix.scheme == .http ? "https" : "http") already: a port has"
-        + " one scheme"
-    case .notReserved(let prefix): "'\(prefix)' is not reserved"
-    case .notRegistered(let prefix): "'\(prefix)' is not registered by you"
-    case .configured(let prefix):
-      "'\(prefix)' is reserved in the configuration file; change it there and reload"
-    case .noRoom:
-      "all prefixes together have \(NamespaceBook.textByteCountMax >> 20) MiB, which is the most"
-    case .tooMany(let limit): "there are \(limit) prefixes already, which is the most"
-    }
   }
 }
 
@@ -131,6 +99,10 @@ package struct NamespaceBook: Sendable {
   package static let registrationsMax = 100_000
   /// Of all hosts and paths: every worker reads them anew with each change.
   package static let textByteCountMax = 8 << 20
+  /// Of one user who is no administrator, so that he keeps nobody else away.
+  package static let registrationsPerUserMax = 20_000
+  package static let reservationsPerUserMax = 1_000
+  package static let textByteCountPerUserMax = 2 << 20
 
   /// Those of the configuration file; they come before equal ones that were added.
   package private(set) var configured: [UrlPrefix: Reservation] = [:]
@@ -138,11 +110,26 @@ package struct NamespaceBook: Sendable {
   package private(set) var added: [UrlPrefix: Reservation] = [:]
   package private(set) var registrations: [UrlPrefix: Registration] = [:]
   /// What the configuration's listeners speak.
-  private var listens: [UInt16: UrlPrefix.Scheme] = [:]
+  private var listens: [UInt16: Set<UrlPrefix.Scheme>] = [:]
   /// How many prefixes use a port, by its scheme.
   private var ports: [PortScheme: Int] = [:]
 
   private var textByteCount = 0
+  /// Another one after each change of what answers for which URL.
+  package private(set) var revision: UInt64 = 0
+  /// Registrations of each connection.
+  private var owned: [UInt64: Set<UrlPrefix>] = [:]
+  private var shares: [UInt32: Share] = [:]
+  /// For the next snapshot.
+  package var changes = NamespaceChanges()
+
+  /// What of it is one user's.
+  private struct Share {
+    var registrations = 0
+    /// Those he has made for others or himself.
+    var reservations = 0
+    var textByteCount = 0
+  }
 
   private struct PortScheme: Hashable {
     let port: UInt16
@@ -159,26 +146,51 @@ package struct NamespaceBook: Sendable {
 
   /// Takes the configuration's part anew. Registrations stay, whatever it says now.
   package mutating func configure(
-    _ reservations: [Reservation], listens: [UInt16: UrlPrefix.Scheme]
+    _ reservations: [Reservation], listens: [UInt16: Set<UrlPrefix.Scheme>]
   ) {
-    for prefix in configured.keys { count(prefix, -1) }
-    configured = [:]
-    for reservation in reservations where configured[reservation.prefix] == nil {
-      configured[reservation.prefix] = reservation
+    let before = configured
+    for prefix in before.keys { count(prefix, -1) }
+    var after: [UrlPrefix: Reservation] = [:]
+    for reservation in reservations where after[reservation.prefix] == nil {
+      after[reservation.prefix] = reservation
       count(reservation.prefix, 1)
     }
+    for prefix in before.keys where after[prefix] == nil { touch(prefix, by: nil) }
+    for prefix in after.keys where before[prefix] == nil { touch(prefix, by: nil) }
+    configured = after
     self.listens = listens
+    revision += 1
   }
 
   /// Takes what was kept from an earlier life, without asking whether it may.
   package mutating func restore(_ reservations: [Reservation]) {
     for reservation in reservations where added[reservation.prefix] == nil {
+      touch(reservation.prefix, by: nil)
       added[reservation.prefix] = reservation
       count(reservation.prefix, 1)
+      if let maker = reservation.maker { count(reservation, 1, of: maker) }
     }
   }
 
+  /// Before a change of what a prefix is.
+  private mutating func touch(_ prefix: UrlPrefix, by user: UInt32?) {
+    changes.touch(prefix, from: standing(prefix), by: user)
+  }
+
+  private mutating func count(_ reservation: Reservation, _ change: Int, of maker: UInt32) {
+    shares[maker, default: Share()].reservations += change
+    shares[maker, default: Share()].textByteCount += change * reservation.prefix.textByteCount
+  }
+
+  private func checkShare(
+    of user: UInt32, for prefix: UrlPrefix
+  ) throws(NamespaceRefusal) {
+    let used = shares[user]?.textByteCount ?? 0
+    guard used + prefix.textByteCount <= Self.textByteCountPerUserMax else { throw .noRoomOfUser }
+  }
+
   private mutating func count(_ prefix: UrlPrefix, _ change: Int) {
+    revision += 1
     ports[PortScheme(port: prefix.port, scheme: prefix.scheme), default: 0] += change
     textByteCount += change * prefix.textByteCount
   }
@@ -187,15 +199,18 @@ package struct NamespaceBook: Sendable {
     guard textByteCount + prefix.textByteCount <= Self.textByteCountMax else { throw .noRoom }
   }
 
-  /// A port speaks one scheme: that of its listener, else that of the prefixes it has.
+  /// Whether some listener of the configuration has the port.
+  package func isListenedOn(port: UInt16) -> Bool { listens[port] != nil }
+
+  /// A port speaks one scheme: that of its listeners, else that of the prefixes it has.
   private func hasOtherScheme(_ prefix: UrlPrefix) -> Bool {
-    if let scheme = listens[prefix.port] { return scheme != prefix.scheme }
+    if let schemes = listens[prefix.port] { return !schemes.contains(prefix.scheme) }
     let other = PortScheme(port: prefix.port, scheme: prefix.scheme == .http ? .https : .http)
     return ports[other, default: 0] > 0
   }
 
   /// The longest reservation of the same scheme, host and port at or above a prefix.
-  private func reservation(atOrAbove prefix: UrlPrefix?) -> Reservation? {
+  func reservation(atOrAbove prefix: UrlPrefix?) -> Reservation? {
     var candidate = prefix
     while let prefix = candidate {
       if let found = reservation(prefix) { return found }
@@ -204,13 +219,22 @@ package struct NamespaceBook: Sendable {
     return nil
   }
 
+  /// Whether there is anything that somebody could register. Looks at all reservations.
+  package func givesAnything(to principal: Principal) -> Bool {
+    principal.isAdministrator
+      || configured.values.contains { $0.gives(.listen, to: principal) }
+      || added.values.contains { $0.gives(.listen, to: principal) }
+  }
+
   // MARK: Registrations
 
   /// A live claim: the longest reservation that reaches it says who may listen.
   package mutating func register(
-    _ prefix: UrlPrefix, by principal: Principal, owner: UInt64, queue: String
+    _ prefix: UrlPrefix, by principal: Principal, owner: UInt64, queue: String,
+    handsOff: Bool = false
   ) throws(NamespaceRefusal) {
-    if registrations[prefix] != nil { throw .alreadyRegistered(prefix) }
+    if handsOff { try checkHandOff(of: prefix, by: principal) }
+    try takeOver(prefix, for: principal)
     if hasOtherScheme(prefix) { throw .otherScheme(prefix) }
     if !principal.isAdministrator {
       guard let reservation = reservation(atOrAbove: prefix) else {
@@ -221,26 +245,63 @@ package struct NamespaceBook: Sendable {
       }
     }
     if registrations.count >= Self.registrationsMax { throw .tooMany(Self.registrationsMax) }
+    if !principal.isAdministrator {
+      let limit = Self.registrationsPerUserMax
+      guard shares[principal.user]?.registrations ?? 0 < limit else {
+        throw .tooManyOfUser(limit, of: "registrations")
+      }
+      try checkShare(of: principal.user, for: prefix)
+    }
     try checkRoom(for: prefix)
+    touch(prefix, by: principal.user)
     registrations[prefix] = Registration(
-      prefix, user: principal.user, owner: owner, queue: queue)
+      prefix, user: principal.user, owner: owner, queue: queue, handsOff: handsOff)
+    owned[owner, default: []].insert(prefix)
+    shares[principal.user, default: Share()].registrations += 1
+    shares[principal.user, default: Share()].textByteCount += prefix.textByteCount
     count(prefix, 1)
+  }
+
+  /// What a connection has registered.
+  package func registrations(of owner: UInt64) -> Set<UrlPrefix> { owned[owner] ?? [] }
+
+  private func checkHandOff(
+    of prefix: UrlPrefix, by principal: Principal
+  ) throws(NamespaceRefusal) {
+    guard prefix.scheme == .http else { throw .mayNotHandOff(prefix) }
+    if principal.isAdministrator { return }
+    guard reservation(prefix.root)?.gives(.handOff, to: principal) == true else {
+      throw .mayNotHandOff(prefix)
+    }
   }
 
   /// Only the connection that registered a prefix may end it.
   package mutating func unregister(_ prefix: UrlPrefix, owner: UInt64) throws(NamespaceRefusal) {
     guard registrations[prefix]?.owner == owner else { throw .notRegistered(prefix) }
+    end(prefix)
+    owned[owner]?.remove(prefix)
+    if owned[owner]?.isEmpty == true { owned[owner] = nil }
+  }
+
+  private mutating func end(_ prefix: UrlPrefix) {
+    guard let registration = registrations[prefix] else { return }
+    touch(prefix, by: registration.user)
     registrations[prefix] = nil
+    shares[registration.user]?.registrations -= 1
+    shares[registration.user]?.textByteCount -= prefix.textByteCount
     count(prefix, -1)
+    forget(registration.user)
+  }
+
+  /// Who has nothing any more is not remembered.
+  private mutating func forget(_ user: UInt32) {
+    if shares[user]?.registrations == 0, shares[user]?.reservations == 0 { shares[user] = nil }
   }
 
   /// Ends all of a connection; returns how many there were.
   package mutating func unregisterAll(owner: UInt64) -> Int {
-    let all = registrations.values.filter { $0.owner == owner }
-    for registration in all {
-      registrations[registration.prefix] = nil
-      count(registration.prefix, -1)
-    }
+    guard let all = owned.removeValue(forKey: owner) else { return 0 }
+    for prefix in all { end(prefix) }
     return all.count
   }
 
@@ -253,15 +314,35 @@ package struct NamespaceBook: Sendable {
     _ reservation: Reservation, by principal: Principal, replaces: Bool = false
   ) throws(NamespaceRefusal) {
     let prefix = reservation.prefix
+    var reservation = reservation
+    reservation.maker = principal.isAdministrator ? nil : principal.user
     if configured[prefix] != nil { throw .configured(prefix) }
     if added[prefix] != nil && !replaces { throw .alreadyReserved(prefix) }
     if hasOtherScheme(prefix) { throw .otherScheme(prefix) }
     try checkDelegation(of: prefix, by: principal)
+    if let maker = reservation.maker, added[prefix]?.maker != maker {
+      let limit = Self.reservationsPerUserMax
+      guard shares[maker]?.reservations ?? 0 < limit else {
+        throw .tooManyOfUser(limit, of: "reservations")
+      }
+      try checkShare(of: maker, for: prefix)
+    }
+    if reservation.grants.contains(where: { $0.rights.contains(.handOff) }) {
+      guard principal.isAdministrator, prefix == prefix.root, prefix.scheme == .http else {
+        throw .handOffNotGiven(prefix)
+      }
+    }
     if added[prefix] == nil {
       if added.count >= Self.reservationsMax { throw .tooMany(Self.reservationsMax) }
       try checkRoom(for: prefix)
       count(prefix, 1)
     }
+    touch(prefix, by: reservation.maker)
+    if let old = added[prefix], let maker = old.maker {
+      count(old, -1, of: maker)
+      forget(maker)
+    }
+    if let maker = reservation.maker { count(reservation, 1, of: maker) }
     added[prefix] = reservation
   }
 
@@ -270,10 +351,15 @@ package struct NamespaceBook: Sendable {
     _ prefix: UrlPrefix, by principal: Principal
   ) throws(NamespaceRefusal) {
     if configured[prefix] != nil { throw .configured(prefix) }
-    guard added[prefix] != nil else { throw .notReserved(prefix) }
+    guard let old = added[prefix] else { throw .notReserved(prefix) }
     try checkDelegation(of: prefix, by: principal)
+    touch(prefix, by: principal.isAdministrator ? nil : principal.user)
     added[prefix] = nil
     count(prefix, -1)
+    if let maker = old.maker {
+      count(old, -1, of: maker)
+      forget(maker)
+    }
   }
 
   private func checkDelegation(
@@ -292,12 +378,15 @@ package struct NamespaceBook: Sendable {
 
   /// All prefixes as workers want them; `queues` holds every queue that a registration names.
   package func snapshot(queues: [NamespaceQueue], generation: UInt64) -> NamespaceSnapshot {
-    var places: [String: Int] = [:]
-    for (index, queue) in queues.enumerated() { places[queue.name] = index }
+    var places: [QueueKey: Int] = [:]
+    for (index, queue) in queues.enumerated() { places[queue.key] = index }
     var entries: [NamespaceEntry] = []
     entries.reserveCapacity(registrations.count + added.count + configured.count)
     for registration in registrations.values {
-      entries.append(NamespaceEntry(registration.prefix, queue: places[registration.queue]))
+      entries.append(
+        NamespaceEntry(
+          registration.prefix, queue: places[registration.queueKey], handsOff: registration.handsOff
+        ))
     }
     for prefix in added.keys where registrations[prefix] == nil && configured[prefix] == nil {
       entries.append(NamespaceEntry(prefix, queue: nil))

@@ -2,16 +2,17 @@
 //
 // Little-endian, no pointers:
 //   "R3NS", layout version (4), generation (8), queues (4), entries (4), bytes of text (4)
-//   each queue: bytes of its name (2), its slot (2), then the name
+//   each queue: bytes of its name (2), its slot (2), its serial (8), its user (4), bytes of
+//     his name (2), then both names
 //   each entry: head (4), start of its host in the text (4), bytes of host (2) and path (2),
-//     parent (4, -1: none), queue (4, -1: only reserved)
+//     parent (4, -1: none), queue (4, -1: only reserved; bit 30: connections are handed off)
 //   the text: hosts and paths, each path behind its host
 
 import Platform
 
 extension NamespaceSnapshot {
   private static let magic = Array("R3NS".utf8)
-  private static let layoutVersion: UInt32 = 1
+  private static let layoutVersion: UInt32 = 3
   private static let entryByteCount = 20
   /// What a worker is ready to read.
   package static let byteCountMax = 64 << 20
@@ -20,20 +21,51 @@ extension NamespaceSnapshot {
   /// Puts prefixes in order. Each at most once; `queue` is an index into `queues`.
   package init(_ unordered: [NamespaceEntry], queues: [NamespaceQueue], generation: UInt64) {
     let sorted = unordered.map { (key: SortKey($0.prefix), entry: $0) }.sorted { $0.key < $1.key }
-    var text: [UInt8] = []
-    var entries: [Entry] = []
-    entries.reserveCapacity(sorted.count)
+    var list = EntryList(capacity: sorted.count)
     for (key, entry) in sorted {
+      list.append(key, queue: Int32(entry.queue ?? -1), handsOff: entry.handsOff)
+    }
+    self.init(generation: generation, queues: queues, entries: list.entries, text: list.text)
+  }
+
+  /// From prefixes that are in order; `queues` holds every queue that one of them names.
+  init(ordered: [PlacedPrefix], queues: [NamespaceQueue], generation: UInt64) {
+    var places: [QueueKey: Int32] = [:]
+    for (index, queue) in queues.enumerated() { places[queue.key] = Int32(index) }
+    var list = EntryList(capacity: ordered.count)
+    // Neighbours most often have the same one.
+    var last: (key: QueueKey?, place: Int32) = (nil, -1)
+    for placed in ordered {
+      guard case .registered(let queue, let handsOff) = placed.standing else {
+        list.append(placed.key, queue: -1, handsOff: false)
+        continue
+      }
+      if last.key != queue { last = (queue, places[queue] ?? -1) }
+      list.append(placed.key, queue: last.place, handsOff: handsOff)
+    }
+    self.init(generation: generation, queues: queues, entries: list.entries, text: list.text)
+  }
+
+  private struct EntryList {
+    var entries: [Entry] = []
+    var text: [UInt8] = []
+
+    init(capacity: Int) {
+      entries.reserveCapacity(capacity)
+      text.reserveCapacity(capacity * 32)
+    }
+
+    mutating func append(_ key: SortKey, queue: Int32, handsOff: Bool) {
       let start = text.count
       text += key.host
       text += key.path
-      let record = Entry(
-        head: key.head, hostStart: UInt32(start), hostCount: UInt16(key.host.count),
-        pathCount: UInt16(key.path.count),
-        parent: Self.parent(of: key, in: entries, text), queue: Int32(entry.queue ?? -1))
-      entries.append(record)
+      entries.append(
+        Entry(
+          head: key.head, hostStart: UInt32(start), hostCount: UInt16(key.host.count),
+          pathCount: UInt16(key.path.count),
+          parent: NamespaceSnapshot.parent(of: key, in: entries, text),
+          queueWord: queue < 0 || !handsOff ? queue : queue | Entry.handOffBit))
     }
-    self.init(generation: generation, queues: queues, entries: entries, text: text)
   }
 
   /// Of the next entry: the one before it, or one of that one's own parents.
@@ -48,7 +80,7 @@ extension NamespaceSnapshot {
     return -1
   }
 
-  private struct SortKey: Comparable {
+  struct SortKey: Comparable, Sendable {
     let head: UInt32
     let host: [UInt8]
     let path: [UInt8]
@@ -80,6 +112,8 @@ extension NamespaceSnapshot {
 
   package var bytes: [UInt8] {
     var bytes = Self.magic
+    bytes.reserveCapacity(
+      64 + queues.count * 80 + entries.count * Self.entryByteCount + text.count)
     func append(_ value: some FixedWidthInteger) {
       var value = value
       for _ in 0..<(type(of: value).bitWidth / 8) {
@@ -95,7 +129,11 @@ extension NamespaceSnapshot {
     for queue in queues {
       append(UInt16(queue.name.utf8.count))
       append(queue.slot)
+      append(queue.serial)
+      append(queue.user)
+      append(UInt16(queue.userName.utf8.count))
       bytes += queue.name.utf8
+      bytes += queue.userName.utf8
     }
     for entry in entries {
       append(entry.head)
@@ -103,9 +141,10 @@ extension NamespaceSnapshot {
       append(entry.hostCount)
       append(entry.pathCount)
       append(entry.parent)
-      append(entry.queue)
+      append(entry.queueWord)
     }
-    return bytes + text
+    bytes += text
+    return bytes
   }
 
   // MARK: Reading
@@ -115,16 +154,20 @@ extension NamespaceSnapshot {
   package init?(bytes: [UInt8]) {
     var reader = ByteReader(bytes: bytes)
     guard reader.take(4) == Self.magic[...], reader.number(4) == UInt64(Self.layoutVersion),
-      let generation = reader.number(8), let queueCount = reader.count(4, each: 4),
+      let generation = reader.number(8), let queueCount = reader.count(4, each: 18),
       let entryCount = reader.count(4, each: Self.entryByteCount),
       let textCount = reader.number(4), entryCount <= Self.entriesMax
     else { return nil }
     var queues: [NamespaceQueue] = []
     for _ in 0..<queueCount {
       guard let nameCount = reader.number(2), let slot = reader.number(2),
-        let name = reader.string(Int(nameCount))
+        let serial = reader.number(8), let user = reader.number(4),
+        let userNameCount = reader.number(2), let name = reader.string(Int(nameCount)),
+        let userName = reader.string(Int(userNameCount))
       else { return nil }
-      queues.append(NamespaceQueue(name: name, slot: UInt16(slot)))
+      queues.append(
+        NamespaceQueue(
+          name: name, slot: UInt16(slot), serial: serial, user: UInt32(user), userName: userName))
     }
     var entries: [Entry] = []
     entries.reserveCapacity(entryCount)
@@ -146,7 +189,7 @@ extension NamespaceSnapshot {
     return Entry(
       head: UInt32(head), hostStart: UInt32(hostStart), hostCount: UInt16(hostCount),
       pathCount: UInt16(pathCount), parent: Int32(truncatingIfNeeded: Int64(parent)),
-      queue: Int32(truncatingIfNeeded: Int64(queue)))
+      queueWord: Int32(truncatingIfNeeded: Int64(queue)))
   }
 
   private func isInOrder(_ entries: [Entry]) -> Bool {

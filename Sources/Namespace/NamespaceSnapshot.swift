@@ -7,8 +7,11 @@ package struct NamespaceEntry: Hashable, Sendable {
   package let prefix: UrlPrefix
   /// Index into the snapshot's queues; nil: reserved, and nobody serves it.
   package let queue: Int?
+  /// The application takes over the client's connection.
+  package let handsOff: Bool
 
-  package init(_ prefix: UrlPrefix, queue: Int?) {
+  package init(_ prefix: UrlPrefix, queue: Int?, handsOff: Bool = false) {
+    self.handsOff = handsOff
     self.prefix = prefix
     self.queue = queue
   }
@@ -17,12 +20,22 @@ package struct NamespaceEntry: Hashable, Sendable {
 /// Where requests of registered prefixes wait for their application.
 package struct NamespaceQueue: Hashable, Sendable {
   package let name: String
-  /// Which of the configuration's queue sockets it is.
+  /// Its place among the queues.
   package let slot: UInt16
+  /// Which one it is of all that have had the place.
+  package let serial: UInt64
+  /// Whose processes accept from it.
+  package let user: UInt32
+  /// His name, or "#number": applications of others name it with the queue.
+  package let userName: String
+  package var key: QueueKey { QueueKey(user: user, name: name) }
 
-  package init(name: String, slot: UInt16) {
+  package init(name: String, slot: UInt16, serial: UInt64, user: UInt32, userName: String? = nil) {
     self.name = name
     self.slot = slot
+    self.serial = serial
+    self.user = user
+    self.userName = userName ?? "#\(user)"
   }
 }
 
@@ -56,8 +69,13 @@ package struct NamespaceSnapshot: Sendable {
     let pathCount: UInt16
     /// The entry with the next shorter path of the same host, which stands before this one.
     let parent: Int32
+    /// Index into the queues, and `handOffBit`; -1: only reserved.
+    let queueWord: Int32
+
+    static let handOffBit: Int32 = 1 << 30
+    var handsOff: Bool { queueWord >= 0 && queueWord & Entry.handOffBit != 0 }
     /// -1: only reserved.
-    let queue: Int32
+    var queue: Int32 { queueWord < 0 ? queueWord : queueWord & ~Entry.handOffBit }
 
     var host: Range<Int> { Int(hostStart)..<Int(hostStart) + Int(hostCount) }
     var path: Range<Int> { host.upperBound..<host.upperBound + Int(pathCount) }
@@ -132,8 +150,10 @@ package struct NamespaceSnapshot: Sendable {
     let port: UInt16
   }
 
-  private func match(_ index: Int) -> NamespaceMatch {
-    NamespaceMatch(entry: index, queue: entries[index].queue < 0 ? nil : Int(entries[index].queue))
+  func match(_ index: Int) -> NamespaceMatch {
+    NamespaceMatch(
+      entry: index, queue: entries[index].queue < 0 ? nil : Int(entries[index].queue),
+      handsOff: entries[index].handsOff)
   }
 
   /// The exact name, then the names above it, the nearest first.
@@ -197,6 +217,7 @@ package struct NamespaceMatch: Hashable, Sendable {
   package let entry: Int
   /// Index into `NamespaceSnapshot.queues`; nil: reserved, and nobody serves it: the request fails.
   package let queue: Int?
+  package let handsOff: Bool
 }
 
 /// The order of entries: head, host, path, bytes as numbers, shorter first. Below 0: left first.

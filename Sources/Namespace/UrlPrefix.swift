@@ -72,24 +72,53 @@ package struct UrlPrefix: Hashable, Sendable, CustomStringConvertible {
 
   /// Canonical: equal prefixes have equal texts, and the text is read as the same prefix.
   package var description: String {
-    var text = Array("\(scheme.text)://".utf8)
-    switch host {
-    case .strong: text += "+".utf8
-    case .name(let name): text += name
-    case .below(let name): text += Array("*.".utf8) + name
-    case .address(let address):
-      text += (address.family == .v4 ? "\(address)" : "[\(address)]").utf8
-    case .weak: text += "*".utf8
-    }
-    text += ":\(port)".utf8
+    var text = Array("\(scheme.text)://\(hostText):\(port)".utf8)
     PercentEncoding.append(path: path.rawSpan, to: &text)
     return String(decoding: text, as: UTF8.self)
+  }
+
+  /// The host as the text has it.
+  package var hostText: String {
+    switch host {
+    case .strong: "+"
+    case .name(let name): String(decoding: name, as: UTF8.self)
+    case .below(let name): "*." + String(decoding: name, as: UTF8.self)
+    case .address(let address): address.family == .v4 ? "\(address)" : "[\(address)]"
+    case .weak: "*"
+    }
   }
 
   /// The same subtree's next larger one: the last segment gone; nil for "/".
   package var parent: UrlPrefix? {
     guard let slash = path.dropLast().lastIndex(of: ASCII.slash) else { return nil }
     return UrlPrefix(scheme: scheme, host: host, port: port, path: Array(path[...slash]))
+  }
+
+  /// "/" of the same scheme, host and port.
+  package var root: UrlPrefix {
+    UrlPrefix(scheme: scheme, host: host, port: port, path: [ASCII.slash])
+  }
+
+  /// Whether a path, decoded and normalised, lies below the prefix's.
+  package func covers(_ path: [UInt8]) -> Bool {
+    path.starts(with: self.path) || self.path == path + [ASCII.slash]
+  }
+
+  /// Whether it is for requests of this scheme, host (lower case, no dot at its end) and port;
+  /// which address they come to is not asked.
+  package func isFor(isSecure: Bool, host: [UInt8], port: UInt16) -> Bool {
+    guard port == self.port, isSecure == (scheme == .https) else { return false }
+    switch self.host {
+    case .strong, .weak, .address: return true
+    case .name(let name): return name == host
+    case .below(let name):
+      return host.count > name.count + 1 && host.suffix(name.count + 1) == [ASCII.dot] + name
+    }
+  }
+
+  /// Whether two prefixes differ in their paths at most.
+  package func isBeside(_ other: UrlPrefix) -> Bool {
+    scheme == other.scheme && host == other.host && port == other.port
   }
 
   init(scheme: Scheme, host: Host, port: UInt16, path: [UInt8]) {

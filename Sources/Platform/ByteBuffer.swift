@@ -77,35 +77,47 @@ import Glibc
     guard added > 0 else { return }
     unsafe span.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return }
-      unsafe memcpy(base + count, source, added)
+      unsafe (base + count).copyMemory(from: source, byteCount: added)
     }
     unsafe filled += added
   }
 
-  @inlinable
+  @inlinable @inline(__always)
   package func append(_ array: [UInt8]) { append(array.rawSpan) }
 
-  /// Adds the bytes of a literal.
+  /// Adds the bytes of a literal: inlined, so that they become a few stores.
+  @inlinable @inline(__always)
   package func append(_ text: StaticString) {
     let added = text.utf8CodeUnitCount
     precondition(added <= capacity - count)
     guard added > 0 else { return }
-    unsafe memcpy(base + count, text.utf8Start, added)
+    unsafe (base + count).copyMemory(from: text.utf8Start, byteCount: added)
     unsafe filled += added
   }
 
   /// Adds a number in decimal, as text.
   package func append(decimal number: Int64) {
-    var digits = InlineArray<20, UInt8>(repeating: 0)
-    var rest = number.magnitude
-    var first = 20
-    repeat {
-      first -= 1
-      digits[first] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    } while rest > 0
     if number < 0 { append(0x2d) }
-    for index in first..<20 { append(digits[index]) }
+    append(decimal: number.magnitude)
+  }
+
+  private func append(decimal number: UInt64) {
+    // Up to eight digits are put together in one word, the first in its lowest byte.
+    var rest = number
+    var word: UInt64 = 0
+    var count = 0
+    while count < 8, rest > 0 || count == 0 {
+      word = word << 8 | 0x30 | rest % 10
+      rest /= 10
+      count += 1
+    }
+    if rest > 0 { append(decimal: rest) }
+    precondition(count <= capacity - self.count)
+    unsafe withUnsafeBytes(of: word.littleEndian) { bytes in
+      guard let source = bytes.baseAddress else { return }
+      unsafe (base + self.count).copyMemory(from: source, byteCount: count)
+    }
+    unsafe filled += count
   }
 
   /// Puts other bytes in place of valid ones.
@@ -114,7 +126,7 @@ import Glibc
     precondition(offset >= 0 && offset <= count - span.byteCount)
     unsafe span.withUnsafeBytes { bytes in
       guard let source = bytes.baseAddress else { return }
-      unsafe memcpy(base + offset, source, bytes.count)
+      unsafe (base + offset).copyMemory(from: source, byteCount: bytes.count)
     }
   }
 

@@ -111,37 +111,23 @@ package enum ChildProcess {
     _ = ring3_close_range(first, CUnsignedInt.max)
   }
 
+  /// Points standard output and error at a log, and input at /dev/null, for what is started from
+  /// here.
+  package static func redirect(to log: Descriptor) {
+    let null = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+    if null >= 0 {
+      _ = dup2(null, 0)
+      if null > 0 { _ = close(null) }
+    }
+    for stream: CInt in 1...2 where stream != log.number { _ = dup2(log.number, stream) }
+  }
+
   /// Points standard input, output and error at /dev/null: a daemon leaves the terminal.
   package static func redirectToNull() {
     let null = unsafe open("/dev/null", O_RDWR | O_CLOEXEC)
     guard null >= 0 else { return }
     for stream: CInt in 0...2 { _ = dup2(null, stream) }
     if null > 2 { _ = close(null) }
-  }
-
-  /// Starts a program that finds a listening socket as its descriptor 3, as systemd's socket
-  /// activation has it, and shares our standard streams. sd_listen_fds(3). If it cannot be run it
-  /// ends with code 127.
-  package static func start(
-    _ path: String, _ arguments: [String], lending listener: Descriptor
-  ) throws(SystemError) -> Int32 {
-    let strings = CStringArray([path] + arguments)
-    switch try fork() {
-    case .child:
-      ring3_signals_reset()
-      // dup2 onto itself would leave close-on-exec as it is.
-      if listener.number == 3 {
-        _ = fcntl(3, F_SETFD, 0)
-      } else {
-        _ = dup2(listener.number, 3)
-      }
-      unsafe setenv("LISTEN_FDS", "1", 1)
-      unsafe setenv("LISTEN_PID", "\(getpid())", 1)
-      _ = unsafe ring3_exec(path, strings.pointers, -1)
-      _exit(127)
-    case .parent(let child):
-      return child
-    }
   }
 
   /// Starts a program with its output and errors going into a pipe; the read end is non-blocking.

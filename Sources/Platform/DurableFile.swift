@@ -24,13 +24,18 @@ package enum DurableFile {
   /// Puts `content` in a file's place, readable by its owner alone: written and forced to the disk
   /// under another name, then renamed, then the directory forced to the disk. Whatever fails, the
   /// old file is there. Its directory is made if it is missing (one level). fsync(2), rename(2).
-  package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
+  ///
+  /// - Parameter isForced: false for what is of no use after a loss of power: it costs no disk, and
+  ///   is whole whatever else ends.
+  package static func replace(
+    _ path: String, with content: [UInt8], isForced: Bool = true
+  ) throws(SystemError) {
     let name = path + ".new"
     let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     do throws(SystemError) {
       try makeDirectory(directory, mode: 0o700)
       do throws(SystemError) {
-        try write(content, to: name)
+        try write(content, to: name, isForced: isForced)
         _ = try systemCall("rename") { unsafe rename(name, path) }
       } catch {
         _ = unsafe unlink(name)
@@ -38,10 +43,20 @@ package enum DurableFile {
       }
       // The new content is in place: only a loss of power could bring the old one back, and to say
       // that nothing has changed would be wrong.
-      try? sync(directory)
+      if isForced { try? sync(directory) }
     } catch {
       throw error.on(path)
     }
+  }
+
+  /// What is in a directory, at most 4,096 names.
+  package static func names(in path: String) throws(SystemError) -> [String] {
+    let directory = Descriptor(
+      adopting: try systemCall("open") {
+        unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+      })
+    return try DirectoryReader.names(in: directory, countMax: 4096, where: { _ in true }).names
+      .map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// Whether there is anything of that name. lstat(2).
@@ -82,7 +97,12 @@ package enum DurableFile {
     return name
   }
 
-  private static func write(_ content: [UInt8], to path: String) throws(SystemError) {
+  /// Removes a file, if it is there. unlink(2).
+  package static func remove(_ path: String) { _ = unsafe unlink(path) }
+
+  private static func write(
+    _ content: [UInt8], to path: String, isForced: Bool
+  ) throws(SystemError) {
     // What a crash left of an earlier attempt is nobody's.
     _ = unsafe unlink(path)
     let file = Descriptor(
@@ -90,7 +110,7 @@ package enum DurableFile {
         unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       })
     try File.write(content, to: file)
-    _ = try systemCall("fsync") { fsync(file.number) }
+    if isForced { _ = try systemCall("fsync") { fsync(file.number) } }
   }
 
   private static func sync(_ directory: String) throws(SystemError) {

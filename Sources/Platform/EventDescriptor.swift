@@ -13,6 +13,9 @@ package struct EventDescriptor: Sendable {
     descriptor = Descriptor(adopting: try systemCall("eventfd") { eventfd(0, flags) })
   }
 
+  /// One that an exec in place has kept.
+  package init(adopting descriptor: Descriptor) { self.descriptor = descriptor }
+
   /// Wakes who waits for it.
   package func signal() {
     var one: UInt64 = 1

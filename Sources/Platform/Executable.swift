@@ -17,14 +17,19 @@ package enum Executable {
     return text.hasSuffix(suffix) ? String(text.dropLast(suffix.count)) : text
   }
 
-  /// The file of a command: the word itself if it has a slash, else the first one in $PATH that may
-  /// be run. nil: there is none. access(2).
-  package static func find(_ command: String) -> String? {
-    func mayRun(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
-    if command.contains("/") { return mayRun(command) ? command : nil }
-    let directories = Environment.value(of: "PATH") ?? "/usr/local/bin:/usr/bin:/bin"
+  /// Where commands are looked for when nobody says where.
+  package static let commandDirectories = "/usr/local/bin:/usr/bin:/bin"
+
+  /// The file of a command: the word itself if it has a slash, else the first one in the
+  /// directories (as $PATH has them) that may be run. nil: there is none. access(2).
+  package static func find(_ command: String, among directories: String?) -> String? {
+    if command.contains("/") { return command }
+    let directories = directories ?? commandDirectories
     return directories.split(separator: ":").map { "\($0)/\(command)" }.first(where: mayRun)
   }
+
+  /// Whether we may run a file. access(2).
+  package static func mayRun(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 
   /// getcwd(3).
   package static var currentDirectory: String {

@@ -25,8 +25,9 @@ package struct LockedFile: Sendable {
   }
 
   /// Opens or creates the file, locks it and writes our number. What a dead instance left is no
-  /// obstacle; a symbolic link is refused (O_NOFOLLOW).
-  package init(path: String) throws(Failure) {
+  /// obstacle; a symbolic link is refused (O_NOFOLLOW). `mode`: whoever can open the file can also
+  /// hold its lock.
+  package init(path: String, mode: UInt32 = 0o644) throws(Failure) {
     self.path = path
     // A holder may unlink the file between our open and our lock; then we hold nothing: again.
     for _ in 0..<10 {
@@ -34,7 +35,7 @@ package struct LockedFile: Sendable {
       do {
         descriptor = Descriptor(
           adopting: try systemCall("open") {
-            unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+            unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)
           })
       } catch {
         throw .system(error.on(path))

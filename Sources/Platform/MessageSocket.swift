@@ -57,12 +57,19 @@ package struct MessageSocket: Sendable {
 
   /// The same with bare numbers, which stay open and the caller's.
   package func send(_ bytes: [UInt8], numbers: [CInt]) throws(SystemError) -> Bool {
+    try MessageSocket.send(bytes, numbers: numbers, on: descriptor.number)
+  }
+
+  /// The same over a socket that no object owns.
+  package static func send(
+    _ bytes: [UInt8], numbers: [CInt], on socket: CInt
+  ) throws(SystemError) -> Bool {
     precondition(!bytes.isEmpty, "an empty packet looks like the end")
     precondition(numbers.count <= Self.descriptorsMax, "too many descriptors for one packet")
     do {
       _ = try systemCall("sendmsg") {
         unsafe ring3_message_send(
-          descriptor.number, bytes, bytes.count, numbers, numbers.count)
+          socket, bytes, bytes.count, numbers, numbers.count)
       }
       return true
     } catch {
@@ -82,10 +89,40 @@ package struct MessageSocket: Sendable {
     }
   }
 
+  /// As `receive`, for who must know which packet lost its descriptors: its bytes come without any
+  /// of them, and `isCut`.
+  package func receiveEvenIfCut(
+    byteCountMax: Int = 16_384
+  ) throws(SystemError) -> (packet: Received, isCut: Bool) {
+    let (packet, flags) = try receiveParts(byteCountMax: byteCountMax)
+    switch packet {
+    case .message(let bytes, let numbers):
+      let descriptors = numbers.map { Descriptor(adopting: $0) }
+      if flags & 1 != 0 { throw SystemError(code: EMSGSIZE, operation: "recvmsg") }
+      return (.message(bytes, flags == 0 ? descriptors : []), flags != 0)
+    case .wouldBlock: return (.wouldBlock, false)
+    case .closed: return (.closed, false)
+    }
+  }
+
   /// The same, for descriptors that no object is to own (connections).
   package func receiveNumbers(
     byteCountMax: Int = 16_384
   ) throws(SystemError) -> ReceivedNumbers {
+    let (packet, flags) = try receiveParts(byteCountMax: byteCountMax)
+    if flags != 0 {
+      if case .message(_, let numbers) = packet {
+        for number in numbers { Descriptor.close(number) }
+      }
+      throw SystemError(code: flags & 1 != 0 ? EMSGSIZE : EMFILE, operation: "recvmsg")
+    }
+    return packet
+  }
+
+  /// - Returns: in `flags` 1 if bytes were cut off, 2 if descriptors were lost.
+  private func receiveParts(
+    byteCountMax: Int
+  ) throws(SystemError) -> (packet: ReceivedNumbers, flags: CInt) {
     var numbers = [CInt](repeating: -1, count: Self.descriptorsMax)
     var numberCount = 0
     var flags: CInt = 0
@@ -102,15 +139,11 @@ package struct MessageSocket: Sendable {
     let arrived = Array(numbers.prefix(numberCount))
     if result < 0 {
       switch code {
-      case EAGAIN: return .wouldBlock
-      case ECONNRESET: return .closed
+      case EAGAIN: return (.wouldBlock, 0)
+      case ECONNRESET: return (.closed, 0)
       default: throw SystemError(code: code, operation: "recvmsg")
       }
     }
-    if flags != 0 {
-      for number in arrived { Descriptor.close(number) }
-      throw SystemError(code: flags & 1 != 0 ? EMSGSIZE : EMFILE, operation: "recvmsg")
-    }
-    return result == 0 ? .closed : .message(bytes, arrived)
+    return (result == 0 && flags == 0 ? .closed : .message(bytes, arrived), flags)
   }
 }

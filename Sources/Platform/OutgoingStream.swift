@@ -40,11 +40,12 @@ extension Stream {
   }
 
   /// Connects to a Unix socket, which succeeds or fails at once. `path`: without a zero byte, at
-  /// most 107 bytes; one that begins with '@' is in the abstract namespace.
+  /// most 107 bytes; one that begins with '@' is in the abstract namespace. The other end can send
+  /// no descriptors (SO_PASSRIGHTS), where the kernel knows how to forbid it.
   package static func connect(toUnix path: [UInt8]) -> ConnectResult {
     var terminated = path.map { CChar(bitPattern: $0) }
     terminated.append(0)
-    let number = unsafe ring3_unix_stream(terminated, 0, 1)
+    let number = unsafe ring3_unix_connect_barred(terminated)
     if number >= 0 { return .connected(number) }
     let code = ring3_errno()
     if code == EAGAIN { return .queueFull }

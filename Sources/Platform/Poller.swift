@@ -37,7 +37,9 @@ package struct Readiness: OptionSet, Sendable {
   private let events: UnsafeMutablePointer<epoll_event>
   private let capacity: Int32
 
-  /// `batchMax`: events delivered by one wait.
+  /// Events delivered by one wait. Of as many there may be more, which the next one delivers.
+  package var batchMax: Int { Int(capacity) }
+
   package init(batchMax: Int = 256) throws(SystemError) {
     descriptor = Descriptor(
       adopting: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })

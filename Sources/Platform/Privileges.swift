@@ -20,7 +20,8 @@ package enum Privileges {
   /// A user by name or "#number" (Apache's form); nil if unknown. getpwnam(3).
   package static func user(_ text: String) -> (name: String?, user: UInt32, group: UInt32)? {
     if text.hasPrefix("#") {
-      guard let number = UInt32(text.dropFirst()) else { return nil }
+      // The largest one means "as it was" to setresuid(2).
+      guard let number = UInt32(text.dropFirst()), number != .max else { return nil }
       guard let entry = unsafe getpwuid(number) else { return (nil, number, number) }
       return unsafe (String(cString: entry.pointee.pw_name), number, entry.pointee.pw_gid)
     }
@@ -30,7 +31,7 @@ package enum Privileges {
 
   /// A group by name or "#number"; nil if unknown. getgrnam(3).
   package static func group(_ text: String) -> UInt32? {
-    if text.hasPrefix("#") { return UInt32(text.dropFirst()) }
+    if text.hasPrefix("#") { return UInt32(text.dropFirst()).flatMap { $0 == .max ? nil : $0 } }
     guard let entry = unsafe getgrnam(text) else { return nil }
     return unsafe entry.pointee.gr_gid
   }
@@ -45,6 +46,36 @@ package enum Privileges {
   package static func name(ofGroup group: UInt32) -> String {
     guard let entry = unsafe getgrgid(group) else { return "#\(group)" }
     return unsafe String(cString: entry.pointee.gr_name)
+  }
+
+  /// The groups that a process of this identity is in beside its own. getgrouplist(3).
+  package static func supplementaryGroups(_ identity: Identity) -> [UInt32] {
+    guard let name = identity.userName else { return [] }
+    var count: CInt = 64
+    for _ in 0..<2 {
+      var groups = [gid_t](repeating: 0, count: Int(count))
+      if unsafe getgrouplist(name, identity.group, &groups, &count) >= 0 {
+        return Array(groups.prefix(Int(count)))
+      }
+    }
+    return [identity.group]
+  }
+
+  /// Where a user is at home; nil without an entry. getpwuid(3).
+  package static func home(ofUser user: UInt32) -> String? {
+    guard let entry = unsafe getpwuid(user), let home = unsafe entry.pointee.pw_dir else {
+      return nil
+    }
+    return unsafe String(cString: home)
+  }
+
+  /// Before programs of others are started: gives up every capability but those to change users, to
+  /// end their processes, and to reach a control socket that somebody else owns; and nobody looks
+  /// into this process. Programs get their rights anew from exec(3), by who they are.
+  /// capabilities(7), PR_SET_DUMPABLE of prctl(2).
+  package static func keepSupervisorCapabilities() {
+    _ = ring3_keep_capabilities(isRoot ? ring3_supervisor_capabilities() : 0)
+    _ = ring3_forbid_inspection()
   }
 
   /// The identity for `User` and `Group`; nil for a group means the user's own. Throws the name

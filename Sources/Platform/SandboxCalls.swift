@@ -64,10 +64,10 @@ package struct AllowedCall: Sendable {
       for: "receives from a client or server; from a responder or DNS"),
     AllowedCall(
       "sendto", [.workers, .fetcher, .resolver, .checker],
-      for: "encrypted records to a client; to a responder, DNS or a server that is checked"),
+      for: "one piece to a client or an application; to a responder, DNS or a checked server"),
     AllowedCall("sendfile", .workers, for: "sends a large file"),
     AllowedCall("shutdown", .workers, for: "ends sending before a connection is closed"),
-    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY and TCP_CORK of a connection"),
+    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY, TCP_CORK, SO_PASSRIGHTS"),
     AllowedCall(
       "getsockname", [.workers, .fetcher, .resolver],
       for: "the address that a client came to; which of a name's addresses is nearest"),
@@ -93,8 +93,9 @@ package struct AllowedCall: Sendable {
         .among(argument: 2, values: [UInt32(SO_ERROR)]),
       ]), for: "whether a connection has come about"),
     AllowedCall(
-      "setsockopt", .checker, .among(argument: 1, values: [UInt32(IPPROTO_TCP)]),
-      for: "TCP_NODELAY of connections"),
+      "setsockopt", .checker,
+      .among(argument: 1, values: [UInt32(IPPROTO_TCP), UInt32(SOL_SOCKET)]),
+      for: "TCP_NODELAY of connections; SO_PASSRIGHTS"),
   ]
 
   private static func outgoing(_ families: [CInt]) -> ArgumentCheck {

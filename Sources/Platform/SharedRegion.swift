@@ -46,12 +46,21 @@ package final class SharedRegion: @unchecked Sendable {
     self.descriptor = descriptor
   }
 
+  /// The same for reading only: a store through it is SIGSEGV.
+  init(showing descriptor: Descriptor, byteCount: Int) throws(SystemError) {
+    precondition(byteCount > 0 && byteCount & 4095 == 0)
+    unsafe base = try SharedRegion.map(byteCount, MAP_SHARED, descriptor.number, PROT_READ)
+    self.byteCount = byteCount
+    self.descriptor = descriptor
+  }
+
   deinit { unsafe munmap(base, byteCount) }
 
   private static func map(
-    _ byteCount: Int, _ flags: CInt, _ descriptor: CInt
+    _ byteCount: Int, _ flags: CInt, _ descriptor: CInt,
+    _ protection: CInt = PROT_READ | PROT_WRITE
   ) throws(SystemError) -> UnsafeMutableRawPointer {
-    let address = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, descriptor, 0)
+    let address = unsafe mmap(nil, byteCount, protection, flags, descriptor, 0)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw SystemError(code: Glibc.errno, operation: "mmap")
     }

@@ -64,6 +64,9 @@ extension SystemError {
   package static var addressInUse: CInt { EADDRINUSE }
   package static var tooManyFiles: CInt { EMFILE }
   package static var tooManyFilesSystem: CInt { ENFILE }
+  package static var messageTooLong: CInt { EMSGSIZE }
+  package static var noMemory: CInt { ENOMEM }
+  package static var noBufferSpace: CInt { ENOBUFS }
   package static var brokenPipe: CInt { EPIPE }
   package static var connectionReset: CInt { ECONNRESET }
   package static var connectionRefused: CInt { ECONNREFUSED }

@@ -10,10 +10,13 @@ package struct PeerIdentity: Equatable, Sendable {
   /// The primary one.
   package let group: UInt32
   package let supplementaryGroups: [UInt32]
+  /// Whose is what it makes: the user himself, unless root has said that it acts for another.
+  package var owner: UInt32
 
   package init(process: Int32, user: UInt32, group: UInt32, supplementaryGroups: [UInt32] = []) {
     self.process = process
     self.user = user
+    owner = user
     self.group = group
     self.supplementaryGroups = supplementaryGroups
   }
@@ -61,6 +64,34 @@ package enum UnixSocket {
     }
   }
 
+  /// Where a Unix stream socket listens; nil for anything else, and for one without a path.
+  package static func listeningPath(of socket: Descriptor) -> String? {
+    listeningPath(ofNumber: socket.number)
+  }
+
+  static func listeningPath(ofNumber number: CInt) -> String? {
+    var isListening: CInt = 0
+    var kind: CInt = 0
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    guard
+      unsafe getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size) == 0,
+      unsafe getsockopt(number, SOL_SOCKET, SO_TYPE, &kind, &size) == 0,
+      isListening != 0, kind == CInt(SOCK_STREAM.rawValue)
+    else { return nil }
+    var address = sockaddr_un()
+    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(number, $0, &length)
+      }
+    }
+    guard result == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
+    let bytes = unsafe withUnsafeBytes(of: address.sun_path) { path in
+      unsafe [UInt8](path.prefix { $0 != 0 })
+    }
+    return bytes.isEmpty ? nil : String(validating: bytes, as: UTF8.self)
+  }
+
   /// The next waiting client, non-blocking; nil when there is none.
   package static func accept(_ listener: Descriptor) throws(SystemError) -> Descriptor? {
     var storage = sockaddr_storage()
@@ -78,6 +109,12 @@ package enum UnixSocket {
       if error.code == EAGAIN || error.code == ECONNABORTED { return nil }
       throw error
     }
+  }
+
+  /// Whether somebody waits to be accepted.
+  package static func hasWaiting(_ listener: Descriptor) -> Bool {
+    var entry = pollfd(fd: listener.number, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLIN) != 0
   }
 
   /// SO_PEERCRED: who connected.
@@ -144,6 +181,14 @@ package enum UnixSocket {
     return result < 0 ? nil : result
   }
 
+  /// What was sent over a stream socket and the other end has not received yet, in bytes as the
+  /// kernel accounts for them; 0: it has received everything. unix(7), SIOCOUTQ.
+  package static func unreadBytes(_ socket: Descriptor) -> Int {
+    var count: CInt = 0
+    guard unsafe ioctl(socket.number, UInt(TIOCOUTQ), &count) == 0 else { return 0 }
+    return Int(count)
+  }
+
   /// Sends everything over a blocking socket; false when the other end is gone before that.
   package static func sendAll(_ socket: Descriptor, _ bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
@@ -159,6 +204,17 @@ package enum UnixSocket {
     let number = unsafe ring3_unix_stream(path, 0, 1)
     if number < 0 { return ring3_errno() == EAGAIN }
     Descriptor.close(number)
+    return true
+  }
+
+  /// Removes a socket file that nobody listens on any more; false, and nothing is removed, when
+  /// somebody may. Who does finds a connection that says nothing.
+  package static func removeUnheld(path: String) -> Bool {
+    let number = unsafe ring3_unix_stream(path, 0, 1)
+    let code = number < 0 ? ring3_errno() : 0
+    if number >= 0 { Descriptor.close(number) }
+    guard code == ECONNREFUSED else { return code == ENOENT }
+    remove(path: path)
     return true
   }
 

@@ -56,6 +56,8 @@ struct ExchangeRecord {
   var endedMilliseconds: Int64 = 0
   var method = Method.other
   var reason = EndReason.completed
+  /// Why the response is an error of the server's own, if it is.
+  var refusal = EndReason.completed
   /// nil when the site has no access log.
   var summary: RequestSummary?
   /// nil when it was not passed on, or no log of the site says more.
@@ -123,7 +125,8 @@ enum AccessLogLine {
     line += time
     line += Array(" \"".utf8)
     appendEscaped(summary.requestLine, to: &line)
-    line += Array("\" \(record.status) ".utf8)
+    // A connection that was handed off: whoever has it knows.
+    line += Array(record.status == 0 ? "\" - ".utf8 : "\" \(record.status) ".utf8)
     let body = record.byteCount - record.headByteCount
     line += body > 0 ? Array(String(body).utf8) : [UInt8(ascii: "-")]
     if format != .common {
@@ -137,7 +140,7 @@ enum AccessLogLine {
     line.append(UInt8(ascii: "\n"))
   }
 
-  /// ` member="URL" retries=N first_ms=N total_ms=N cache=WORD`
+  /// ` member="URL" retries=N first_ms=N total_ms=N cache=WORD reason=WORD`
   private static func appendPassing(_ record: ExchangeRecord, to line: inout [UInt8]) {
     let passing = record.passing
     let hasMember = passing?.member.isEmpty == false
@@ -151,9 +154,11 @@ enum AccessLogLine {
     case .revalidated: word = "revalidated"
     default: break
     }
+    let reason = record.refusal == .completed ? record.reason : record.refusal
     line += Array(
       ("\" retries=\(text(retries)) first_ms=\(text(passing?.firstMilliseconds))"
-        + " total_ms=\(text(passing?.totalMilliseconds)) cache=\(word.isEmpty ? "-" : word)").utf8)
+        + " total_ms=\(text(passing?.totalMilliseconds)) cache=\(word.isEmpty ? "-" : word)"
+        + " reason=\(reason.isOrderly ? "-" : reason.word)").utf8)
   }
 
   /// As ap_escape_logitem: quotes and backslashes with a backslash, other bytes outside printable

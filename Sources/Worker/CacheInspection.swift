@@ -36,7 +36,10 @@ package struct CacheEntryView: Sendable {
   package let codingsAvailable: ContentCodings
   /// Bytes that tell it from other variants, beside those of a coding; in hexadecimal.
   package let selector: String
+  /// Tags and groups that the application gave.
   package let labels: [String]
+  /// Of a claimed URL's response: prefix, user and queue of the application that made it.
+  package let owner: String?
   /// How many processes pin it for unfinished sends.
   package let pins: Int
   package let state: State
@@ -71,9 +74,11 @@ package struct CacheEntryView: Sendable {
     selector =
       selectorBytes == CacheKeys.selector(coding)
       ? "" : selectorBytes.map { CacheInspection.hexadecimal($0) }.joined()
-    labels = copy(cache.labelRange(hit)).split(separator: 0).map {
+    let labelBytes = copy(cache.labelRange(hit))
+    labels = labelBytes.split(separator: 0).filter { OwnerLabels.isTag($0) }.map {
       CacheInspection.printable(Array($0))
     }
+    owner = OwnerLabels.ownerText(in: labelBytes)
     self.pins = pins.processes(pinning: hit)
     switch cache.peekStanding(hit) {
     case .gone: state = .gone
@@ -159,11 +164,12 @@ package enum CacheInspection {
 
   /// The same as bytes, for who looks at very many.
   package static func urlBytes(ofKey key: [UInt8]) -> [UInt8] {
-    guard key.count > KeyShape.hostOffset, key[0] == CacheKeys.version,
+    guard key.count > KeyShape.hostOffset, isKnown(key[0]),
       let end = key[KeyShape.hostOffset...].firstIndex(of: 0)
     else { return Array("key:".utf8) + key.flatMap { Array(hexadecimal($0).utf8) } }
     var url: [UInt8] = []
     url.reserveCapacity(key.count + 16)
+    if key[0] == CacheKeys.fragmentVersion { url += "fragment ".utf8 }
     let isSecure = key[1] == CacheKeys.schemeHTTPS
     url += (isSecure ? "https://" : "http://").utf8
     append(printable: key[KeyShape.hostOffset..<end], to: &url)
@@ -171,6 +177,10 @@ package enum CacheInspection {
     if port != (isSecure ? 443 : 80) { url += ":\(port)".utf8 }
     append(printable: key[(end + 1)...], to: &url)
     return url
+  }
+
+  private static func isKnown(_ version: UInt8) -> Bool {
+    version == CacheKeys.version || version == CacheKeys.fragmentVersion
   }
 
   /// What invalidates exactly the resource that a key names, with all its variants; nil for bytes
@@ -184,7 +194,7 @@ package enum CacheInspection {
   private static func parts(
     ofKey key: [UInt8]
   ) -> (authority: [UInt8], host: [UInt8], target: [UInt8])? {
-    guard key.count > KeyShape.hostOffset, key[0] == CacheKeys.version,
+    guard key.count > KeyShape.hostOffset, isKnown(key[0]),
       let end = key[KeyShape.hostOffset...].firstIndex(of: 0)
     else { return nil }
     let authority = key[KeyShape.authorityOffset...].prefix(KeyShape.authorityCount)

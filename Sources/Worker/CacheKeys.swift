@@ -59,10 +59,10 @@ enum CacheKeys {
 /// The one word of an entry that moves (DESIGN 3.7): under which routing epoch it was found right,
 /// for which site, and when.
 struct ValidatedWord: Equatable {
-  private static let epochBits: UInt64 = 18
   private static let siteBits: UInt64 = 18
   private static let timeBits: UInt64 = 28
-  static let epochMask: UInt64 = (1 << epochBits) - 1
+  /// What begins anew after these bits: see `CacheStore.raiseEpoch`.
+  static let epochMask = UInt64(CacheStore.epochMask)
   static let siteCountMax = 1 << Int(siteBits)
   static let timeMask: UInt64 = (1 << timeBits) - 1
   /// A time is counted in eighths of a second of CLOCK_BOOTTIME; it wraps after a year, which only

@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import HTTP
+import Namespace
 import Platform
 
 /// What the first look into the cache would say about a request.
@@ -36,7 +37,10 @@ extension CacheInspection {
     _ cache: CacheStore, _ model: Model, _ url: CacheURL, _ explanation: Explanation,
     acceptEncoding: String?
   ) -> CacheVerdict {
-    if case .proxy = explanation.route.action {
+    if case .application = explanation.claim {
+      return judgeResponse(cache, model, url, explanation, acceptEncoding: acceptEncoding)
+    }
+    if case .proxy = explanation.route.action, explanation.claim != .reserved {
       return judgeResponse(cache, model, url, explanation, acceptEncoding: acceptEncoding)
     }
     let prefix = CacheKeys.prefix(local: explanation.local, model: model)
@@ -126,6 +130,14 @@ extension CacheInspection {
   /// Why no response can be stored, as far as routing tells.
   static func impossible(_ explanation: Explanation) -> String? {
     let route = explanation.route
+    switch explanation.claim {
+    case .none: break
+    case .reserved: return "its URL is reserved, and nobody serves it (503)"
+    case .elsewhere, .application(_, dependsOnAddress: true):
+      return "other addresses of this server may lead it to somebody else"
+    case .application:
+      return explanation.access == "denied" ? "access is denied to everybody" : nil
+    }
     if explanation.access == "denied" { return "access is denied to everybody" }
     switch route.action {
     case .redirect(let status, _): return "the router redirects (\(status)) by itself"

@@ -14,6 +14,8 @@ class RequestStream {
   final var client: SocketAddress
   /// What the other side says of the way to it is believed.
   final var isBelieved = false
+  /// What it says of the URL that was asked for, if it is believed.
+  final var told: ToldOrigin = []
   /// Index into `EventLoop.listeners`: local address, address class, scheme.
   final let listener: Int
   /// Set only where the virtual hosts tell local addresses apart.
@@ -41,6 +43,19 @@ class RequestStream {
     self.local = local
     self.keyPrefix = keyPrefix
   }
+}
+
+/// What a trusted proxy says of the URL that its client has asked for, as far as it is another one
+/// than this server sees: applications answer by it, so such answers are kept apart.
+struct ToldOrigin: OptionSet {
+  let rawValue: UInt8
+
+  /// X-Forwarded-Proto gives the other scheme.
+  static let otherScheme = ToldOrigin(rawValue: 1)
+  /// Forwarded does.
+  static let otherInForwarded = ToldOrigin(rawValue: 2)
+  /// Another host, or something unheard of: what answers it is nobody else's.
+  static let unlike = ToldOrigin(rawValue: 4)
 }
 
 /// A connected client. Idle, it holds no buffer: input is received into the loop's one scratch

@@ -13,7 +13,8 @@ package enum WorkerOrder: Equatable, Sendable {
   /// arrive.
   case predecessor
   /// Stop accepting, hand idle connections over, finish what is in flight, report `drained`, exit.
-  case drain
+  /// What waits in the queues of the listeners that end is taken along: nobody else serves them.
+  case drain(ending: [UInt32])
   /// The next generation failed: accept again on the listeners served before `drain`, and publish
   /// under this routing epoch, which the master raised for the generation that goes on.
   case resume(epoch: UInt32)
@@ -35,8 +36,15 @@ package enum WorkerOrder: Equatable, Sendable {
   /// descriptor attached). The routing epoch is this worker's from now on; 0: it keeps its own.
   case namespace(epoch: UInt32)
 
-  /// Whether a packet is one of the last kind.
+  /// An application puts something into the cache, or gets it (one descriptor attached: the
+  /// connection with it).
+  case cache(CacheOrder)
+
+  /// Whether a packet is a `namespace`.
   package static func isNamespace(_ bytes: [UInt8]) -> Bool { bytes.first == 13 }
+
+  /// Whether a packet is a `cache`.
+  package static func isCache(_ bytes: [UInt8]) -> Bool { bytes.first == 14 }
 }
 
 /// Worker to master.
@@ -54,6 +62,8 @@ package enum WorkerReport: Equatable, Sendable {
   case failed(String)
   /// A client wants a name that may have a certificate of its own; handshakes wait for the answer.
   case certificateWanted(CertificateQuestion)
+  /// The last `namespace` order came without its file: please send it again.
+  case namespaceWanted
 }
 
 extension WorkerOrder {
@@ -63,7 +73,7 @@ extension WorkerOrder {
     case .leave(let listeners): return [2] + encode(listeners)
     case .successor: return [3]
     case .predecessor: return [4]
-    case .drain: return [5]
+    case .drain(let ending): return [5] + encode(ending)
     case .resume(let epoch): return [6] + encode([epoch])
     case .reopenLogs: return [7]
     case .quit(let milliseconds): return [8] + encode([milliseconds])
@@ -72,6 +82,7 @@ extension WorkerOrder {
     case .certificate(let answer): return [11] + answer.bytes
     case .staple: return [12]
     case .namespace(let epoch): return [13] + encode([epoch])
+    case .cache(let order): return [14] + order.bytes
     }
   }
 
@@ -84,7 +95,7 @@ extension WorkerOrder {
     case 2: self = .leave(words)
     case 3: self = .successor
     case 4: self = .predecessor
-    case 5: self = .drain
+    case 5: self = .drain(ending: words)
     case 6:
       guard let epoch = words.first else { return nil }
       self = .resume(epoch: epoch)
@@ -101,6 +112,9 @@ extension WorkerOrder {
     case 13:
       guard let epoch = words.first else { return nil }
       self = .namespace(epoch: epoch)
+    case 14:
+      guard let order = CacheOrder(bytes: bytes.dropFirst()) else { return nil }
+      self = .cache(order)
     default: return nil
     }
   }
@@ -115,6 +129,7 @@ extension WorkerReport {
     case .retiring: return [4]
     case .failed(let text): return [5] + Array(text.utf8.prefix(4096))
     case .certificateWanted(let question): return [6] + question.bytes
+    case .namespaceWanted: return [7]
     }
   }
 
@@ -132,6 +147,7 @@ extension WorkerReport {
         return nil
       }
       self = .certificateWanted(question)
+    case 7: self = .namespaceWanted
     default: return nil
     }
   }

@@ -7,6 +7,9 @@ import Platform
 /// The fields of a stored or storable representation, in the two parts that responses need: 304
 /// takes only the first, 206 both without the length (RFC 9110 §15.3.7, §15.4.5).
 struct EntityHead {
+  /// Cache-Status of a file that is sent from the cache: stored with its head, so it costs a hit
+  /// nothing but its bytes. Empty: none.
+  var statusLine: [UInt8] = []
   /// ETag, Last-Modified, Cache-Control, Vary and configured fields, each with its line end.
   var commonLines: [UInt8] = []
   /// Content-Type, Content-Encoding, Accept-Ranges.
@@ -27,6 +30,8 @@ struct EntityHead {
   /// The value of Content-Encoding; empty for none.
   var contentCoding: [UInt8] { EntityHead.value(of: "Content-Encoding", in: contentLines) }
 
+  static let cacheStatusName = "Cache-Status"
+
   /// The value of a field among lines that were built here; empty if it is not there.
   static func value(of name: String, in lines: [UInt8]) -> [UInt8] {
     let start = Array("\(name): ".utf8)
@@ -41,7 +46,7 @@ struct EntityHead {
 
   /// As it is stored: all lines, Content-Length, the empty line.
   func storedBytes(byteCount: Int64) -> [UInt8] {
-    commonLines + contentLines + EntityHead.lengthLine(byteCount) + [0x0d, 0x0a]
+    statusLine + commonLines + contentLines + EntityHead.lengthLine(byteCount) + [0x0d, 0x0a]
   }
 
   /// Where `value` stands in `lines`; nil if it does not or is empty.
@@ -71,6 +76,8 @@ struct Entity {
   var outcome: CacheOutcome
   /// Date, Age and Cache-Status of an application's response; empty: it is made now.
   var ageLines: [UInt8] = []
+  /// Cache-Status alone, for an error that is answered from it.
+  var cacheStatus: [UInt8] = []
 
   init(
     head: EntityHead, byteCount: Int64, source: Source, status: UInt16 = 200, site: Int,

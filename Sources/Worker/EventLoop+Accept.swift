@@ -31,6 +31,15 @@ extension EventLoop {
     }
   }
 
+  /// A listener is ready. What is encrypted stays with the process that has accepted it, under its
+  /// configuration: whoever connects after a reload is done must find its order in front of him.
+  func takeConnections(listener index: Int) {
+    if listeners[index].isEncrypted { receiveOrders() }
+    // One order is to go at once.
+    guard exitCode == nil else { return }
+    acceptConnections(listener: index)
+  }
+
   /// An event of the same batch may still name a listener that was left meanwhile: what it holds
   /// is for whoever serves it now, and a process about to exit must accept nothing any more.
   func acceptConnections(listener index: Int, countMax: Int = Limits.acceptsPerTurn) {
@@ -132,11 +141,9 @@ extension EventLoop {
 
   /// Makes a place for a descriptor in the flat tables.
   func growTables(to index: Int) {
-    while connections.count <= index {
-      connections.append(nil)
-      upstreams.append(nil)
-      deadlines.append(.max)
-    }
+    connections.grow(to: index + 1)
+    upstreams.grow(to: index + 1)
+    while deadlines.count <= index { deadlines.append(.max) }
   }
 
   /// 30 bits: the two top bits of a token say that it is not a connection's.
@@ -149,7 +156,7 @@ extension EventLoop {
   /// over all of them, paid once for `evictionBatchCount` accepts and only when descriptors are
   /// out.
   func evictOldestIdle() -> Int {
-    let idle = connections.compactMap { $0 }
+    let idle = connections.objects
       .filter { ($0.state.isIdle || $0.http2?.isIdle == true) && !$0.isLeaving }
       .sorted { $0.idleSince < $1.idleSince }
     let evicted = idle.prefix(max(1, min(Limits.evictionBatchCount, idle.count / 8)))
@@ -179,7 +186,7 @@ extension EventLoop {
     if let output = connection.output {
       // What has left of it must not look like the whole to a client that waits for our end.
       if output.isOpen || output.next != nil { Stream.resetOnClose(connection.descriptor) }
-      finishRecord(output.record, reason: reason == .completed ? .clientReset : reason)
+      finishRecord(of: output, reason: reason == .completed ? .clientReset : reason)
       endOutput(connection, output)
     }
     if let exchange = connection.exchange { abandon(exchange) }

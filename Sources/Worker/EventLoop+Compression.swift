@@ -12,7 +12,7 @@ extension EventLoop {
   func codingsOffered(
     _ file: OpenFile, _ media: FileMedia, _ exchange: Exchange
   ) -> ContentCodings {
-    let settings = exchange.route.settings.compression
+    let settings = exchange.settings.value.compression
     guard !settings.codings.isEmpty, exchange.errorStatus == nil, file.coding == .identity,
       file.variantsAvailable.isEmpty, media.encodings.isEmpty,
       file.facts.size >= Int64(max(1, settings.byteCountMin)),
@@ -63,7 +63,7 @@ extension EventLoop {
     let selector = CacheKeys.selector(entity.coding)
     guard
       let compression = CompressionInProgress(
-        entity.coding, level: exchange.route.settings.compression.level(entity.coding),
+        entity.coding, level: exchange.settings.value.compression.level(entity.coding),
         byteCount: Int(file.facts.size), key: key.isEmpty ? [] : key + selector,
         ledger: compressions)
     else { return nil }

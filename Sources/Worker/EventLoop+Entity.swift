@@ -8,7 +8,7 @@ import Platform
 extension EventLoop {
   /// Version of the way heads are built: part of every fingerprint, so that a new build never sends
   /// heads of an old one from a cache that outlived it.
-  private static let headFormatVersion: UInt64 = 1
+  private static let headFormatVersion: UInt64 = 2
 
   /// The fields of a file's response, by the settings of its path; in the coding that the client
   /// prefers, if the file is offered in some and `compresses`.
@@ -17,7 +17,7 @@ extension EventLoop {
   ) -> EntityHead {
     let name = (exchange.file?.path ?? exchange.currentPath).split(separator: UInt8(ascii: "/"))
       .last
-    let media = model.media(exchange.route.settings, fileName: Array(name ?? []))
+    let media = model.media(exchange.settings.value, fileName: Array(name ?? []))
     var entity = EntityHead()
     entity.coding = file.coding
     entity.variantsAvailable = file.variantsAvailable
@@ -35,7 +35,7 @@ extension EventLoop {
   private func fill(
     _ entity: inout EntityHead, _ file: OpenFile, _ media: FileMedia, _ exchange: Exchange
   ) {
-    let settings = exchange.route.settings
+    let settings = exchange.settings.value
     var tag: [UInt8] = []
     file.facts.appendEntityTag(
       to: &tag, parts: settings.fileETag, coding: file.coding,
@@ -60,7 +60,7 @@ extension EventLoop {
       media.encodings
       + (entity.coding == .identity ? [] : [entity.coding.token.description])
     if !encodings.isEmpty { fields.add("Content-Encoding", encodings.joined(separator: ", ")) }
-    if exchange.errorStatus == 405 { fields.add("Allow", allowedMethods(exchange)) }
+    for field in exchange.errorFields.fields { fields.add(field.name, field.value) }
     edit(&fields, exchange, isSuccess: exchange.errorStatus == nil)
     entity.contentType = fields.value(of: "Content-Type") ?? []
     var content = ResponseFields()
@@ -70,10 +70,14 @@ extension EventLoop {
     }
     // Of what is made here parts are not had: their client gets parts of the file as it is.
     if exchange.errorStatus == nil && !entity.isMadeHere { content.add("Accept-Ranges", "bytes") }
+    if settings.caching.sendsCacheStatus { entity.statusLine = EventLoop.fileStatusLine }
     entity.commonLines = fields.lines()
     entity.contentLines = content.lines()
     entity.entityTag = fields.value(of: "ETag") ?? []
   }
+
+  /// A file in the cache is compared with the one on disk, never asked for anywhere.
+  private static let fileStatusLine = Array("\(EntityHead.cacheStatusName): Ring3; hit\r\n".utf8)
 
   /// mod_expires: Expires and Cache-Control max-age. From the time of modification they are the
   /// same for every request; from the time of access only the age is.
@@ -101,7 +105,7 @@ extension EventLoop {
     var mark = Fingerprint()
     mark.mix(EventLoop.headFormatVersion)
     mark.mix(site.fingerprint)
-    mark.mix(exchange.route.settings.fingerprint)
+    mark.mix(exchange.settings.value.fingerprint)
     mark.mix(mediaFingerprint)
     mark.mix(exchange.currentPath)
     facts.fingerprint = mark.value
@@ -111,10 +115,10 @@ extension EventLoop {
       changed: file.facts.changedNanoseconds)
     facts.lastModifiedSeconds = UInt32(exactly: entity.lastModifiedSeconds) ?? 0
     facts.expiresAccessSeconds = entity.expiresAccessSeconds
-    facts.commonHeadCount = UInt16(clamping: entity.commonLines.count)
-    facts.contentHeadCount = UInt16(
-      clamping: entity.commonLines.count + entity.contentLines.count)
-    if let offset = EntityHead.offset(of: entity.entityTag, in: entity.commonLines) {
+    let commonLines = entity.statusLine + entity.commonLines
+    facts.commonHeadCount = UInt16(clamping: commonLines.count)
+    facts.contentHeadCount = UInt16(clamping: commonLines.count + entity.contentLines.count)
+    if let offset = EntityHead.offset(of: entity.entityTag, in: commonLines) {
       facts.etagOffset = UInt16(clamping: offset)
       facts.etagCount = UInt16(clamping: entity.entityTag.count)
     }
@@ -179,7 +183,7 @@ extension EventLoop {
   ) -> Bool {
     let lines =
       entity.head.commonLines + entity.head.contentLines
-      + EntityHead.lengthLine(entity.byteCount)
+      + (Status.forbidsContent(Int(entity.status)) ? [] : EntityHead.lengthLine(entity.byteCount))
     return send(
       entity, status: entity.status, lines: lines, parts: [.entity(0, entity.byteCount)],
       on: stream, head, bytes)
@@ -236,6 +240,7 @@ extension EventLoop {
   ) -> Bool {
     var fields = ResponseFields()
     for (name, value) in extra { fields.add(name, value) }
+    if !entity.cacheStatus.isEmpty { fields.add(EntityHead.cacheStatusName, entity.cacheStatus) }
     editError(&fields, stream, head, bytes)
     let body = ErrorPage.body(status: Int(status))
     fields.add("Content-Type", "text/html; charset=utf-8")
@@ -250,7 +255,7 @@ extension EventLoop {
     _ fields: inout ResponseFields, _ stream: RequestStream, _ head: RequestHead,
     _ bytes: RawSpan
   ) {
-    let exchange = makeExchange(stream, head, bytes)
+    let exchange = makeExchange(stream, head.kept, bytes)
     let path = exchange.copy(head.path)
     let slashes = model.sites[exchange.site.site].allowEncodedSlashes
     if case .success(let decoded) = RequestTarget.decodePath(
@@ -360,6 +365,15 @@ enum EntryChecks {
   /// The application was told a port in Host, which the key does not hold: for requests that name
   /// one, the others have an answer of their own.
   static let namesPort: UInt32 = 8
+  /// Nothing to look at: the application has given it for all, whether they name the port or not.
+  static let anyPort: UInt32 = 16
+  /// Its head holds what caches behind this one have said (Cache-Status): this one's word has to
+  /// stand behind it (RFC 9211 §2).
+  static let followsStatus: UInt32 = 32
+  /// The application was told another scheme by a trusted proxy: for requests that say the same.
+  static let told: UInt32 = 0x1c0
+
+  static func told(_ origin: ToldOrigin) -> UInt32 { UInt32(origin.rawValue) << 6 }
 }
 
 extension EntryFacts {

@@ -10,13 +10,15 @@ extension EventLoop {
   /// whole.
   func beginExchange(_ stream: RequestStream, _ bytes: RawSpan) -> Bool {
     stream.state.requestBegun(keepAlive: head.keepAlive, hasBody: head.body != .none)
-    let exchange = makeExchange(stream, head, bytes)
+    let exchange = makeExchange(stream, head.kept, bytes)
     stream.site = exchange.site.site
+    exchange.absentHash = absentHash
+    absentHash = nil
     if !keepsAlive(stream, stream.site) { stream.state.closeAfterResponse() }
     notePatternLimit(exchange.site.limitExceeded, stream)
     stream.exchange = exchange
     switch head.body {
-    case .none: stream.body = nil
+    case .none: if stream.body != nil { stream.body = nil }
     case .length(let count): stream.body = .length(count)
     case .chunked where stream is MultiplexedStream: stream.body = .framed(0)
     case .chunked:
@@ -26,17 +28,23 @@ extension EventLoop {
     return begin(exchange, stream)
   }
 
-  /// The site of a request, and the head kept for as long as its answer takes.
+  /// The site of a request, and its head, `kept` for as long as the answer takes.
   func makeExchange(
-    _ stream: RequestStream, _ head: RequestHead, _ bytes: RawSpan
+    _ stream: RequestStream, _ head: consuming RequestHead, _ bytes: RawSpan
   ) -> Exchange {
-    let host = normalisedHost(head, bytes)
-    let site = model.site(local: localAddress(of: stream), host: host)
+    let host = requestedHost(head.host.span(in: bytes), at: localAddress(of: stream))
+    let bytes = bytes.extracting(0..<head.headByteCount).array
     return Exchange(
-      head: head.kept, bytes: bytes.extracting(0..<head.headByteCount).array,
-      receivedMicroseconds: Clock.realNanoseconds() / 1000, host: host, site: site,
-      settings: model.sites[site.site].sharedSettings, asOf: cache?.generation ?? 0,
-      ticks: bootTicks)
+      head: head, bytes: bytes, receivedMicroseconds: Clock.realNanoseconds() / 1000,
+      requestedHost: host, settings: model.sites.shared(host.site.site).value.sharedSettings,
+      asOf: cache?.generation ?? 0, ticks: bootTicks)
+  }
+
+  private func requestedHost(_ spelling: RawSpan, at local: SocketAddress) -> RequestedHost {
+    if let last = lastHost, last.fits(spelling, at: local) { return last }
+    let host = RequestedHost(spelling, at: local, in: model)
+    lastHost = host
+    return host
   }
 
   private func begin(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
@@ -59,8 +67,11 @@ extension EventLoop {
     default: break
     }
     if head.targetForm == .asterisk { return fail(exchange, stream, 400, .url) }
-    let path = exchange.copy(head.path)
-    switch RequestTarget.decodePath(path.rawSpan, encodedSlashes: site.value.allowEncodedSlashes) {
+    let bytes = exchange.bytes
+    switch RequestTarget.decodePath(
+      exchange.head.path.span(in: bytes.rawSpan),
+      encodedSlashes: site.value.allowEncodedSlashes)
+    {
     case .failure(let rejection):
       return fail(exchange, stream, rejection.status, rejection.reason)
     case .success(let decoded):
@@ -69,20 +80,30 @@ extension EventLoop {
     }
   }
 
-  /// Routes a path of this exchange and does what the route says.
-  func follow(_ path: [UInt8], _ exchange: Exchange, _ stream: RequestStream) -> Bool {
-    exchange.currentPath = path
-    let query = head.query.map(exchange.copy)
-    exchange.route = model.route(exchange.site, path: path, query: query)
-    exchange.routedEpoch = routingEpoch
-    notePatternLimit(exchange.route.limitExceeded, stream)
-    if namespace != nil || namespaceIsUnknown, exchange.errorStatus == nil {
-      claim(exchange, stream)
+  /// Finds what the configuration says of a path of this exchange, and who has claimed it.
+  func route(_ path: [UInt8], _ exchange: Exchange, _ stream: RequestStream) {
+    if path != exchange.currentPath {
+      exchange.pathInfoByteCount = 0
+      exchange.isSplit = false
     }
-    let settings = exchange.route.sharedSettings.storage
+    exchange.currentPath = path
+    exchange.routedEpoch = routingEpoch
+    exchange.routedTurn = claims.turn
+    exchange.owner = nil
+    exchange.route =
+      (namespace != nil || namespaceIsUnknown) && exchange.errorStatus == nil
+      ? route(exchange, stream) : configuredRoute(exchange)
+    notePatternLimit(exchange.route.limitExceeded, stream)
+    let settings = exchange.settings
     if exchange.route.checksAccess && settings.value.access.dependsOnClient {
       exchange.accessDependsOnClient = true
     }
+  }
+
+  /// Routes a path of this exchange and does what the route says.
+  func follow(_ path: [UInt8], _ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    route(path, exchange, stream)
+    let settings = exchange.settings
     if exchange.route.checksAccess
       && !settings.value.access.evaluate(
         client: stream.client.address,
@@ -107,8 +128,15 @@ extension EventLoop {
     case .proxy(let target):
       // A document for an error is not worth another error.
       guard exchange.errorStatus == nil else { return fail(exchange, stream, 500, .internal) }
-      return passOn(target, exchange, stream)
+      if exchange.pathInfoByteCount > 0, settings.value.acceptsPathInfo == .off {
+        return take(.notFound, exchange, stream)
+      }
+      return target.scriptPath.isEmpty
+        ? passOn(target, exchange, stream) : passOn(script: target, exchange, stream)
     case .file(let path, let root):
+      if exchange.pathInfoByteCount > 0, settings.value.acceptsPathInfo != .on {
+        return take(.notFound, exchange, stream)
+      }
       if exchange.errorStatus == nil {
         // RFC 9110 §9.1: a method that is not recognised is 501.
         if head.method == .other { return fail(exchange, stream, 501, .notImplemented) }
@@ -146,23 +174,6 @@ extension EventLoop {
     return true
   }
 
-  private func fileRequest(_ exchange: Exchange, path: [UInt8], root: [UInt8]) -> FileRequest {
-    let settings = exchange.route.settings
-    let links: SymbolicLinkPolicy =
-      settings.options.contains(.followSymLinks)
-      ? .follow : settings.options.contains(.symLinksIfOwnerMatch) ? .ownerMatch : .none
-    let bytes = exchange.bytes
-    let accepted: [ContentCoding] =
-      head.has(.acceptEncoding) ? acceptedCodings(head, bytes.rawSpan) : []
-    return FileRequest(
-      path: path, root: root, urlPath: exchange.currentPath, links: links,
-      isConfined: settings.symlinkConfine,
-      indexNames: settings.directoryIndex.map { Array($0.utf8) },
-      listingAllowed: settings.options.contains(.indexes),
-      fallbackResource: settings.fallbackResource.map { Array($0.utf8) },
-      acceptedCodings: accepted)
-  }
-
   /// Asks the file system; what would have to wait goes to a helper.
   func resolve(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
     guard let request = exchange.file else { preconditionFailure("nothing to resolve") }
@@ -181,6 +192,9 @@ extension EventLoop {
   /// What the file system said.
   func take(_ answer: FileAnswer, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
     exchange.waiting = .nothing
+    if let request = exchange.file, request.findsScript {
+      return takeScript(answer, request, exchange, stream)
+    }
     switch answer {
     case .file where exchange.errorStatus == nil && !head.method.isRetrieval,
       .listing where exchange.errorStatus == nil && !head.method.isRetrieval:
@@ -196,6 +210,11 @@ extension EventLoop {
       return redirectToDirectory(exchange, stream)
     case .internalRedirect(let redirect):
       return follow(redirect, exchange, stream)
+    case .pathInfo(let byteCount):
+      guard let request = exchange.file, split(byteCount, request, exchange) else {
+        return take(.notFound, exchange, stream)
+      }
+      return follow(exchange.currentPath, exchange, stream)
     case .notFound:
       if let resumption = exchange.resumption {
         exchange.resumption = nil
@@ -236,7 +255,8 @@ extension EventLoop {
     if !redirect.isVerified, var request = exchange.file {
       request.indexStart = redirect.resumeAt
       request.fallbackResource = nil
-      exchange.resumption = (request, exchange.currentPath, exchange.route)
+      exchange.resumption = Resumption(
+        request, path: exchange.currentPath, route: exchange.route)
     }
     let path = redirect.urlPath.prefix { $0 != UInt8(ascii: "?") }
     return follow(Array(path), exchange, stream)
@@ -355,13 +375,6 @@ extension EventLoop {
 
   func localAddress(of stream: RequestStream) -> SocketAddress {
     stream.local ?? listeners[stream.listener].address
-  }
-
-  private func normalisedHost(_ head: borrowing RequestHead, _ bytes: RawSpan) -> [UInt8] {
-    var host = head.host.copy(from: bytes)
-    for index in host.indices { host[index] = ASCIICase.lower(host[index]) }
-    while host.last == UInt8(ascii: ".") { host.removeLast() }
-    return host
   }
 
   private func notePatternLimit(_ pattern: String?, _ stream: RequestStream) {

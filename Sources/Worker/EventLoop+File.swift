@@ -15,11 +15,30 @@ extension EventLoop {
     min(model.server.cacheObjectBytesMax, cache?.objectBytesMax ?? Limits.uncachedObjectBytesMax)
   }
 
+  /// What the file system is asked for an exchange.
+  func fileRequest(_ exchange: Exchange, path: [UInt8], root: [UInt8]) -> FileRequest {
+    let settings = exchange.settings.value
+    let links: SymbolicLinkPolicy =
+      settings.options.contains(.followSymLinks)
+      ? .follow : settings.options.contains(.symLinksIfOwnerMatch) ? .ownerMatch : .none
+    let bytes = exchange.bytes
+    let accepted: [ContentCoding] =
+      head.has(.acceptEncoding) ? acceptedCodings(head, bytes.rawSpan) : []
+    return FileRequest(
+      path: path, root: root,
+      urlPath: Array(exchange.currentPath.dropLast(exchange.pathInfoByteCount)), links: links,
+      isConfined: settings.symlinkConfine,
+      indexNames: settings.directoryIndex.map { Array($0.utf8) },
+      listingAllowed: settings.options.contains(.indexes),
+      fallbackResource: settings.fallbackResource.map { Array($0.utf8) },
+      acceptedCodings: accepted)
+  }
+
   /// Serves an open file in the way its size and the cache allow; as it is, unless it `compresses`.
   func serve(
     _ file: OpenFile, _ exchange: Exchange, _ stream: RequestStream, compresses: Bool = true
   ) -> Bool {
-    let settings = exchange.route.settings
+    let settings = exchange.settings.value
     let entity = entityHead(file, exchange, compresses: compresses)
     if file.facts.size > Int64(objectBytesMax) {
       return sendFile(file, entity, exchange, stream)
@@ -27,7 +46,8 @@ extension EventLoop {
     if head.method == .head && exchange.errorStatus == nil && cache == nil && !entity.isMadeHere {
       return sendFile(file, entity, exchange, stream)
     }
-    guard let cache, exchange.errorStatus == nil, head.method.isRetrieval,
+    guard let cache, exchange.errorStatus == nil, exchange.pathInfoByteCount == 0,
+      head.method.isRetrieval,
       exchange.route.dependencies.union(settings.headerDependencies).subtracting(.clientAddress)
         .isEmpty
     else {

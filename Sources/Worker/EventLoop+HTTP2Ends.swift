@@ -70,8 +70,8 @@ extension EventLoop {
   /// A second has passed: budgets grow, and who was told to leave a while ago has no request on the
   /// way any more.
   func tickHTTP2() {
-    for connection in connections {
-      guard let connection, let http2 = connection.http2 else { continue }
+    for connection in connections.objects {
+      guard let http2 = connection.http2 else { continue }
       http2.session.tick(second: now / 1000)
       if http2.session.hasOutput { queue(connection, http2) }
       guard let since = http2.leavingSince, !http2.hasSaidLast,

@@ -16,7 +16,7 @@ struct Successor {
 }
 
 /// What a worker knows about handing over.
-struct HandoverState {
+final class HandoverState {
   /// Told to leave.
   var isDraining = false
   var successors: [Successor] = []
@@ -36,17 +36,21 @@ struct HandoverState {
 
   /// Somebody of the next generation takes connections.
   var hasSuccessor: Bool { successors.contains { $0.isOpen && $0.takesMore } }
+
+  /// All that took connections have died; the master names whom it starts in their place.
+  var awaitsSuccessor: Bool { !hasSuccessor && successors.contains { $0.takesMore } }
 }
 
 extension EventLoop {
   // MARK: The leaving side
 
-  /// Stop accepting; move what is idle; the rest follows as it becomes idle.
-  func beginDrain() {
+  /// Stop accepting; move what is idle; the rest follows as it becomes idle. What waits in the
+  /// queues of listeners that end (nil: all) is taken along, as nobody else serves them; in those
+  /// of others there may be clients already who know that the next generation serves.
+  func beginDrain(ending: [UInt32]? = nil) {
     guard !handover.isDraining else { return }
-    // What waits in the queues is taken along: a listener whose address is no longer configured
-    // has nobody else to serve it.
-    for index in listeners.indices {
+    for (index, listener) in listeners.enumerated()
+    where ending?.contains(listener.identifier) ?? true {
       acceptConnections(listener: index, countMax: Limits.drainAcceptsMax)
     }
     handover.isDraining = true
@@ -55,10 +59,7 @@ extension EventLoop {
     pausedListeners = []
     acceptResumesAt = 0
     leave(Array(served))
-    for connection in connections {
-      guard let connection else { continue }
-      drain(connection)
-    }
+    for connection in connections.objects { drain(connection) }
     advanceHandover()
   }
 
@@ -81,16 +82,17 @@ extension EventLoop {
     handover.isDraining = false
     handover.deadline = .max
     for index in handover.successors.indices { handover.successors[index].takesMore = false }
-    for connection in connections { connection?.state.draining = false }
+    for connection in connections.objects { connection.state.draining = false }
     let waiting = handover.waiting
     handover.waiting = []
     for connection in waiting { takeBack(connection) }
     serve(handover.servedBefore)
   }
 
-  /// An idle connection is to leave. Without successors it is closed: nobody could take it.
+  /// An idle connection is to leave. Without successors it is closed: nobody could take it. If they
+  /// only died it stays: it was told that it may.
   func handOver(_ connection: Connection) {
-    guard handover.isDraining else { return beginIdle(connection) }
+    guard handover.isDraining, !handover.awaitsSuccessor else { return beginIdle(connection) }
     guard handover.hasSuccessor else {
       close(connection, .drained)
       return
@@ -103,6 +105,21 @@ extension EventLoop {
     setDeadline(connection, .max)
     handover.waiting.append(connection)
     runnable.append(Token.special(.successor, handover.successors.count))
+  }
+
+  /// Somebody takes connections: also those that stayed when the one before died.
+  func addSuccessor(_ channel: MessageSocket) {
+    var index = handover.successors.count
+    if let gone = handover.successors.firstIndex(where: { !$0.isOpen }) {
+      index = gone
+      handover.successors[gone] = Successor(channel: channel)
+    } else {
+      handover.successors.append(Successor(channel: channel))
+    }
+    watch(channel, Token.special(.successor, index))
+    guard handover.isDraining else { return }
+    for connection in connections.objects { drain(connection) }
+    advanceHandover()
   }
 
   /// Sends as many packets as the channels take. Called after each batch of events and each tick.
@@ -211,12 +228,12 @@ extension EventLoop {
   func checkDrained() {
     guard handover.isDraining, !handover.reportedDrained else { return }
     if now >= handover.deadline {
-      for connection in connections { if let connection { close(connection, .shutdown) } }
+      for connection in connections.objects { close(connection, .shutdown) }
     }
     // A predecessor may still be sending us its connections: they pass through. Closing the last
     // one may have come here already.
     guard openCount == 0, !handover.reportedDrained,
-      now >= handover.deadline || handover.predecessors.allSatisfy({ $0 == nil })
+      now >= handover.deadline || handover.predecessors.allSatisfy({ $0 == nil }) && !holdsCredits
     else { return }
     handover.reportedDrained = true
     report(.drained)

@@ -72,6 +72,10 @@ extension EventLoop {
       guard ValidatedWord(raw: cache.validated(hit)).epoch == ownEpoch else {
         return missed(.missesEpoch)
       }
+      // Also one that has the epoch of an earlier round.
+      guard cache.isKnownGood(hit) || cache.standing(hit) != .gone else {
+        return missed(.missesHard)
+      }
       guard let target = cache.follow(hit) else { return missed(.missesAbsent) }
       hit = target
       facts = cache.facts(hit)
@@ -118,7 +122,10 @@ extension EventLoop {
   @inline(__always)
   private func lookUpKey(_ cache: CacheStore, _ key: ByteBuffer) -> CacheHit? {
     let bytes = key.bytes
-    return cache.lookUp(bytes, hash: cache.hash(bytes))
+    let hash = cache.hash(bytes)
+    if let hit = cache.lookUp(bytes, hash: hash) { return hit }
+    absentHash = hash
+    return nil
   }
 
   /// The variant that the client prefers: the one found, or another one under the same key. nil: it
@@ -146,10 +153,9 @@ extension EventLoop {
   func send(_ chosen: ChosenEntry, on connection: Connection, _ bytes: RawSpan) -> Bool {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
-    // Conditions and ranges are for what is there (RFC 9110 §13.2.1).
-    guard chosen.facts.status != 200 || !head.hasConditionsOrRange else {
-      return sendConditionally(entity(of: chosen, in: cache), on: connection, head, bytes)
-    }
+    guard chosen.facts.status != 200 || !head.hasConditionsOrRange,
+      chosen.facts.checks & EntryChecks.followsStatus == 0
+    else { return sendTakenApart(chosen, in: cache, on: connection, bytes) }
     gathered.removeAll()
     if chosen.facts.flags.contains(.isResponse) {
       writeResponsePrefix(

@@ -6,6 +6,12 @@ import HTTP
 import Platform
 
 extension EventLoop {
+  /// Of the request at hand.
+  var head: RequestHead {
+    @inline(__always) _read { yield headSlot.head }
+    @inline(__always) _modify { yield &headSlot.head }
+  }
+
   /// The socket is readable (or broken, which the read tells).
   func receive(_ connection: Connection) {
     let buffer: ByteBuffer
@@ -227,7 +233,7 @@ extension EventLoop {
 
   /// A chunked body beyond `LimitRequestBody`: 413 if its request is not answered yet.
   func isTooLarge(_ byteCount: UInt64, _ stream: RequestStream) -> Bool {
-    let settings = stream.exchange?.route.settings ?? model.sites[stream.site].settings
+    let settings = stream.exchange?.settings.value ?? model.sites[stream.site].settings
     let limit = settings.limitRequestBodyBytes
     guard limit > 0 && byteCount > limit else { return false }
     (stream as? Connection)?.input = nil

@@ -26,7 +26,7 @@ extension EventLoop {
       // A redirect repeats the query; of others the canonical key has none.
       head.query == nil, head.targetForm == .origin, !exchange.path.isEmpty,
       !exchange.accessDependsOnClient,
-      exchange.route.dependencies.union(exchange.route.settings.headerDependencies).isEmpty
+      exchange.route.dependencies.union(exchange.settings.value.headerDependencies).isEmpty
     else { return }
     let key = CacheKeys.canonical(
       prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)

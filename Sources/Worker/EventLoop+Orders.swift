@@ -15,21 +15,30 @@ extension EventLoop {
   }
 
   func receiveOrders() {
+    // What comes beside an order finds its place, whatever else is open.
+    missedOrders.spare = nil
+    defer { keepSpareDescriptor() }
     while exitCode == nil {
       do throws(SystemError) {
-        switch try control.receive() {
+        let (packet, isCut) = try control.receiveEvenIfCut()
+        switch packet {
         case .message(let bytes, let descriptors):
           guard let order = WorkerOrder(bytes: bytes) else {
             errorLog.write(.error, "an order of the master was not understood")
             continue
           }
-          obey(order, descriptors)
+          isCut ? miss(order) : obey(order, descriptors)
         case .wouldBlock: return
         case .closed: return masterIsGone()
         }
       } catch {
         errorLog.write(.error, "control channel: \(error)")
-        return masterIsGone()
+        switch error.code {
+        case SystemError.messageTooLong: continue
+        // It is there still, and is reported again.
+        case SystemError.noMemory, SystemError.noBufferSpace: return
+        default: return masterIsGone()
+        }
       }
     }
   }
@@ -48,8 +57,8 @@ extension EventLoop {
     case .predecessor:
       guard let descriptor = descriptors.first else { return }
       addPredecessor(MessageSocket(descriptor))
-    case .drain:
-      beginDrain()
+    case .drain(let ending):
+      beginDrain(ending: ending)
     case .resume(let epoch):
       resumeServing(epoch: epoch)
     case .reopenLogs:
@@ -67,14 +76,9 @@ extension EventLoop {
       takeNamespace(epoch: epoch, descriptors.first)
     case .certificate(let answer):
       takeCertificate(answer, descriptors)
+    case .cache(let order):
+      if let descriptor = descriptors.first { beginLent(order, descriptor) }
     }
-  }
-
-  private func addSuccessor(_ channel: MessageSocket) {
-    let index = handover.successors.count
-    handover.successors.append(Successor(channel: channel))
-    watch(channel, Token.special(.successor, index))
-    advanceHandover()
   }
 
   private func addPredecessor(_ channel: MessageSocket) {

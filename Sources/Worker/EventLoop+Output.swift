@@ -15,7 +15,7 @@ extension EventLoop {
     switch pump(output, connection) {
     case .finished:
       endOutput(connection, output)
-      finishRecord(output.record, reason: .completed)
+      finishRecord(of: output, reason: .completed)
       return true
     case .blocked:
       // Memory for slow readers is bounded: beyond it, who cannot take its answer is ended.
@@ -45,7 +45,7 @@ extension EventLoop {
     switch pump(output, connection) {
     case .finished:
       endOutput(connection, output)
-      finishRecord(output.record, reason: .completed)
+      finishRecord(of: output, reason: .completed)
       finishResponse(connection)
     case .blocked: awaitRoom(connection)
     case .yielded: yield(connection)
@@ -84,7 +84,7 @@ extension EventLoop {
       Stream.resetOnClose(connection.descriptor)
     }
     if let output = connection.output {
-      finishRecord(output.record, reason: reason)
+      finishRecord(of: output, reason: reason)
       endOutput(connection, output)
     }
     close(connection, reason)
@@ -105,7 +105,7 @@ extension EventLoop {
     }
     copiedBytes -= output.copiedBytes
     output.copiedBytes = 0
-    output.file = nil
+    if output.file != nil { output.file = nil }
     output.removePieces()
   }
 

@@ -13,32 +13,67 @@ extension EventLoop {
   func believe(_ stream: RequestStream, _ settings: RemoteIPSettings, _ bytes: RawSpan) {
     let peer = carrier(of: stream).peer
     stream.client = peer
+    stream.told = []
     stream.isBelieved = settings.trust(in: peer.address) != .none
-    guard stream.isBelieved, let value = chainValue(settings, bytes) else { return }
-    var chain =
-      settings.field == "forwarded"
-      ? ForwardedChain(forwarded: value.rawSpan) : ForwardedChain(xForwardedFor: value.rawSpan)
-    var trust = settings.trust(in: peer.address)
-    while trust != .none, let hop = chain.next(), case .address(let range) = hop {
-      let text = String(decoding: value[range.start..<range.end], as: UTF8.self)
-      guard let address = IPAddress(text) else { return }
-      // A trusted proxy far away knows nothing of private addresses.
-      guard trust == .within || !address.isPrivate else { return }
-      stream.client = SocketAddress(address, port: 0)
-      trust = settings.trust(in: address)
+    guard stream.isBelieved else { return }
+    if let value = EventLoop.joined(settings.field, of: head, bytes) {
+      stream.client = settings.walk(value, settings.field, from: peer).client
     }
+    stream.told = told(stream, settings, bytes)
   }
 
-  private func chainValue(_ settings: RemoteIPSettings, _ bytes: RawSpan) -> [UInt8]? {
-    let name = Array(settings.field.utf8)
+  /// All lines of a field as one.
+  static func joined(
+    _ field: String, of head: borrowing RequestHead, _ bytes: RawSpan
+  ) -> [UInt8]? {
+    let name = Array(field.utf8)
     var value: [UInt8] = []
     for number in 0..<head.fieldCount {
       let line = head.field(at: number)
-      guard FieldName.equal(line.name.span(in: bytes), name.rawSpan) else { continue }
+      guard FieldName.equal(line.name.span(in: bytes), name.rawSpan), !line.value.isEmpty else {
+        continue
+      }
       if !value.isEmpty { value += Array(", ".utf8) }
       value += line.value.copy(from: bytes)
     }
     return value.isEmpty ? nil : value
+  }
+
+  /// What a proxy that is believed says of the URL that its client has asked for: applications
+  /// answer by it.
+  private func told(
+    _ stream: RequestStream, _ settings: RemoteIPSettings, _ bytes: RawSpan
+  ) -> ToldOrigin {
+    var told: ToldOrigin = []
+    let isEncrypted = listeners[stream.listener].isEncrypted
+    func note(scheme: RawSpan, _ other: ToldOrigin) {
+      let isSecure = FieldName.equal(scheme, "https")
+      if !isSecure && !FieldName.equal(scheme, "http") {
+        told.insert(.unlike)
+      } else if isSecure != isEncrypted {
+        told.insert(other)
+      }
+    }
+    func note(host: RawSpan) {
+      if !FieldName.equal(host, head.authority.span(in: bytes)) { told.insert(.unlike) }
+    }
+    if let scheme = EventLoop.joined("x-forwarded-proto", of: head, bytes) {
+      note(scheme: scheme.rawSpan, .otherScheme)
+    }
+    if let host = EventLoop.joined("x-forwarded-host", of: head, bytes) { note(host: host.rawSpan) }
+    if let value = EventLoop.joined("forwarded", of: head, bytes) {
+      let peer = carrier(of: stream).peer
+      let start = settings.walk(value, "forwarded", from: peer).start
+      let believed = Array(value[start...])
+      let schemes = ForwardedChain.values(of: "proto", in: believed.rawSpan)
+      for scheme in schemes { note(scheme: scheme.span(in: believed.rawSpan), .otherInForwarded) }
+      // Schemes of several hops are a list that nobody else may send.
+      if schemes.count > 1 { told.insert(.unlike) }
+      for host in ForwardedChain.values(of: "host", in: believed.rawSpan) {
+        note(host: host.span(in: believed.rawSpan))
+      }
+    }
+    return told
   }
 
   // MARK: The PROXY protocol
@@ -137,6 +172,35 @@ extension RemoteIPSettings {
     case outside
     /// About any address.
     case within
+  }
+
+  /// Follows a chain of hops from right to left as long as each is trusted. `client`: the last that
+  /// is believed; `start`: where what is believed begins, and what stands before it somebody has
+  /// said who is not.
+  func walk(
+    _ value: [UInt8], _ field: String, from peer: SocketAddress
+  ) -> (client: SocketAddress, start: Int) {
+    var chain =
+      field == "forwarded"
+      ? ForwardedChain(forwarded: value.rawSpan) : ForwardedChain(xForwardedFor: value.rawSpan)
+    var client = peer
+    var start = value.count
+    var trust = trust(in: peer.address)
+    while trust != .none, let hop = chain.next() {
+      guard case .address(let range) = hop,
+        let address = IPAddress(String(decoding: value[range.start..<range.end], as: UTF8.self))
+      else {
+        // Who is believed says that it is nobody known.
+        start = chain.elementStart
+        break
+      }
+      // A trusted proxy far away knows nothing of private addresses.
+      guard trust == .within || !address.isPrivate else { break }
+      start = chain.elementStart
+      client = SocketAddress(address, port: 0)
+      trust = self.trust(in: address)
+    }
+    return (client, start)
   }
 
   func trust(in address: IPAddress) -> Trust {

@@ -15,9 +15,11 @@ extension EventLoop {
 
   func makeRecord(
     _ stream: RequestStream, site: Int, status: UInt16, _ head: borrowing RequestHead,
-    _ bytes: RawSpan
+    _ bytes: RawSpan, headByteCount: Int = 0, outcome: CacheOutcome = .none
   ) -> ExchangeRecord {
     var record = ExchangeRecord(site: site, status: status, second: prefixes.second)
+    record.headByteCount = headByteCount
+    record.outcome = outcome
     record.startedMilliseconds = now
     record.method = head.method
     guard policies[site].logs else { return record }
@@ -40,14 +42,28 @@ extension EventLoop {
   }
 
   /// The one place where a finished exchange is counted and logged.
-  func finishRecord(_ record: ExchangeRecord, reason: EndReason) {
+  func finishRecord(_ record: borrowing ExchangeRecord, reason: EndReason) {
+    count(record.outcome, reason)
+    if record.summary != nil { write(record, reason) }
+  }
+
+  /// The same of a response that was not sent in one go.
+  func finishRecord(of output: PendingOutput, reason: EndReason) {
+    count(output.record.outcome, reason)
+    if output.record.summary != nil { write(output.record, reason) }
+  }
+
+  private func count(_ outcome: CacheOutcome, _ reason: EndReason) {
     scoreboard.add(to: .requests, slot: slot)
     scoreboard.ended(reason, slot: slot)
-    if record.outcome == .hit || record.outcome == .revalidated {
-      scoreboard.add(to: .cacheHits, slot: slot)
+    switch outcome {
+    case .hit, .revalidated: scoreboard.add(to: .cacheHits, slot: slot)
+    case .none, .filled, .bypassed: break
     }
-    guard record.summary != nil else { return }
-    var record = record
+  }
+
+  private func write(_ record: borrowing ExchangeRecord, _ reason: EndReason) {
+    var record = copy record
     record.endedMilliseconds = now
     record.reason = reason
     accessLogs.append(record)
@@ -67,13 +83,21 @@ extension EventLoop {
       stream.state.closeAfterResponse()
     }
     let shown = exchange.errorStatus ?? status
-    var fields = ResponseFields()
-    if shown == 405 { fields.add("Allow", allowedMethods(exchange)) }
-    if shown == 503, let seconds = exchange.retryAfterSeconds {
+    var fields = exchange.errorFields
+    if shown == 405, fields.value(of: "Allow") == nil {
+      fields.add("Allow", allowedMethods(exchange))
+    }
+    if shown == 503, fields.value(of: "Retry-After") == nil,
+      let seconds = exchange.retryAfterSeconds
+    {
       fields.add("Retry-After", "\(seconds)")
     }
+    exchange.errorFields = fields
     if let isDone = errorDocument(exchange, stream, status, fields) { return isDone }
-    let body = ErrorPage.body(status: Int(shown), signature: signature(exchange))
+    let body = ErrorPage.body(
+      status: Int(shown),
+      explanation: shown == 503 && reason.isUnavailable ? Status.unavailable : nil,
+      detail: exchange.errorDetail, signature: signature(exchange))
     return respond(
       exchange, stream, shown, fields, type: errorPageType, body: body, reason: reason)
   }
@@ -84,7 +108,7 @@ extension EventLoop {
   ) -> Bool? {
     // An error while an error document is looked for gets our page for the first error.
     guard exchange.errorStatus == nil,
-      let document = exchange.route.settings.errorDocument(Int(status))
+      let document = exchange.settings.value.errorDocument(Int(status))
     else { return nil }
     switch document {
     case .standard: return nil
@@ -108,7 +132,7 @@ extension EventLoop {
 
   private func signature(_ exchange: Exchange) -> [UInt8]? {
     let site = model.sites[exchange.site.site]
-    switch exchange.route.settings.serverSignature {
+    switch exchange.settings.value.serverSignature {
     case .off: return nil
     case .on: return Array("\(model.serverFieldText) at \(site.name)".utf8)
     case .email:
@@ -180,6 +204,7 @@ extension EventLoop {
     type: [UInt8], body: [UInt8], reason: EndReason
   ) -> Bool {
     var fields = given
+    if !exchange.cacheStatus.isEmpty { fields.add("Cache-Status", exchange.cacheStatus) }
     if !type.isEmpty { fields.add("Content-Type", type) }
     if !Status.forbidsContent(Int(status)) { fields.add("Content-Length", "\(body.count)") }
     edit(&fields, exchange, isSuccess: (200..<300).contains(status))
@@ -193,6 +218,7 @@ extension EventLoop {
     var record = makeRecord(
       stream, site: exchange.site.site, status: status, exchange.head, requestBytes.rawSpan)
     record.headByteCount = bytes.count
+    record.refusal = reason
     if reason != .completed { scoreboard.ended(reason, slot: slot) }
     let output = PendingOutput(record: record)
     output.append(head.method == .head ? bytes : bytes + body)
@@ -201,11 +227,15 @@ extension EventLoop {
   }
 
   /// `Header` directives: `always` for every response, the others for successful ones.
-  func edit(_ fields: inout ResponseFields, _ exchange: Exchange, isSuccess: Bool) {
-    let settings = exchange.route.settings
-    let edits =
+  /// `isKept`: without what depends on this one request.
+  func edit(
+    _ fields: inout ResponseFields, _ exchange: Exchange, isSuccess: Bool, isKept: Bool = false
+  ) {
+    let settings = exchange.settings.value
+    var edits =
       isSuccess
       ? settings.headerEditsOnSuccess + settings.headerEditsAlways : settings.headerEditsAlways
+    if isKept { edits.removeAll { $0.dependsOnBalancing } }
     guard !edits.isEmpty else { return }
     fields.apply(
       edits, captures: exchange.route.captures,
@@ -236,8 +266,9 @@ extension EventLoop {
   }
 
   func redirectToDirectory(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
+    let path = exchange.currentPath
     var location: [UInt8] = []
-    PercentEncoding.append(path: exchange.currentPath.rawSpan, to: &location)
+    PercentEncoding.append(path: path.rawSpan, to: &location)
     location.append(UInt8(ascii: "/"))
     if let query = head.query {
       location.append(UInt8(ascii: "?"))

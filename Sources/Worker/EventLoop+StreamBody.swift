@@ -67,7 +67,7 @@ extension EventLoop {
       let count = min(waiting, room, FastCGI.contentBytesMax)
       guard count > 0 else { break }
       forwarding.bodyByteCount += UInt64(count)
-      let limit = forwarding.exchange.route.settings.limitRequestBodyBytes
+      let limit = forwarding.exchange.settings.value.limitRequestBodyBytes
       guard limit == 0 || forwarding.bodyByteCount <= limit else {
         return refuseInput(stream, forwarding, 413, .entityTooLarge)
       }
@@ -87,7 +87,7 @@ extension EventLoop {
     guard forwarding.phase != .ended, stream.exchange?.forwarding === forwarding else { return }
     if !stream.state.bodyPending, http2.session.bodyByteCount(of: stream.handle) == 0 {
       stream.body = nil
-      endRequest(forwarding)
+      endRequest(forwarding, trailers: http2.session.takeTrailers(of: stream.handle))
       pushRequest(forwarding)
     }
   }

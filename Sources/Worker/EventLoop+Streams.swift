@@ -23,9 +23,11 @@ extension EventLoop {
   ) {
     guard let cache else { preconditionFailure("a hit without a cache") }
     let isNegative = chosen.facts.kindCode != EntryKind.content.rawValue
-    guard chosen.facts.status != 200 || !head.hasConditionsOrRange else {
+    guard chosen.facts.status != 200 || !head.hasConditionsOrRange,
+      chosen.facts.checks & EntryChecks.followsStatus == 0
+    else {
       http2.enter(stream)
-      _ = sendConditionally(entity(of: chosen, in: cache), on: stream, head, bytes)
+      _ = sendTakenApart(chosen, in: cache, on: stream, bytes)
       return
     }
     let head = http2.workspace.responseHead
@@ -288,13 +290,20 @@ extension EventLoop {
     queue(stream.connection, http2)
   }
 
+  /// Ends a stream whose request nobody has been given.
+  func refuse(_ stream: MultiplexedStream) {
+    guard let http2 = stream.connection.http2 else { return }
+    _ = http2.session.reset(stream.handle, .refusedStream)
+    queue(stream.connection, http2)
+  }
+
   /// A stream is over: what it held is given back.
   func streamClosed(_ stream: MultiplexedStream, _ http2: HTTP2Connection, _ reason: EndReason) {
     if let exchange = stream.exchange { abandon(exchange) }
     if let output = stream.output {
       let own = output.record.reason
       endOutput(stream, output)
-      finishRecord(output.record, reason: own == .completed ? reason : own)
+      finishRecord(of: output, reason: own == .completed ? reason : own)
     } else if !stream.isAnswered {
       scoreboard.ended(reason, slot: slot)
     }

@@ -8,21 +8,6 @@ import HTTP2
 import Platform
 import TLS
 
-/// A local address that this worker accepts on, with what follows from it.
-struct LocalListener {
-  let identifier: UInt32
-  let address: SocketAddress
-  let descriptor: Descriptor
-  /// Bytes that stand for scheme, port and address class in every cache key.
-  let keyPrefix: [UInt8]
-  /// Whether a connection in clear text may begin with HTTP/2's preface (`Protocols h2c`).
-  let takesClearTextHTTP2: Bool
-  /// Whether connections begin with a handshake of TLS.
-  let isEncrypted: Bool
-  /// Who is believed about the client; nil: nobody.
-  let remoteIP: RemoteIPSettings?
-}
-
 /// Everything a worker is. Single-threaded: no method waits for anything but `Poller.wait`.
 ///
 /// The extensions hold one task each: +Accept, +Input (receive and parse), +Hit (answer from shared
@@ -55,25 +40,39 @@ final class EventLoop {
   var served: Set<UInt32> = []
 
   /// Indexed by descriptor.
-  var connections: ContiguousArray<Connection?> = []
+  let connections = ObjectTable<Connection>()
   /// Monotonic milliseconds, indexed by descriptor; `Int64.max` for none. Flat, so that looking at
   /// ten thousand of them is a walk over 80 KB a few times a second and setting one is a store.
-  var deadlines: ContiguousArray<Int64> = []
+  let deadlines = IntegerTable()
   var openCount = 0
   /// Connections to applications, indexed by descriptor as `connections`.
-  var upstreams: ContiguousArray<UpstreamConnection?> = []
+  let upstreams = ObjectTable<UpstreamConnection>()
   /// Indexed by member.
-  var pools: [UpstreamPool]
+  let pools: [UpstreamPool]
+  /// Indexed by balancer.
+  let balancers: [BalancerTraits]
   /// Chooses members and remembers how they do; nil when there are none.
   let balancing: Upstreams?
   /// Who fetches what, over all workers.
   let flights: CacheFlights?
+  /// Something may be left to do at the end of the batch, in one of the lists that set this.
+  var hasWork = false
   /// Members with room for requests that wait for it.
-  var membersWithRoom: [Int] = []
+  var membersWithRoom: [Int] = [] { didSet { hasWork = true } }
   /// Requests that wait for somebody else's fetch, by what they wait for.
-  var flightWaiters: [FlightTicket: [UInt64]] = [:]
+  var flightWaiters = FlightWaiters()
   /// Flights that were over before anybody could be woken for them.
-  var flightsOver: [FlightTicket] = []
+  var flightsOver: [FlightTicket] = [] { didSet { hasWork = true } }
+  /// Requests that wait in this process for applications, by their queues' places.
+  var waitingRequests: [Int: WaitingRequests] = [:]
+  /// Queues that a request may be let go of.
+  var queuesWithRoom: Set<Int> = [] { didSet { hasWork = true } }
+  /// Requests whose connections are to be given to applications at the end of the batch.
+  var handOffs: [Forwarding] = [] { didSet { hasWork = true } }
+  /// Until then this process takes no credits: it has no descriptors for more connections.
+  var queuePauseEnd: Int64 = 0
+  var lastQueue: LastQueue?
+  var lastTicket: UInt64 = 0
   /// Connections of which a part of the PROXY protocol has come.
   var awaitingHeader: [UInt64] = []
   let collections = CollectionBudget()
@@ -83,7 +82,7 @@ final class EventLoop {
   var copiedBytes = 0
   var nextSerial: UInt32 = 1
   /// Descriptors with work left over from the last turn: bounded work a turn keeps the loop fair.
-  var runnable: [UInt64] = []
+  var runnable: [UInt64] = [] { didSet { hasWork = true } }
 
   /// Of all HTTP/2 connections, in no order.
   var streams: ContiguousArray<MultiplexedStream?> = []
@@ -98,6 +97,8 @@ final class EventLoop {
   let scratch = ByteBuffer(capacity: Limits.receiveBytes)
   /// The key being looked up.
   let key = ByteBuffer(capacity: Limits.keyBytesMax)
+  /// Of the key under which nothing was found for the request at hand.
+  var absentHash: UInt64?
   /// Small per-request pieces of a head.
   let extra = ByteBuffer(capacity: Limits.extraHeadBytesMax)
   let gathered = OutputVector()
@@ -108,19 +109,25 @@ final class EventLoop {
   /// What sessions of HTTP/2 need only while they are worked on.
   lazy var workspace = HTTP2Workspace(responseHeadBytesMax: Limits.responseHeadBytesMax)
   var parser: RequestParser
-  var head = RequestHead()
+  let headSlot = RequestHeadSlot()
+  var lastHost: RequestedHost?
   /// Bytes of the application at hand; empty between events.
   let received = ByteBuffer(capacity: Limits.receiveBytes)
   let forwardings = ForwardingPool()
-  var forwardedSite = ForwardedSite()
+  var wayTexts = WayTexts()
+  /// Of what applications put into the cache.
+  let responseParser = ResponseParser()
+  let cacheStatusLines = CacheStatusLines()
   /// The head of the response being relayed, until it has left.
   var relayHead = ByteBuffer(capacity: Limits.relayHeadBytesMax)
   let lineEnd = ByteBuffer(holding: [0x0d, 0x0a])
   let lastChunk = ByteBuffer(holding: Array("0\r\n\r\n".utf8))
-  let responseParser = ResponseParser()
-  let cgiParser = CGIResponseParser()
   let dates = DateTexts()
 
+  /// Counts the batches of events.
+  private(set) var turn: UInt64 = 0
+  /// Whether the present batch holds everything that there was.
+  private(set) var hasToldAll = true
   /// Monotonic milliseconds of the present batch.
   var now: Int64 = 0
   /// CLOCK_BOOTTIME of the present batch, as `ValidatedWord` counts.
@@ -132,8 +139,8 @@ final class EventLoop {
   /// nil: nothing is reserved or registered.
   var namespace: NamespaceSnapshot?
   var namespaceIsUnknown = false
-  /// See `claimedSettings`.
-  var lastClaimed: (given: Shared<Settings>, made: Shared<Settings>)?
+  let claims = ClaimMemory()
+  var missedOrders = MissedOrders()
   private(set) var ownEpoch: UInt64
   var nextTick: Int64 = 0
   var nextFlush: Int64 = 0
@@ -145,7 +152,7 @@ final class EventLoop {
     64, Int(clamping: Privileges.raiseDescriptorLimit()) - Limits.reservedDescriptors)
   /// Accepting is suspended until then because descriptors ran out.
   var acceptResumesAt: Int64 = 0
-  var handover = HandoverState()
+  let handover = HandoverState()
   /// Who waits for which request to the helpers.
   var helperWaiters: [UInt64: UInt64] = [:]
   var helperInterest: Interest = .readable
@@ -188,7 +195,8 @@ final class EventLoop {
       Upstreams(model, $0, processSlot: heritage.processSlot)
     }
     flights = heritage.flights
-    pools = model.proxyMembers.map { UpstreamPool($0.parameters) }
+    pools = model.proxyMembers.map(UpstreamPool.init)
+    balancers = model.proxyBalancers.map { BalancerTraits($0, model.proxyMembers) }
     certificates = heritage.tls.map { CertificateStore($0, heritage.model) }
     parser = RequestParser(limits: RequestLimits(of: heritage.model.sites[0]))
     revalidateTicks = UInt64(
@@ -230,7 +238,10 @@ final class EventLoop {
   }
 
   private func readClocks() {
+    let before = now
     now = Clock.monotonicMilliseconds()
+    // The other two count in larger steps, and under load many batches have the same millisecond.
+    guard now != before else { return }
     bootTicks = UInt64(Clock.bootMilliseconds() / ValidatedWord.millisecondsPerTick)
     prefixes.advance(to: Clock.realSeconds())
   }
@@ -252,14 +263,20 @@ final class EventLoop {
     scoreboard.beat(slot: slot, now: now)
     while exitCode == nil {
       let count = poller.wait(timeoutMilliseconds: timeout())
+      turn &+= 1
+      hasToldAll = count < poller.batchMax
       readClocks()
+      if !pools.isEmpty {
+        for index in 0..<count {
+          let token = poller.event(index).token
+          if token & Token.upstreamBits == Token.upstreamBits { dropIfIdle(token) }
+        }
+      }
       for index in 0..<count where exitCode == nil {
         let (token, readiness) = poller.event(index)
         dispatch(token, readiness)
       }
-      resumeRunnable()
-      if !flightsOver.isEmpty { resumeFlights() }
-      if !membersWithRoom.isEmpty { takeUpQueued() }
+      if hasWork { finishBatch() }
       if now >= nextTick { tick() }
     }
     accessLogs.flush()
@@ -267,8 +284,18 @@ final class EventLoop {
   }
 
   private func timeout() -> Int32 {
-    guard runnable.isEmpty, flightsOver.isEmpty, membersWithRoom.isEmpty else { return 0 }
-    return Int32(clamping: max(0, nextTick - now))
+    hasWork ? 0 : Int32(clamping: max(0, nextTick - now))
+  }
+
+  private func finishBatch() {
+    resumeRunnable()
+    if !flightsOver.isEmpty { resumeFlights() }
+    if !membersWithRoom.isEmpty { takeUpQueued() }
+    if !queuesWithRoom.isEmpty { takeUpQueues() }
+    if !handOffs.isEmpty { performHandOffs() }
+    hasWork =
+      !(runnable.isEmpty && flightsOver.isEmpty && membersWithRoom.isEmpty
+      && queuesWithRoom.isEmpty && handOffs.isEmpty)
   }
 
   private func dispatch(_ token: UInt64, _ readiness: Readiness) {
@@ -313,12 +340,12 @@ final class EventLoop {
   private func dispatchSpecial(_ token: UInt64, _ readiness: Readiness) {
     let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
     switch Token.kind(of: token) {
-    case .listener: acceptConnections(listener: index)
+    case .listener: takeConnections(listener: index)
     case .control: receiveOrders()
     case .fileHelper: receiveHelperReplies()
     case .successor: receiveAcknowledgements(index)
     case .predecessor: takeOver(index)
-    case .flights: receiveFlights()
+    case .wakes: receiveWakes()
     }
   }
 
@@ -340,9 +367,11 @@ final class EventLoop {
     resumeSettling()
     knockAgain()
     expireQueued()
+    if !waitingRequests.isEmpty { tendQueues() }
     resumeAwaitingHeader()
     resumeFlights()
     advanceHandover()
+    tendMissed()
     if now >= nextFlush {
       accessLogs.flush()
       // Whatever dead processes or slow readers left in the cache is freed, a shard at a time.
@@ -351,34 +380,5 @@ final class EventLoop {
       nextFlush = now + Limits.logFlushMilliseconds
     }
     if acceptResumesAt != 0 && now >= acceptResumesAt { resumeAccepting() }
-  }
-}
-
-/// What epoll gives back: a connection's serial and descriptor, or one of the loop's own sources.
-enum Token {
-  static let specialBit: UInt64 = 1 << 63
-  /// Not epoll's: names a stream of an HTTP/2 connection by its place in `EventLoop.streams`.
-  static let streamBit: UInt64 = 1 << 62
-  /// Both name a connection to an application by its descriptor.
-  static let upstreamBits = specialBit | streamBit
-
-  enum Kind: UInt64 {
-    case listener = 0
-    case control = 1
-    case fileHelper = 2
-    case successor = 3
-    case predecessor = 4
-    case flights = 5
-  }
-
-  static func special(_ kind: Kind, _ index: Int) -> UInt64 {
-    specialBit | kind.rawValue << 32 | UInt64(UInt32(truncatingIfNeeded: index))
-  }
-
-  static func kind(of token: UInt64) -> Kind {
-    guard let kind = Kind(rawValue: token >> 32 & 0xff) else {
-      preconditionFailure("a token that nobody made")
-    }
-    return kind
   }
 }

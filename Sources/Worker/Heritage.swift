@@ -52,6 +52,10 @@ package struct Heritage {
   /// Who fetches what, over all workers; nil: each fetches for itself. Of the worker's own process
   /// slot once it is attached.
   package let flights: CacheFlights?
+  /// Request queues of applications; nil: there are none.
+  package let queues: QueueBoard?
+  /// By which processes wake each other; nil where descriptors are too few.
+  package let wakers: ProcessWakers?
   package let scoreboard: Scoreboard
   /// SOCK_SEQPACKET to the master: `WorkerOrder` in, `WorkerReport` out.
   package let control: Descriptor
@@ -73,7 +77,8 @@ package struct Heritage {
   package init(
     model: Model, generation: UInt32, routingEpoch: UInt32, workerIndex: Int, processSlot: Int,
     listeners: [InheritedListener], served: [UInt32], cache: CacheStore?,
-    flights: CacheFlights? = nil, scoreboard: Scoreboard, control: Descriptor,
+    flights: CacheFlights? = nil, queues: QueueBoard? = nil, wakers: ProcessWakers? = nil,
+    scoreboard: Scoreboard, control: Descriptor,
     fileHelper: Descriptor?, watch: WatchLink?, tls: TLSHeritage?,
     upstreams: UpstreamBoard? = nil, namespace: Descriptor? = nil, errorLog: Descriptor,
     logs: [InheritedLog],
@@ -88,6 +93,8 @@ package struct Heritage {
     self.served = served
     self.cache = cache
     self.flights = flights
+    self.queues = queues
+    self.wakers = wakers
     self.scoreboard = scoreboard
     self.control = control
     self.fileHelper = fileHelper

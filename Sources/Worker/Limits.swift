@@ -28,6 +28,8 @@ enum Limits {
   static let lingerBytesMax = 1 << 20
   /// Pause after accept failed for want of descriptors and nobody was idle.
   static let acceptPauseMilliseconds: Int64 = 100
+  /// Before the master is asked again for a snapshot of the namespace that could not be received.
+  static let namespaceRetryMilliseconds: Int64 = 100
   /// What a worker without a master may still take to finish its requests.
   static let orphanMilliseconds: Int64 = 30_000
   /// Descriptors in one packet to the next generation, and packets on their way.
@@ -69,6 +71,8 @@ enum Limits {
   /// Pieces of a body in one send; more are put together first.
   static let relayRangesMax = 512
   static let relayHeadBytesMax = 131_072
+  /// So much of a body is copied behind its head.
+  static let joinedBodyBytesMax = 4096
   /// Room for the fields that are added to most requests for applications; more is made.
   static let ownFieldsBytesMax = 256
   /// Beside the compressed bytes: what an encoder writes at a flush or the end.
@@ -79,6 +83,22 @@ enum Limits {
   static let flightWaitsMax = 4
   /// After a response that could not be stored, requests for it do not wait for each other.
   static let parallelMilliseconds = 10_000
+  /// After one that is too large, which it will not cease to be soon.
+  static let parallelMillisecondsMax = 300_000
+  /// Processes of one application that may break off before a request is given up.
+  static let queueAttemptsMax = 2
+  /// Requests of one queue that are answered by an error in one turn.
+  static let queueEndsPerTurn = 256
+  /// How often a request may be delegated.
+  static let delegationsMax = 8
+  /// Puts, and gets, of applications at a time, and of one user's; and their connections, also
+  /// those that only wait for the other end's close.
+  static let lentExchangesMax = 8
+  static let lentExchangesPerUser = 6
+  static let lentConnectionsMax = 64
+  /// How long one may take, and be silent.
+  static let lentMilliseconds: Int64 = 30_000
+  static let lentSilenceMilliseconds: Int64 = 5_000
   /// Before a Unix socket with a full queue is tried again.
   static let knockMilliseconds: Int64 = 5
   /// A body that is collected before it is passed on; and all of them in one process.
@@ -87,6 +107,8 @@ enum Limits {
   /// The first piece of memory for one, and the others.
   static let collectedPartBytesMin = 16_384
   static let collectedPartBytesMax = 262_144
+  /// When a client may ask again if an operator has stopped all members.
+  static let stoppedRetrySeconds = 60
   /// Kept connections that were closed by the member at the moment of their use.
   static let staleConnectionsMax = 3
   /// Brought into memory ahead of a send.

@@ -19,6 +19,8 @@ final class PendingOutput {
   private var pieces: [Piece] = []
   /// Index of the first piece that is not sent.
   private var first = 0
+  /// How many are not sent: most responses never need one.
+  private(set) var pieceCount = 0
   /// Keeps the cached pieces; given back when the output ends.
   var pin: CachePin?
   /// The entry behind `.unpinned` pieces.
@@ -32,27 +34,30 @@ final class PendingOutput {
   /// What is recorded when the response has left or failed.
   var record: ExchangeRecord
 
-  init(record: ExchangeRecord) { self.record = record }
+  init(record: consuming ExchangeRecord) { self.record = record }
 
-  var isEmpty: Bool { first == pieces.count }
-  var pieceCount: Int { pieces.count - first }
+  var isEmpty: Bool { pieceCount == 0 }
 
   /// Bytes of our own that are still to be sent.
   var ownByteCount: Int {
-    pieces[first...].reduce(0) { sum, piece in
+    guard !isEmpty else { return 0 }
+    return pieces[first...].reduce(0) { sum, piece in
       if case .bytes(_, _, let count) = piece { return sum + count }
       return sum
     }
   }
 
   func removePieces() {
+    guard pieceCount + first > 0 else { return }
     pieces = []
     first = 0
+    pieceCount = 0
   }
 
   func append(_ piece: Piece) {
-    if first == pieces.count { removePieces() }
+    if isEmpty { removePieces() }
     pieces.append(piece)
+    pieceCount += 1
   }
 
   /// Appends bytes of our own; nothing for none.
@@ -72,7 +77,7 @@ final class PendingOutput {
   }
 
   /// The next piece; nil when all are sent.
-  var next: Piece? { first < pieces.count ? pieces[first] : nil }
+  var next: Piece? { isEmpty ? nil : pieces[first] }
 
   /// All coming memory pieces up to the first other piece, gathered; true if one follows.
   func gather(into output: OutputVector, region: SharedRegion?) -> Bool {
@@ -94,7 +99,7 @@ final class PendingOutput {
   /// Forgets the first `count` bytes, which have been sent.
   func sent(_ count: Int) {
     var rest = count
-    while rest > 0, first < pieces.count {
+    while rest > 0, !isEmpty {
       switch pieces[first] {
       case .bytes(let buffer, let from, let pieceCount):
         if rest < pieceCount {
@@ -122,6 +127,7 @@ final class PendingOutput {
         rest -= Int(pieceCount)
       }
       first += 1
+      pieceCount -= 1
     }
     assert(rest == 0, "more bytes sent than there were")
   }

@@ -26,6 +26,7 @@ struct ResponseFields {
     _ edits: [HeaderEdit], captures: Captures, receivedMicroseconds: Int64, nowMicroseconds: Int64
   ) {
     for edit in edits {
+      if let condition = edit.condition, captures.value(of: condition) == nil { continue }
       let value =
         edit.value?.expanded(
           captures, receivedMicroseconds: receivedMicroseconds,

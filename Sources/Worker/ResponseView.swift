@@ -3,6 +3,7 @@
 import Cache
 import Configuration
 import HTTP
+import Namespace
 import Platform
 
 /// What an entry says about an application's response, beside what all entries say.
@@ -34,6 +35,9 @@ package struct ResponseView: Sendable {
     let names = VarySelector.names(in: selector) ?? []
     let values = VarySelector.values(in: selector) ?? []
     selection = zip(names, values).map { name, value in
+      if CodingSelector.offered(name) != nil {
+        return "coding: \(value.map { CacheInspection.shown($0) } ?? "none")"
+      }
       let name = String(decoding: name, as: UTF8.self)
       return "\(name): \(value.map { CacheInspection.shown($0) } ?? "none")"
     }.joined(separator: "; ")
@@ -75,13 +79,19 @@ extension CacheInspection {
     let key = CacheKeys.response(
       prefix: CacheKeys.prefix(local: explanation.local, model: model), host: url.host,
       path: explanation.path, query: url.query, settings.keyQuery)
-    let entries = variants(cache, key).filter { $0.kind == .content && $0.response != nil }
+    let all = variants(cache, key).filter { $0.kind == .content && $0.response != nil }
+    // Another owner's are dropped where they are met.
+    let entries = all.filter { $0.owner == explanation.claim.ownerText }
     let (word, reasons, chosen) =
       impossible(explanation).map { (CacheVerdict.Word.never, [$0], nil) }
       ?? judge(responses: entries, settings, acceptEncoding)
     var verdict = CacheVerdict(word: word, reasons: reasons, entries: entries, chosen: chosen)
     verdict.key = CacheInspection.url(ofKey: key)
     verdict.rules = settings.rules(hasQuery: url.query != nil)
+    for entry in all where entry.owner != explanation.claim.ownerText {
+      verdict.rules.append(
+        "what is stored of \(entry.owner ?? "the configuration") is not used: it has lost this URL")
+    }
     return verdict
   }
 
@@ -98,7 +108,15 @@ extension CacheInspection {
     let chosen = entries.first { entry in
       guard let selector = entry.response?.selector, !selector.isEmpty else { return true }
       let names = VarySelector.names(in: selector) ?? []
-      let lines = names.map { $0 == Array("accept-encoding".utf8) ? coding : [] }
+      let lines: [[[UInt8]]] = names.map { name in
+        guard let offered = CodingSelector.offered(name) else {
+          return name == Array("accept-encoding".utf8) ? coding : []
+        }
+        let chosen = coding.first.map {
+          AcceptEncoding.negotiate($0.rawSpan, available: offered)
+        }
+        return [CodingSelector.value(chosen ?? .identity)]
+      }
       return VarySelector.bytes(names: names, lines: lines) == selector
     }
     guard let chosen, let response = chosen.response else {
@@ -126,6 +144,13 @@ extension CacheInspection {
       return (.client, [reason], chosen)
     }
     return (.hit, ["it is fresh"], chosen)
+  }
+}
+
+extension Claim {
+  /// As entries name whom they are for.
+  fileprivate var ownerText: String? {
+    if case .application(let owner, _) = self { owner.text } else { nil }
   }
 }
 

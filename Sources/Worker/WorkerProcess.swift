@@ -19,7 +19,7 @@ package enum WorkerProcess {
       if let files = heritage.fileHelper {
         loop.watch(MessageSocket(files), Token.special(.fileHelper, 0))
       }
-      try loop.watchFlights()
+      try loop.watchWakes()
       loop.serve(heritage.served)
       // Last: everything is open, and nothing has been read from a client.
       if let sandbox = heritage.sandbox { Sandbox.enter(sandbox) }

@@ -62,7 +62,7 @@ enum ControlClient {
   private static func socketPath(_ socket: String?, _ configurationFile: String?) -> String? {
     if let socket { return socket }
     guard let configurationFile else {
-      return Environment.value(of: "RING3_SOCKET") ?? "/run/ring3d.sock"
+      return Environment.value(of: "RING3_SOCKET") ?? "/run/ring3/ring3d.sock"
     }
     // Only the server understands its configuration: the one beside us is asked.
     let own = Executable.path

@@ -8,7 +8,8 @@ struct ControlServer: ParsableCommand {
     commandName: "ring3ctl", abstract: "Commands a running ring3d; 'ring3ctl help' lists commands.",
     discussion: """
       Options of ring3ctl itself come before the command. Without -c and --socket, the socket is \
-      $RING3_SOCKET or /run/ring3d.sock. 'ring3ctl run' claims URLs and runs a program for them.
+      $RING3_SOCKET or /run/ring3/ring3d.sock. 'ring3ctl run' claims URLs and runs a program for \
+      them.
       """,
     version: "ring3ctl \(Version.text)")
 
@@ -23,6 +24,12 @@ struct ControlServer: ParsableCommand {
   var words: [String] = []
 
   func run() throws {
+    // Words are taken as they are, those of ring3ctl itself too when nothing stands before them.
+    switch words.first {
+    case "--help", "-h": return print(Self.helpMessage())
+    case "--version": return print(Self.configuration.version)
+    default: break
+    }
     let code = ControlClient.run(
       words: words.isEmpty ? ["help"] : words, socket: socket, configurationFile: file)
     if code != 0 { throw ExitCode(code) }

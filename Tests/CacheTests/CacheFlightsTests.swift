@@ -5,9 +5,15 @@ import Testing
 
 @testable import Cache
 
+private func wakers() throws -> ProcessWakers {
+  try ProcessWakers(slotCount: CacheFlights.slotCount)
+}
+
 extension CacheFlights {
-  fileprivate static func attached(_ slot: Int = 3) throws -> CacheFlights {
-    let flights = try CacheFlights()
+  fileprivate static func attached(
+    _ slot: Int = 3, _ wakers: ProcessWakers? = nil
+  ) throws -> CacheFlights {
+    let flights = try CacheFlights(wakers: wakers ?? CacheTests.wakers())
     flights.attach(processSlot: slot)
     return flights
   }
@@ -35,30 +41,32 @@ private func name(_ number: Int) -> UInt64 {
 
 @Suite struct CacheFlightsTests {
   @Test func `the first to miss fetches, the others wait until that ends`() throws {
-    let flights = try CacheFlights.attached()
+    let wakers = try wakers()
+    let flights = try CacheFlights.attached(3, wakers)
     let token = try #require(flights.token(name(1)))
     let ticket = try #require(flights.ticket(name(1)))
     #expect(ticket.owner == 3)
     #expect(flights.token(name(2)) != nil)
     #expect(flights.flightCount == 2)
     #expect(flights.wait(for: ticket))
-    #expect(!EventDescriptorProbe.isReadable(flights))
+    #expect(!EventDescriptorProbe.isReadable(wakers, 3))
     #expect(flights.end(token, .stored, now: 1_000))
-    #expect(EventDescriptorProbe.isReadable(flights))
-    flights.drain()
-    #expect(!EventDescriptorProbe.isReadable(flights))
+    #expect(EventDescriptorProbe.isReadable(wakers, 3))
+    wakers.drain(slot: 3)
+    #expect(!EventDescriptorProbe.isReadable(wakers, 3))
     #expect(!flights.wait(for: ticket))
     #expect(!flights.end(token, .stored, now: 1_000))
     #expect(flights.token(name(1)) != nil)
   }
 
   @Test func `who comes too late to be woken is told so`() throws {
-    let flights = try CacheFlights.attached()
+    let wakers = try wakers()
+    let flights = try CacheFlights.attached(3, wakers)
     let token = try #require(flights.token(name(1)))
     let ticket = try #require(flights.ticket(name(1)))
     #expect(flights.end(token, .failed, now: 1_000))
     #expect(!flights.wait(for: ticket))
-    #expect(!EventDescriptorProbe.isReadable(flights))
+    #expect(!EventDescriptorProbe.isReadable(wakers, 3))
     // Another flight at the same place is not the one that was waited for.
     #expect(flights.token(name(1)) != nil)
     #expect(!flights.wait(for: ticket))
@@ -112,15 +120,16 @@ private func name(_ number: Int) -> UInt64 {
   }
 
   @Test func `a dead process's flights end, and all are woken`() throws {
-    let flights = try CacheFlights.attached()
+    let wakers = try wakers()
+    let flights = try CacheFlights.attached(3, wakers)
     let token = try #require(flights.token(name(1)))
     flights.attach(processSlot: 200)
     let ticket = try #require(flights.ticket(name(1)))
     let own = try #require(flights.token(name(2)))
     #expect(flights.wait(for: ticket))
     flights.clear(processSlot: 3)
-    #expect(EventDescriptorProbe.isReadable(flights))
-    flights.drain()
+    #expect(EventDescriptorProbe.isReadable(wakers, 200))
+    wakers.drain(slot: 200)
     #expect(!flights.wait(for: ticket))
     #expect(!flights.end(token, .stored, now: 1_000))
     #expect(flights.end(own, .stored, now: 1_000))
@@ -128,9 +137,10 @@ private func name(_ number: Int) -> UInt64 {
 }
 
 private enum EventDescriptorProbe {
-  static func isReadable(_ flights: CacheFlights) -> Bool {
-    guard let descriptor = flights.descriptor, let poller = try? Poller(),
-      (try? poller.add(descriptor.number, token: 1, interest: .readable)) != nil
+  static func isReadable(_ wakers: ProcessWakers, _ slot: Int) -> Bool {
+    let number = wakers.descriptor(slot: slot).number
+    guard let poller = try? Poller(),
+      (try? poller.add(number, token: 1, interest: .readable)) != nil
     else { return false }
     return poller.wait(timeoutMilliseconds: 0) == 1
   }
@@ -151,10 +161,13 @@ extension CacheProcessTests {
     private static let slotCount = 5
 
     /// Fetches and waits until it is killed.
-    private func labour(_ slot: Int, _ flights: CacheFlights, _ board: SharedRegion) {
+    private func labour(
+      _ slot: Int, _ flights: CacheFlights, _ wakers: ProcessWakers, _ board: SharedRegion
+    ) {
       flights.attach(processSlot: slot)
-      guard let own = flights.descriptor, let poller = try? Poller(),
-        (try? poller.add(own.number, token: 1, interest: .readable)) != nil
+      let own = wakers.descriptor(slot: slot).number
+      guard let poller = try? Poller(),
+        (try? poller.add(own, token: 1, interest: .readable)) != nil
       else { return }
       var chance = Chance(state: UInt64(TestProcess.pid) &* 0x9e37_79b9)
       while true {
@@ -173,7 +186,7 @@ extension CacheProcessTests {
               board.fetchAdd64(1, at: Place.timeouts)
               return
             }
-            flights.drain()
+            wakers.drain(slot: slot)
           }
         case .parallel: board.fetchAdd64(1, at: Place.wrongs)
         }
@@ -194,11 +207,12 @@ extension CacheProcessTests {
     }
 
     @Test func `one fetches at a time, and nobody waits for the dead`() throws {
-      let flights = try CacheFlights()
+      let wakers = try wakers()
+      let flights = try CacheFlights(wakers: wakers)
       let board = try SharedRegion(anonymous: 4096)
-      let kept = Set(flights.descriptors.map { $0.number })
+      let kept = Set((0..<CacheFlights.slotCount).map { wakers.descriptor(slot: $0).number })
       func start(_ slot: Int) -> Int32 {
-        TestProcess.fork(keeping: kept) { labour(slot, flights, board) }
+        TestProcess.fork(keeping: kept) { labour(slot, flights, wakers, board) }
       }
       var processes = (0..<Self.slotCount).map(start)
       var chance = Chance(state: 4711)

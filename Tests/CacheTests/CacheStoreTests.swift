@@ -302,4 +302,27 @@ import Testing
     #expect(store.raiseEpoch() == old + 1)
     #expect(store.epoch == old + 1)
   }
+
+  @Test func `nothing is believed for an epoch of the last round`() throws {
+    let store = try CacheStore.small()
+    let bits = CacheStore.epochMask
+    store.region.store(bits - 1, at: HeaderLayout.epoch)
+    // Found right in this round's first epoch.
+    store.put(1, count: 100, validated: 1 << 46)
+    let kept = try #require(store.find(1))
+    #expect(store.standing(kept) == .good)
+    store.release()
+    #expect(store.raiseEpoch() == bits)
+    let still = try #require(store.find(1))
+    #expect(store.standing(still) == .good)
+    store.release()
+    // The epoch whose bits are all 0 is nobody's.
+    #expect(store.raiseEpoch() == bits + 2)
+    #expect(store.epoch & bits == 1)
+    if let hit = store.find(1) { #expect(store.standing(hit) == .gone) }
+    store.release()
+    store.put(2, count: 100, validated: 1 << 46)
+    let new = try #require(store.find(2))
+    #expect(store.standing(new) == .good)
+  }
 }

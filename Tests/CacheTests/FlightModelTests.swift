@@ -24,6 +24,8 @@ import Testing
     static let lookAgain = 4
     static let fetch = 5
     static let end = 6
+    static let fetchAlone = 7
+    static let stuck = 8
   }
 
   /// A process that needs the response. The variants are wrong, to see that the model notices.
@@ -36,6 +38,10 @@ import Testing
     var looksAgain = true
     var claims = true
     var wakesFirst = false
+    /// Goes on alone when what it waited for has failed.
+    var heedsFailure = false
+    /// It must not come to need another flight.
+    var mustSeeFailure = false
 
     private func begin(
       _ memory: FlightModelMemory, _ locals: inout FlightLocals
@@ -116,7 +122,10 @@ import Testing
         },
         FlightStage { memory, locals throws(Interruption) in
           guard let ticket = locals.ticket else { return nil }
-          return try wait(ticket, memory) ? At.sleep : At.look
+          if try wait(ticket, memory) { return At.sleep }
+          guard heedsFailure else { return At.look }
+          if try FlightModelTests.table.hasFailed(ticket, in: memory) { return At.fetchAlone }
+          return mustSeeFailure ? At.stuck : At.look
         },
         FlightStage { memory, locals throws(Interruption) in
           let isTimer =
@@ -137,6 +146,14 @@ import Testing
         },
         FlightStage { memory, locals throws(Interruption) in
           if let token = locals.token { try end(token, memory) }
+          return nil
+        },
+        FlightStage { _, locals throws(Interruption) in
+          locals.hasFetched = true
+          return nil
+        },
+        FlightStage { memory, _ throws(Interruption) in
+          try memory.perform(.awaitEnd(slot))
           return nil
         },
       ]
@@ -227,11 +244,40 @@ import Testing
   }
 
   @Test func `what cannot be shared lets everybody go`() {
-    for outcome in [FlightOutcome.failed, .notStorable(parallelMilliseconds: 1000)] {
+    for outcome in [
+      FlightOutcome.failed, .abandoned, .notStorable(parallelMilliseconds: 1000),
+    ] {
       let found = explore(
         "2, \(outcome)", (0..<2).map { Client(slot: $0, outcome: outcome).program })
       #expect(found.fault == nil)
     }
+  }
+
+  @Test func `who waited for what has failed waits for nobody else`() {
+    let all = explore(
+      "failed, 2 waiting",
+      [fetching(Client(slot: 0, outcome: .failed))]
+        + (1...2).map {
+          waiting(Client(slot: $0, outcome: .failed, heedsFailure: true, mustSeeFailure: true))
+        }, flight: Self.flight, waiters: 6)
+    #expect(all.fault == nil)
+    #expect(all.fetches == [3])
+    // Somebody else may begin anew at the same place, before or after that is seen.
+    let more = explore(
+      "failed, 1 waiting, 1 coming",
+      [
+        fetching(Client(slot: 0, outcome: .failed)),
+        waiting(Client(slot: 1, outcome: .failed, heedsFailure: true)),
+        Client(slot: 2, outcome: .failed, heedsFailure: true).program,
+      ], flight: Self.flight, waiters: 2)
+    #expect(more.fault == nil)
+    let abandoned = explore(
+      "abandoned, seen as failed",
+      [
+        fetching(Client(slot: 0, outcome: .abandoned)),
+        waiting(Client(slot: 1, heedsFailure: true, mustSeeFailure: true)),
+      ], flight: Self.flight, waiters: 2)
+    #expect(abandoned.fault?.contains("is stuck") == true)
   }
 
   @Test func `nobody waits for the dead`() {
@@ -248,7 +294,7 @@ import Testing
   }
 
   @Test func `an old flight is taken over, and its owner's late end does no harm`() {
-    for outcome in [FlightOutcome.stored, .failed] {
+    for outcome in [FlightOutcome.stored, .failed, .abandoned] {
       let found = explore(
         "timer, \(outcome)",
         [

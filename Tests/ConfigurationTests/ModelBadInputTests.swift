@@ -102,6 +102,7 @@ import Testing
     Case(
       "Listen 80\nUrlReservation http://+:80/\nUrlReservation https://+:80/a/", "3:16",
       "port 80 speaks http"),
+    Case("Listen 80\nProcesses 2", "2:1", "it goes in <Application>"),
     Case("Listen 80\nControlSocket s color=red", "2:17", "mode=, owner= or group="),
     Case("Listen 80\nTypesConfig /none", "2:13", "cannot read the media types"),
     Case("Listen 80\nAddType html .x", "2:9", "a media type such as text/html"),

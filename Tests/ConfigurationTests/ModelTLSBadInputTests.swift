@@ -50,7 +50,7 @@ import Testing
     Case("Sandbox maybe", "2:9", "'On', 'Off' or 'Report' is expected"),
     Case("RequestReadTimeout handshake=5-10", "2:20", "a handshake has one time"),
     Case("SSLRequire x", "2:1", "decides who may see something"),
-    Case("SSLProxyEngine on", "2:1", "passes requests on"),
+    Case("SSLProxyEngine on", "2:1", "about passing requests on"),
     Case("SSLOCSPEnable on", "2:1", "SSLCARevocationCheck"),
     Case("SSLCertificatFile x", "2:1", "did you mean 'SSLCertificateFile'?"),
     Case("SSLRequireSSL", "2:1", "is not allowed outside all sections"),

@@ -59,6 +59,7 @@ import Testing
     check.fails = 3
     check.path = "/health"
     expected.healthCheck = check
+    expected.acquireMilliseconds = 3000
     let model = try model(
       """
       ProxyPass / http://h max=20 smax=5 ttl=120 retry=0 acquire=3000 connectiontimeout=250ms \\
@@ -66,7 +67,7 @@ import Testing
         slowstart=10s hcmethod=GET hcinterval=5 hcpasses=2 hcfails=3 hcuri=/health
       """)
     #expect(model.proxyMembers.map(\.parameters) == [expected])
-    #expect(model.proxyBalancers.map(\.waitMilliseconds) == [3000])
+    #expect(model.proxyBalancers.map(\.waitMilliseconds) == [nil])
   }
 
   @Test func `a balancer has its members in order, with shares, routes and states`() throws {

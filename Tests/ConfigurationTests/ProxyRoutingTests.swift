@@ -176,6 +176,42 @@ extension Model {
     #expect(outer.rawPrefixByteCount == 1 && outer.path == Array("/".utf8))
   }
 
+  @Test func `a script is found without what follows it in the path`() throws {
+    let model = try model(
+      """
+      <FilesMatch "\\.php$">
+        SetHandler "proxy:unix:/run/php.sock|fcgi://localhost"
+      </FilesMatch>
+      ProxyPassMatch ^/m/(.*)$ fcgi://h/srv/$1
+      """)
+    let site = try model.match("x")
+    func target(_ path: String, _ count: Int) -> ProxyTarget? {
+      let route = model.route(site, path: Array(path.utf8), pathInfo: count)
+      guard case .proxy(let target) = route.action else { return nil }
+      return target
+    }
+    let script = try #require(target("/i.php/x/y", 4))
+    #expect(script.scriptPath == Array("/srv/www/i.php".utf8) && script.pathInfoByteCount == 4)
+    #expect(target("/i.php/x/y", 0) == nil && target("/a.txt/x.php", 6) == nil)
+    let passed = try #require(target("/m/j.php/x", 2))
+    #expect(passed.scriptPath == Array("/srv/j.php".utf8) && passed.pathInfoByteCount == 2)
+    guard
+      case .file(let file, _) = model.route(site, path: Array("/a.txt/x".utf8), pathInfo: 2).action
+    else {
+      Issue.record("no file")
+      return
+    }
+    #expect(file == Array("/srv/www/a.txt".utf8))
+  }
+
+  @Test func `a slash that NoDecode keeps goes on as it came`() throws {
+    let model = try model(
+      "AllowEncodedSlashes NoDecode\nProxyPass /a http://h\nProxyPass /f fcgi://f")
+    #expect(try model.passed("/a/b%2Fc") == "http://h /b%2Fc")
+    #expect(try model.passed("/a/b%c") == "http://h /b%25c")
+    #expect(try model.target("/f/..%2F..%2Fx").scriptPath == Array("/..%2F..%2Fx".utf8))
+  }
+
   @Test func `groups of a pattern go into the path, without any all of it`() throws {
     let model = try model(
       """

@@ -42,6 +42,10 @@ struct SyntaxTableTests {
       RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPTrustedProxy
       RemoteIPTrustedProxyList RemoteIPProxiesHeader RemoteIPProxyProtocol
       RemoteIPProxyProtocolExceptions StateDirectory UrlReservation QueueDirectory
+      Application Command Url Queue Processes Concurrency QueueLength QueueAge QueueVerbosity
+      QueueBytes QueueGroup Delegators
+      WorkingDirectory Environment OnDemand IdleStop RecycleRequests RecycleAge RecycleMemory Ping
+      StopTimeout AcceptPathInfo ProxyTunnelTimeout
       Define UnDefine IfDefine IfModule Include IncludeOptional
       """.split(whereSeparator: \.isWhitespace).map(String.init)
     #expect(names.sorted() == DirectiveTable.rows.map(\.name))

@@ -343,4 +343,26 @@ final class Windows {
     for second in 14...30 { peer.session.tick(second: Int64(second)) }
     #expect(!peer.session.hasOutput && peer.session.openStreamCount == 1)
   }
+
+  @Test func `trailers stay with a kept body`() {
+    let peer = Peer()
+    peer.keepsBodies = true
+    let fields = [("x-sum", "6"), ("grpc-timeout", "1 s")]
+    // Two streams at once, and a block that is cut anywhere.
+    peer.send(requestFrame(1, ends: false), requestFrame(3, ends: false), dataFrame(1, "abc"))
+    let block = headersFrame(1, fields)
+    for byte in block.bytes { peer.receive([byte]) }
+    peer.send(dataFrame(3, "d"))
+    #expect(peer.ended == [1] && peer.session.counters.trailers == 1)
+    #expect(peer.take(peer.requests[0]) == Array("abc".utf8))
+    let text = String(decoding: peer.session.takeTrailers(of: peer.requests[0]), as: UTF8.self)
+    #expect(text == "x-sum: 6\r\ngrpc-timeout: 1 s\r\n")
+    #expect(peer.session.takeTrailers(of: peer.requests[0]).isEmpty)
+    peer.send(headersFrame(3, Array(repeating: ("x", "y"), count: 200)))
+    #expect(peer.ended == [1, 3] && peer.session.takeTrailers(of: peer.requests[1]).isEmpty)
+    // What is no longer wanted takes them along.
+    peer.send(requestFrame(5, ends: false), headersFrame(5, fields))
+    peer.session.dropBody(of: peer.requests[2])
+    #expect(peer.session.takeTrailers(of: peer.requests[2]).isEmpty)
+  }
 }

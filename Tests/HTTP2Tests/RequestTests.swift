@@ -129,7 +129,7 @@ import Testing
     #expect(peer.bodyFollows == [1: true])
   }
 
-  @Test func `trailers are counted and dropped`() {
+  @Test func `trailers behind a body that nobody keeps are counted and dropped`() {
     let peer = Peer()
     peer.send(requestFrame(1, ends: false), headersFrame(1, [("x-t", "1")]))
     #expect(peer.ended == [1] && peer.texts.count == 1 && peer.session.counters.trailers == 1)

@@ -138,6 +138,16 @@ private func ranges(_ value: String, _ size: UInt64 = 1000) -> String {
 }
 
 @Suite struct ByteRangeTests {
+  @Test(
+    arguments: [
+      ("bytes 0-9/1000", 1000), ("Bytes 0-9/5000000000", 5_000_000_000), ("bytes */7", 7),
+      ("bytes 0-9/*", nil), ("bytes 0-9", nil), ("bytes 0-9/", nil), ("items 0-9/10", nil),
+      ("bytes 0-9/1x", nil), ("", nil), ("bytes ", nil),
+    ] as [(String, UInt64?)])
+  func `the whole of which a part is`(value: String, size: UInt64?) {
+    #expect(ByteRanges.completeLength(Array(value.utf8).rawSpan) == size)
+  }
+
   @Test(arguments: [
     ("bytes=0-0", "0-0"), ("bytes=0-", "0-999"), ("bytes=500-9999", "500-999"),
     ("bytes=-1", "999-999"),

@@ -54,6 +54,19 @@ private func decode(_ path: String, _ slashes: EncodedSlashes = .off) -> String 
     }
   }
 
+  @Test(arguments: ["//", "/.", "%", "\0", "./", ".", "/", "a/"])
+  func `what is not canonical is seen wherever it stands`(piece: String) {
+    for before in 0..<20 {
+      for behind in 0..<20 {
+        let path =
+          "/" + String(repeating: "a", count: before) + piece
+          + String(repeating: "b", count: behind)
+        let isCanonical = !["%", "\0", "//", "/."].contains { path.contains($0) }
+        #expect(RequestTarget.isCanonical(bytes(path).rawSpan) == isCanonical, "\(path)")
+      }
+    }
+  }
+
   @Test func `every file name survives a link`() {
     let name = (UInt8(1)...255).filter { $0 != 0x2f }
     var link: [UInt8] = [0x2f]

@@ -33,6 +33,38 @@ func `a request line is words and flags`(
   }
 }
 
+@Test func `a request in JSON is the same words`() {
+  let plain = parse("register\thttp://+:80/a b/\t--queue=q\n")
+  #expect(parse(#"["register","http://+:80/a b/","--queue=q"]"# + "\n") == plain)
+  let spaced = #"[ "register" ,"# + "\t" + #""http:\/\/+:80/a b/", "--queue=q" ] "#
+  #expect(parse(spaced + "\n") == plain)
+  let text = #"["x","\u00e4\ud83d\ude00\"\\",""]"# + "\n"
+  #expect(parse(text) == .request(ControlRequest(verb: "x", arguments: ["ä😀\"\\", ""])))
+  #expect(parse(#"["register","http"#) == .needMore)
+}
+
+@Test(arguments: [
+  "[", "[]", #"["x""#, #"["x",]"#, #"["x"] y"#, #"["x",1]"#, #"["x",null]"#, #"[["x"]]"#, #"["x"#,
+  #"["x\"]"#, #"["x\q"]"#, #"["x\u12"]"#, #"["x\ud800"]"#, #"["x\ud800\u0041"]"#, #"["x\udc00"]"#,
+  #"["x","a\nb"]"#, #"["x","\t"]"#, #"["x","\u0000"]"#, #"["x","\u007f"]"#, #"{"x":[]}"# + "\u{1}",
+])
+func `what is no array of clean strings is refused`(line: String) {
+  guard case .garbage = parse(line + "\n") else {
+    Issue.record("\(parse(line + "\n"))")
+    return
+  }
+}
+
+@Test func `an answer in JSON is one line`() {
+  let answer = ControlAnswer(output: "a\n\"b\n", error: "c", exitCode: 3)
+  #expect(
+    String(decoding: answer.jsonBytes(isWhole: true), as: UTF8.self)
+      == #"{"output":["a","\"b"],"error":["c"],"code":3}"# + "\n")
+  #expect(
+    String(decoding: ControlAnswer().jsonBytes(isWhole: false), as: UTF8.self)
+      == #"{"output":[],"error":[]}"# + "\n")
+}
+
 @Test(
   arguments: [
     [0, 1, 2], [0x47, 0x45, 0x54, 0x0d], [0x1b], [0x7f], [0xff, 0xfe, 0x0a], [0x0a], [0x09, 0x0a],
@@ -102,6 +134,9 @@ func `garbage is answered at once`(bytes: [UInt8]) {
       serial: 4, generation: 7, index: 1, processSlot: 2, process: 4711, control: 12)
   ]
   #expect(Inheritance(text: inheritance.text) == inheritance)
+  inheritance.applications = .init(process: 4712, channel: 13)
+  inheritance.queues = .init(rules: 14, cells: 15, event: 16)
+  #expect(Inheritance(text: inheritance.text) == inheritance)
 }
 
 @Test func `a binary of another format does not pass the check`() {
@@ -121,10 +156,10 @@ func `garbage is answered at once`(bytes: [UInt8]) {
 }
 
 @Test(arguments: [
-  "", "3", "2;1,1,1,1,1,1,1", "3;1,1,1,1,1,1", "3;a,1,1,1,1,1,1", "3;-1,1,1,1,1,1,1",
-  "3;1,1,1,1,1,1,1;q,1", "3;1,1,1,1,1,1,1;l,1,2,3", "3;1,1,1,1,1,1,1;w,1,2,3,4,5",
-  "3;1,1,1,1,1,1,1;l,1,2,-3,0", "3;1,1,1,1,1,1,1;l,1,2,4294967295,0",
-  "3;1,1,1,1,1,1,1;p,2f2", "3;1,1,1,1,1,1,1;c,zz",
+  "", "5", "4;1,1,1,1,1,1,1", "5;1,1,1,1,1,1", "5;a,1,1,1,1,1,1", "5;-1,1,1,1,1,1,1",
+  "5;1,1,1,1,1,1,1;q,1,2", "5;1,1,1,1,1,1,1;l,1,2,3", "5;1,1,1,1,1,1,1;w,1,2,3,4,5",
+  "5;1,1,1,1,1,1,1;l,1,2,-3,0", "5;1,1,1,1,1,1,1;l,1,2,4294967295,0",
+  "5;1,1,1,1,1,1,1;p,2f2", "5;1,1,1,1,1,1,1;c,zz", "5;1,1,1,1,1,1,1;a,1",
 ])
 func `an inheritance that no image wrote is not taken`(text: String) {
   #expect(Inheritance(text: text) == nil)

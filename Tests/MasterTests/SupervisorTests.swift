@@ -76,9 +76,9 @@ private func failures(_ actions: [SupervisorAction]) -> [String] {
   #expect(
     driver.send(.reported(new[1], .ready)) == [
       .connect(from: old[0], to: new[0]), .connect(from: old[0], to: new[1]),
-      .order(old[0], .drain),
+      .order(old[0], .drain(ending: [])),
       .connect(from: old[1], to: new[0]), .connect(from: old[1], to: new[1]),
-      .order(old[1], .drain),
+      .order(old[1], .drain(ending: [])),
       // Only now: who is told so finds nobody who would still answer as before.
       .opened(generation: 2),
     ])
@@ -216,7 +216,7 @@ private func failures(_ actions: [SupervisorAction]) -> [String] {
   #expect(driver.send(.reported(names[0], .retiring)).isEmpty)
   #expect(
     driver.send(.reported(replacement, .ready)) == [
-      .connect(from: names[0], to: replacement), .order(names[0], .drain),
+      .connect(from: names[0], to: replacement), .order(names[0], .drain(ending: [])),
     ])
   #expect(driver.send(.ended(names[0], "exited with code 0")).isEmpty)
 }
@@ -305,7 +305,7 @@ func `a graceful stop passes its limit on`(limit: Int64) {
   #expect(driver.forks(driver.last).isEmpty)
   #expect(driver.last.contains(.serve(inherited[1].name, slots: [0])))
   let new = driver.launchReady(2)
-  #expect(orders(driver.last)[inherited[1].name] == [.drain])
+  #expect(orders(driver.last)[inherited[1].name] == [.drain(ending: [])])
   #expect(new.allSatisfy { $0.serial > 2 })
   #expect(driver.supervisor.current == 8)
 }

@@ -10,7 +10,9 @@ private func snapshot(_ registered: [String], reserved: [String] = []) throws ->
   let entries =
     try registered.enumerated().map { NamespaceEntry(try UrlPrefix($1), queue: $0) }
     + reserved.map { NamespaceEntry(try UrlPrefix($0), queue: nil) }
-  let queues = registered.indices.map { NamespaceQueue(name: "Q\($0)", slot: UInt16($0 % 64)) }
+  let queues = registered.indices.map {
+    NamespaceQueue(name: "Q\($0)", slot: UInt16($0 % 64), serial: 7, user: UInt32(1000 + $0))
+  }
   let built = NamespaceSnapshot(entries, queues: queues, generation: 7)
   // Every test goes over the wire.
   return try #require(NamespaceSnapshot(bytes: built.bytes))
@@ -224,7 +226,7 @@ private struct NaiveNamespace {
           try UrlPrefix("\(scheme)://\(host):\(Int.random(in: 1...2, using: &generator))\(path())"))
       }
       let entries = prefixes.enumerated().map { NamespaceEntry($1, queue: $0 % 3 == 0 ? nil : 0) }
-      let queues = [NamespaceQueue(name: "q", slot: 0)]
+      let queues = [NamespaceQueue(name: "q", slot: 0, serial: 7, user: 7)]
       let built = NamespaceSnapshot(entries, queues: queues, generation: 1)
       let snapshot = try #require(NamespaceSnapshot(bytes: built.bytes))
       let naive = NaiveNamespace(entries: entries)

@@ -150,9 +150,14 @@ private func published() throws -> NamespaceBook {
     try book.reserve(Reservation(other, []), by: root)
     #expect(throws: NamespaceRefusal.self) { try book.register("http://+:80/a/", by: root) }
     // What a listener speaks comes before everything.
-    book.configure([], listens: [80: .http, 443: .https])
+    book.configure([], listens: [80: [.http], 443: [.https]])
     try book.register("http://+:80/a/", by: root)
     #expect(throws: NamespaceRefusal.self) { try book.register("http://+:443/a/", by: root) }
+    // Two addresses may speak different ones on one port.
+    book.configure([], listens: [443: [.http, .https]])
+    #expect(book.isListenedOn(port: 443) && !book.isListenedOn(port: 80))
+    try book.register("http://192.0.2.1:443/a/", by: root)
+    try book.register("https://192.0.2.2:443/a/", by: root)
   }
 
   @Test func `only its own connection ends a registration`() throws {
@@ -186,7 +191,7 @@ private func published() throws -> NamespaceBook {
     try book.reserve(reservation("http://+:80/a/b/", [ann]), by: root)
     try book.register("http://+:80/a/", by: ann)
     let snapshot = book.snapshot(
-      queues: [NamespaceQueue(name: "q", slot: 0)], generation: 3)
+      queues: [NamespaceQueue(name: "q", slot: 0, serial: 7, user: ann.user)], generation: 3)
     #expect(snapshot.entryCount == 2 && snapshot.generation == 3)
     #expect(snapshot.entries.map(\.queue) == [0, -1])
   }
@@ -207,7 +212,7 @@ private func published() throws -> NamespaceBook {
     try book.reserve(reservation("http://+:80/a/", [ann]), by: root)
     for number in 0..<10_000 { try book.register("http://+:80/a/\(number)/b/", by: ann) }
     #expect(
-      book.snapshot(queues: [NamespaceQueue(name: "q", slot: 0)], generation: 1)
+      book.snapshot(queues: [NamespaceQueue(name: "q", slot: 0, serial: 7, user: 7)], generation: 1)
         .entryCount == 10_001)
     #expect(book.unregisterAll(owner: 2) == 0)
     #expect(book.unregisterAll(owner: 1) == 10_000)

@@ -43,4 +43,32 @@ import Testing
     }
     #expect(throws: ReservationFile.Damage.self) { try ReservationFile.parse(text + text) }
   }
+
+  /// A whole file with this line, as somebody may have written it by hand.
+  private func file(_ line: String) -> [UInt8] {
+    let body = Array("ring3 reservations 1\n\(line)\n".utf8)
+    let hash = body.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+    }
+    let digits = String(hash, radix: 16)
+    let padding = String(repeating: "0", count: 16 - digits.count)
+    return body + Array("end 1 \(padding)\(digits)\n".utf8)
+  }
+
+  @Test func `says who made what because he may delegate`() throws {
+    let made = Reservation(
+      try UrlPrefix("http://+:80/a/"), [NamespaceGrant(.user(7), .listen)], maker: 1000)
+    #expect(ReservationFile.text([made]) == file("http://+:80/a/ by=1000 user=7:listen"))
+    #expect(try ReservationFile.parse(ReservationFile.text([made])) == [made])
+    #expect(try ReservationFile.parse(file("http://+:80/a/ user=7:listen by=1000")) == [made])
+  }
+
+  @Test(arguments: [
+    "http://+:80/a/ by=", "http://+:80/a/ by=x", "http://+:80/a/ by=-1", "http://+:80/a/ by",
+    "http://+:80/a/ by=4294967296", "http://+:80/a/ by=1 by=2", "http://+:80/a/ by=1:listen",
+    "http://+:80/a/ user=7", "http://+:80/a/ user=7:sing", "http://+:80/a", "by=1", "",
+  ])
+  func `is refused when a line is none`(line: String) throws {
+    #expect(throws: ReservationFile.Damage.self) { try ReservationFile.parse(file(line)) }
+  }
 }

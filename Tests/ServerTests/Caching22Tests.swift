@@ -136,7 +136,8 @@ extension ServerTests {
       pause(milliseconds: 1200)
       let stale = try server.get("/app/a")
       #expect(stale.text == "answer 1")
-      #expect(stale["Cache-Status"] == "Ring3; hit; ttl=-1")
+      let words: Set<String> = ["Ring3; hit; ttl=0", "Ring3; hit; ttl=-1"]
+      #expect(words.contains(stale["Cache-Status"] ?? ""))
       #expect(try eventually { try server.get("/app/a").text == "answer 2" })
       broken.set()
       pause(milliseconds: 2300)
@@ -304,7 +305,7 @@ extension ServerTests {
         let first = try server.get("/app/a", fields: fields)
         #expect(first["Content-Encoding"] == coding)
         #expect(first["Vary"] == "Accept-Encoding")
-        #expect(first["ETag"] == "\"v-\(coding)\"")
+        #expect(first["ETag"] == "W/\"v-\(coding)\"")
         #expect(ContentDecoder.decode(first.body, coding: coding)?.bytes == Array(text.utf8))
         let hit = try server.get("/app/a", fields: fields)
         #expect(hit["Cache-Status"]?.contains("; hit") == true)

@@ -64,7 +64,7 @@ extension ServerTests {
         let response = try server.coded("/a.css", accepted)
         #expect(response.status == 200 && response["Content-Encoding"] == coding)
         #expect(response["Vary"] == "Accept-Encoding" && response["Accept-Ranges"] == nil)
-        #expect(response["ETag"] == "\(tag.dropLast())-\(coding)\"")
+        #expect(response["ETag"] == "W/\(tag.dropLast())-\(coding)\"")
         #expect(response["Last-Modified"] == plain["Last-Modified"])
         #expect(response.body.count < Self.text.utf8.count / 4)
         #expect(response.decoded == Self.text)
@@ -104,7 +104,7 @@ extension ServerTests {
       #expect(same.status == 304 && same["ETag"] == tag && same["Vary"] == "Accept-Encoding")
       #expect(same.body.isEmpty)
       // Not stored yet: no need to make it in order to say so.
-      let other = "\(plain.dropLast())-zstd\""
+      let other = "W/\(plain.dropLast())-zstd\""
       let unmade = try server.coded("/a.css", "zstd", fields: ["If-None-Match: \(other)"])
       #expect(unmade.status == 304 && unmade["ETag"] == other)
       #expect(try server.coded("/a.css", "gzip", fields: ["If-None-Match: \(plain)"]).status == 200)

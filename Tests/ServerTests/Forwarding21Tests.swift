@@ -298,8 +298,7 @@ extension ServerTests {
         """)
       let chain = ["X-Forwarded-For: 203.0.113.1, 198.51.100.7"]
       #expect(try server.get("/app/", fields: chain).status == 200)
-      #expect(
-        origin.requests.last?["X-Forwarded-For"] == "203.0.113.1, 198.51.100.7, 127.0.0.1")
+      #expect(origin.requests.last?["X-Forwarded-For"] == "198.51.100.7, 127.0.0.1")
       for _ in 0..<3 {
         #expect(try server.get("/index.html", fields: chain).status == 200)
         #expect(try server.get("/index.html").status == 403)

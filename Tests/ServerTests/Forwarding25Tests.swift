@@ -87,6 +87,31 @@ extension ServerTests {
       #expect(origin.connections == 1)
     }
 
+    @Test func `trailers of a request over HTTP2 reach the application`() throws {
+      let origin = Origin { request, peer in peer.send(Origin.response(request.text)) }
+      let server = try Self.server(origin.port, "RequestHeader set X-User nobody")
+      let client = try server.openHTTP2()
+      for field in [("x-any", "1"), ("content-length", "3")] {
+        let stream = client.engine.request(
+          HTTP2Engine.requestFields("/app/", method: "POST", [field]), ends: false)
+        client.engine.send(.data(stream: stream, Array("abc".utf8)))
+        client.engine.send(
+          .headers(
+            stream: stream,
+            [
+              HTTP2Field("x-sum", "6"), HTTP2Field("x-user", "root"), HTTP2Field("host", "y"),
+              HTTP2Field("x-forwarded-for", "192.0.2.1"),
+            ], ends: true))
+        try client.flush()
+        #expect(try client.read { client.engine.answers[stream]?.isOver ?? true })
+        #expect(client.engine.answers[stream]?.body == Array("abc".utf8))
+        let request = try #require(origin.requests.last)
+        // Behind a body of known length HTTP/1.1 has no place for them.
+        #expect(request.trailers == (field.0 == "x-any" ? ["x-sum: 6"] : []))
+        #expect(request["X-User"] == "nobody")
+      }
+    }
+
     // MARK: Applications
 
     @Test func `a response of very many chunks, and a long head of hints`() throws {

@@ -42,6 +42,8 @@ extension ServerTests {
       #expect(answer.text.hasPrefix("GET index.php a=1 yes 0 "))
       #expect(try server.get("/sub/").text.hasPrefix("GET index.php"))
       #expect(try server.get("/plain.txt").text == "plain")
+      #expect(try server.get("/index.php/a/b?c").text.hasPrefix("GET index.php c "))
+      #expect(try server.get("/plain.txt/a.php").status == 404)
       #expect(try server.get("/index.php?missing").status == 404)
       #expect(try server.get("/index.php?large").body.count == 1_000_000)
       #expect(try server.get("/index.php", method: "HEAD").body.isEmpty)

@@ -133,8 +133,33 @@ extension ServerTests {
       #expect(server.reload("").succeeded)
       let response = try connection.response()
       #expect(response.body.count == 20_000_000)
-      #expect(response.body.allSatisfy { $0 == 7 })
+      #expect(response.body.consists(of: 7))
       #expect(try connection.get("/").status == 200)
+    }
+
+    @Test func `a connection finds its way although those who were to take it died`() throws {
+      let server = try TestServer(starts: false)
+      server.directory.write([UInt8](repeating: 7, count: 20_000_000), to: "www/large")
+      try server.start()
+      let former = server.workers
+      let busy = try (0..<2).map { _ in try server.open() }
+      for connection in busy { try connection.request("/large") }
+      pause(milliseconds: 100)
+      #expect(server.reload("").succeeded)
+      // Their responses have said that the connections stay; now nobody is there to take them.
+      let successors = server.workers.filter { !former.contains($0) }
+      for worker in successors { send(signal: Signal.kill, toProcess: worker) }
+      #expect(try busy[0].response().body.count == 20_000_000)
+      #expect(try busy[0].get("/").status == 200)
+      // Others were started: they take what has stayed, and the former ones can leave.
+      let isReplaced = eventually {
+        server.workers.contains { !former.contains($0) && !successors.contains($0) }
+      }
+      #expect(isReplaced)
+      #expect(try busy[1].response().body.count == 20_000_000)
+      #expect(try busy[1].get("/").status == 200)
+      #expect(eventually { former.allSatisfy { !server.workers.contains($0) } })
+      #expect(try busy[1].get("/").status == 200)
     }
 
     @Test func `half a request is completed after the reload`() throws {

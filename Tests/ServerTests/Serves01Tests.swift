@@ -69,7 +69,7 @@ extension ServerTests {
         pause(milliseconds: 300)
         let response = try connection.response()
         #expect(response.body.count == count)
-        #expect(response.body.allSatisfy { $0 == 0x5a })
+        #expect(response.body.consists(of: 0x5a))
       }
     }
 

@@ -28,6 +28,8 @@ final class TestServer {
   private var sharedMemory: Set<String> = []
   private let runsUnprivileged: Bool
   private let openFilesMax: Int?
+  /// What lives as long as the server does.
+  var companions: [AnyObject] = []
   /// Whether the server itself is not root.
   var isUnprivileged: Bool { runsUnprivileged || !isRoot() }
 
@@ -112,6 +114,12 @@ final class TestServer {
 
   /// Everything the server wrote about itself.
   var said: String { directory.read("output") + directory.read("error.log") }
+
+  /// Other users may reach what is in its directory: the control socket, sockets of queues.
+  func letOthersIn() throws {
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o755], ofItemAtPath: directory.path)
+  }
 
   /// Sends TERM, or another signal, and waits for the end; kills what does not end.
   @discardableResult
@@ -235,4 +243,10 @@ func eventually(milliseconds: Int = 10_000, _ isTrue: () throws -> Bool) rethrow
     pause(milliseconds: 25)
   } while monotonicMilliseconds() < deadline
   return false
+}
+
+/// Whether it becomes true and is so many times in a row: each connection may meet another worker,
+/// and each learns for itself who owns which URLs.
+func settled(_ isTrue: () throws -> Bool) rethrows -> Bool {
+  try eventually { try (0..<16).allSatisfy { _ in try isTrue() } }
 }

@@ -1,4 +1,4 @@
-// A listening socket for applications that tests write themselves.
+// Listening sockets for applications and servers that tests write themselves.
 
 import Foundation
 import Glibc
@@ -31,6 +31,31 @@ package final class TestListener: @unchecked Sendable {
     port = UInt16(bigEndian: name.sin_port)
   }
 
+  /// A Unix socket at a path.
+  package init(unixPath path: String) {
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    number = Glibc.socket(AF_UNIX, kind, 0)
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    unsafe withUnsafeMutableBytes(of: &name.sun_path) { bytes in
+      unsafe bytes.copyBytes(from: path.utf8.prefix(bytes.count - 1))
+    }
+    let socket = number
+    let result = unsafe withUnsafePointer(to: &name) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    precondition(result == 0 && listen(number, 16) == 0, "cannot listen at \(path)")
+    port = 0
+  }
+
+  /// A number of the caller's for the socket, which accepts without waiting from then on.
+  package func nonBlockingDuplicate() -> Int32 {
+    _ = fcntl(number, F_SETFL, O_NONBLOCK)
+    return fcntl(number, F_DUPFD_CLOEXEC, 0)
+  }
+
   /// The next connection; nil after the listener was ended.
   package func accept() -> TestPeer? {
     while true {
@@ -58,6 +83,12 @@ package final class TestPeer: @unchecked Sendable {
   private let lock = NSLock()
   private var isOpen = true
 
+  /// Of a connection that somebody else has accepted.
+  package convenience init(adopting number: Int32) { self.init(number) }
+
+  /// For whoever works on it beside this object.
+  package var descriptor: Int32 { number }
+
   init(_ number: Int32) {
     self.number = number
     var limit = timeval(tv_sec: 10, tv_usec: 0)
@@ -69,6 +100,19 @@ package final class TestPeer: @unchecked Sendable {
   }
 
   deinit { close() }
+
+  /// Whether a connection waits in a listening socket, or comes in time.
+  package static func hasWaiting(_ listener: Int32, milliseconds: Int) -> Bool {
+    var item = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&item, 1, Int32(milliseconds)) > 0
+  }
+
+  /// The next connection of a listening socket that somebody else owns; nil if none comes in time.
+  package static func next(from listener: Int32, milliseconds: Int) -> TestPeer? {
+    guard hasWaiting(listener, milliseconds: milliseconds) else { return nil }
+    let accepted = Glibc.accept(listener, nil, nil)
+    return accepted >= 0 ? TestPeer(accepted) : nil
+  }
 
   /// What has arrived; empty at the end, or when nothing comes for too long.
   package func receive(upTo count: Int = 65_536) -> [UInt8] {

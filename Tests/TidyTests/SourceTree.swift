@@ -15,6 +15,8 @@ struct SourceFile: Sendable {
     let parts = path.components(separatedBy: "/")
     return parts.count > 2 && parts[0] == "Sources" ? parts[1] : nil
   }
+  /// The room that is linked into programs of others: no server code, never where one forks.
+  static let publicRoom = "Ring3App"
   /// Lines without comments and without what stands in string literals, so that prose is not code.
   var codeLines: [String] {
     var isInBlock = false
@@ -61,7 +63,7 @@ enum SourceTree {
   static let texts: [SourceFile] =
     files(in: ["Sources", "Tests", "tools", "etc", ".ci"]) { path in
       ![".gz", ".br", ".zst", ".png", ".ico"].contains { path.hasSuffix($0) }
-        && !path.contains("/corpus/")
+        && !path.contains("/corpus/") && !path.contains("/.build/")
     } + ["README.md", "CHANGELOG.md", "Package.swift"].compactMap { file($0) }
 
   private static func files(

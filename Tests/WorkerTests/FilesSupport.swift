@@ -96,6 +96,7 @@ func word(_ answer: FileAnswer) -> String {
   case .internalRedirect(let redirect):
     return "internal:" + String(decoding: redirect.urlPath, as: UTF8.self)
   case .notFound: return "404"
+  case .pathInfo(let count): return "path info \(count)"
   case .forbidden(let reason): return "403 \(reason)"
   case .failed(let error): return "503 \(error)"
   }

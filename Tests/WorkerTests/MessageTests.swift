@@ -9,11 +9,32 @@ import Testing
 @Suite struct `Messages between processes` {
   @Test func `an order arrives as it was sent`() {
     let orders: [WorkerOrder] = [
-      .serve([1, 2, 0xffff_ffff]), .leave([]), .successor, .predecessor, .drain,
+      .serve([1, 2, 0xffff_ffff]), .leave([]), .successor, .predecessor, .drain(ending: []),
+      .drain(ending: [7, 8]),
       .resume(epoch: 0x0102_0304),
       .reopenLogs, .quit(milliseconds: 5000), .stop,
     ]
     for order in orders { #expect(WorkerOrder(bytes: order.bytes) == order) }
+    for kind in [CacheOrder.Kind.put, .get, .putFragment, .getFragment] {
+      for policy in [KeepPolicy.own, .untilInvalidated, .seconds(60)] {
+        var order = CacheOrder(kind, owner: "http://+:8080/shop/ 1000 shop")
+        order.isSecure = true
+        order.port = 8080
+        order.host = "example.com"
+        order.target = "/shop/a?b"
+        order.byteCount = 1 << 40
+        order.policy = policy
+        order.asOf = .max
+        order.offset = 7
+        order.length = kind == .get ? 0 : nil
+        order.fields = kind == .put ? ["Accept-Language: de", "X:"] : []
+        #expect(WorkerOrder(bytes: WorkerOrder.cache(order).bytes) == .cache(order))
+      }
+    }
+    for text in ["", "no", "seconds:", "seconds:0", "seconds:-1", "seconds:15552001", "none "] {
+      #expect(KeepPolicy(text) == nil)
+    }
+    #expect(WorkerOrder(bytes: [14]) == nil)
     #expect(WorkerOrder(bytes: []) == nil)
     #expect(WorkerOrder(bytes: [99]) == nil)
     #expect(WorkerOrder(bytes: [8]) == nil)
@@ -22,6 +43,7 @@ import Testing
   @Test func `a report arrives as it was sent`() {
     let reports: [WorkerReport] = [
       .ready, .serving([3, 4]), .drained, .retiring, .failed("no such file"),
+      .namespaceWanted,
     ]
     for report in reports { #expect(WorkerReport(bytes: report.bytes) == report) }
     #expect(WorkerReport(bytes: [0]) == nil)

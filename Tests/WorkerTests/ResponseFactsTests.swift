@@ -59,6 +59,13 @@ private func use(
     #expect(StoredAge(old, word, at: 80).freshSeconds == -10)
     #expect(StoredAge(old, word, at: 96).freshSeconds == -12)
     #expect(StoredAge(old, word, at: 96).seconds == 17)
+    #expect(StoredAge(old, word, at: 95).freshSeconds == -11, "not twelve yet")
+    var lasting = EntryFacts()
+    lasting.flags = .isResponse
+    lasting.freshTicks = EntryFacts.freshUntilInvalidated
+    lasting.initialAgeSeconds = 3
+    let first = StoredAge(lasting, word, at: 80).freshSeconds
+    #expect(StoredAge(lasting, word, at: 160).freshSeconds == first - 10)
   }
 
   @Test func `RFC 9111 4.2 fresh on arrival is fresh for the rest of its lifetime`() throws {

@@ -17,6 +17,20 @@ enum TestChild {
     while true { pause() }
   }
 
+  /// The signal that ended a child that ran `body`; nil: it came to the end of it.
+  static func signal(ending body: () -> Void) -> Int32? {
+    let process = ring3_fork()
+    precondition(process >= 0, "fork")
+    if process == 0 {
+      alarm(60)
+      body()
+      _exit(0)
+    }
+    var status: Int32 = 0
+    while unsafe waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    return status & 0x7f == 0 ? nil : status & 0x7f
+  }
+
   static func kill(_ process: Int32) {
     _ = Glibc.kill(process, SIGKILL)
     var status: Int32 = 0

@@ -2,43 +2,15 @@
 # An application that claims URLs while Ring3 runs: register.py CONTROL-SOCKET QUEUE PREFIX...
 #
 # The server must name a QueueDirectory, and a reservation must let this user listen (or this is
-# root, or the server's user): UrlReservation in ring3.conf(5). The claim ends with this process.
-import array
+# root, or the server's user): UrlReservation in ring3.conf(5). The claim ends with this process,
+# and is made again when the server is started anew. `ring3ctl recycle QUEUE` has the program start
+# anew, as its file is by then, without losing a request.
 import http.server
 import os
-import socket
 import sys
 import threading
 
-
-class Session:
-    """Lines of words separated by tabs, each answered by lines that end in "x CODE"."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.ask("session", "1")
-
-    def ask(self, *words):
-        """Returns the descriptor that came with the answer, or None."""
-        self.socket.sendall(("\t".join(words) + "\n").encode())
-        answer, descriptors = b"", array.array("i")
-        while not answer.startswith(b"x ") and b"\nx " not in answer or answer[-1:] != b"\n":
-            data, extra, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(4))
-            if not data:
-                sys.exit("register.py: the server ended the session")
-            answer += data
-            for _, _, bytes in extra:
-                descriptors.frombytes(bytes)
-        *lines, last = answer.decode().splitlines()
-        if last != "x 0":
-            sys.exit("\n".join(line[2:] for line in lines))
-        return descriptors[0] if descriptors else None
-
-
-def end_with(session):
-    session.socket.recv(1)
-    os._exit(1)  # The server has gone; whoever started this starts it again.
+import ring3
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,18 +28,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.HTTPServer):
+    """Accepts from a socket that was lent. Others do too, and may be faster: then it waits again."""
+
+    def __init__(self, listener):
+        super().__init__(("", 0), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+
     def get_request(self):
         return self.socket.accept()[0], ("unix", 0)
 
 
 path, queue, *prefixes = sys.argv[1:]
-session = Session(path)
-for start in range(0, len(prefixes), 100):
-    session.ask("register", *prefixes[start : start + 100], f"--queue={queue}")
-server = Server(("", 0), Handler, bind_and_activate=False)
-server.socket = socket.socket(fileno=session.ask("attach", queue))
-# The socket is shared with other processes of the queue, so another may be faster: it is waited on.
-server.socket.setblocking(True)
-threading.Thread(target=end_with, args=[session], daemon=True).start()
-print("ready", flush=True)
-server.serve_forever()
+try:
+    claim = ring3.Claim(queue, prefixes, path)
+except (OSError, ring3.Refused) as refusal:
+    sys.exit(f"register.py: {refusal}")
+server = None
+for event, what in claim.events():
+    if event == "attached":
+        if server:
+            # What still waits in the earlier socket is answered first.
+            threading.Timer(1, server.shutdown).start()
+        else:
+            print("ready", flush=True)
+        server = Server(what)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    elif event == "recycle":
+        # What is at hand is answered, the next request waits in the socket until we are back.
+        server.shutdown()
+        claim.hand_over()
+        os.execv(sys.executable, sys.orig_argv)
+    elif event == "lost":
+        print("register.py:", what, file=sys.stderr, flush=True)

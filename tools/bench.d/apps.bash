@@ -83,15 +83,25 @@ start_app_varnish() {
   started+=("$app_varnish_pid")
 }
 
-# An answer of 1 KiB: passed on over kept connections, and from the cache; files for comparison.
+# The median of the ratios round by round: what else the machine did in a round touched both.
+median_ratio() {
+  paste "$1" "$2" | awk '{ printf "%.3f\n", $1 / $2 }' | median
+}
+
+# An answer of 1 KiB: passed on over kept connections (the floor does the system calls of that and
+# nothing else), and from the cache; files for comparison.
 bench_apps() {
   require_packages "the comparison needs HAProxy and Varnish" haproxy varnish
-  local origin passed ports=() index round pids nginx_workers varnish_workers server
-  for index in {0..6}; do ports[index]=$(free_port); done
+  local origin passed ports=() index round pids nginx_workers varnish_workers server floor_pid
+  for index in {0..7}; do ports[index]=$(free_port); done
   origin=$(free_port)
   gcc -O2 -o "$work/floor" "$top/tools/bench.d/floor.c"
   taskset -c "$load_core" "$work/floor" "$origin" 1024 &
   started+=($!)
+  gcc -O2 -o "$work/proxyfloor" "$top/tools/bench.d/proxyfloor.c"
+  taskset -c "$server_core" "$work/proxyfloor" "${ports[7]}" "$origin" &
+  floor_pid=$!
+  started+=("$floor_pid")
   start_app_nginx "${ports[0]}" "${ports[1]}" "$origin" "${ports[5]}"
   start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin" "${ports[5]}"
   start_app_varnish "${ports[6]}" "${ports[5]}"
@@ -109,6 +119,7 @@ END
   say
   say "An application's answer of 1 KiB, $rounds rounds of $seconds s"
   for ((round = 1; round <= rounds; round++)); do
+    measure "$work/apps.passed.floor" "http://127.0.0.1:${ports[7]}/1" "$floor_pid"
     measure "$work/apps.passed.nginx" "http://127.0.0.1:${ports[0]}/1" "${nginx_workers[@]}"
     measure "$work/apps.passed.haproxy" "http://127.0.0.1:${ports[2]}/1" "$app_haproxy_pid"
     measure "$work/apps.passed.ring3" "http://127.0.0.1:${ports[4]}/passed/1" "${pids[@]}"
@@ -118,11 +129,19 @@ END
     measure "$work/apps.kept.ring3" "http://127.0.0.1:${ports[4]}/kept/1" "${pids[@]}"
     measure "$work/apps.file.ring3" "http://127.0.0.1:${ports[4]}/1" "${pids[@]}"
   done
-  printf '\n%-28s %12s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' 'from cache'
-  for server in nginx haproxy varnish ring3; do
+  printf '\n%-28s %12s %9s %9s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' '× floor' '× HAProxy' \
+    'from cache'
+  for server in floor nginx haproxy varnish ring3; do
     passed=$work/apps.passed.$server
-    printf '%-28s %12s %12s\n' "$server" "$([[ ! -e $passed ]] || median < "$passed")" \
-      "$(median < "$work/apps.kept.$server")"
+    if [[ -e $passed ]]; then
+      printf '%-28s %12s %9s %9s' "$server" "$(median < "$passed")" \
+        "$(median_ratio "$passed" "$work/apps.passed.floor")" \
+        "$(median_ratio "$passed" "$work/apps.passed.haproxy")"
+    else
+      printf '%-28s %12s %9s %9s' "$server" '' '' ''
+    fi
+    [[ ! -e $work/apps.kept.$server ]] || printf ' %12s' "$(median < "$work/apps.kept.$server")"
+    printf '\n'
   done
-  printf '%-28s %12s %12s\n' 'ring3, a file' '' "$(median < "$work/apps.file.ring3")"
+  printf '%-28s %12s %9s %9s %12s\n' 'ring3, a file' '' '' '' "$(median < "$work/apps.file.ring3")"
 }

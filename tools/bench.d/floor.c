@@ -1,5 +1,5 @@
 // The floor: the least that a server in user mode can do. epoll_wait, recv, send of a canned reply;
-// no parsing, no files, no limits. Usage: floor PORT BODY_BYTES
+// no parsing, no files, no limits. Usage: floor PORT|PATH|fd BODY_BYTES (fd: it is descriptor 3)
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { events_max = 256 };
@@ -33,6 +34,15 @@ static int send_all(int connection, const char *bytes, size_t count) {
   return 0;
 }
 
+static int listen_on_path(const char *path) {
+  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) die("bind");
+  if (listen(listener, 511) != 0) die("listen");
+  return listener;
+}
+
 static int listen_on(int port) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   int on = 1;
@@ -50,10 +60,12 @@ static int listen_on(int port) {
 
 int main(int count, char **words) {
   if (count != 3) {
-    fprintf(stderr, "usage: floor PORT BODY_BYTES\n");
+    fprintf(stderr, "usage: floor PORT|PATH|fd BODY_BYTES\n");
     return 2;
   }
-  int listener = listen_on(atoi(words[1]));
+  int listener = strcmp(words[1], "fd") == 0 ? 3
+                 : words[1][0] == '/'        ? listen_on_path(words[1])
+                                             : listen_on(atoi(words[1]));
   size_t body = strtoul(words[2], NULL, 10);
 
   char *reply = malloc(body + 512);

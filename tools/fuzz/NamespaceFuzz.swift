@@ -11,7 +11,7 @@ private func check(prefix text: String) {
   }
   precondition(again == prefix && again.description == prefix.description)
   precondition(prefix.path.first == 0x2f && prefix.path.last == 0x2f)
-  let queues = [NamespaceQueue(name: "q", slot: 0)]
+  let queues = [NamespaceQueue(name: "q", slot: 0, serial: 7, user: 7)]
   let built = NamespaceSnapshot(
     [NamespaceEntry(prefix, queue: 0)], queues: queues, generation: 1)
   guard let snapshot = NamespaceSnapshot(bytes: built.bytes) else {

@@ -43,7 +43,8 @@ private struct Invariants {
   /// What is passed on makes a head again, of the same fields, and nothing is left to leave out.
   private func checkPassed(_ head: ReceivedResponse) {
     var output = [UInt8]("HTTP/1.1 200 OK\r\n".utf8)
-    head.appendPassedFields(in: data.rawSpan, to: &output) { $0.known != .contentLength }
+    var head = head
+    head.appendPassedFields(in: data.rawSpan, leavingOut: [.contentLength], to: &output)
     output += [ASCII.carriageReturn, ASCII.lineFeed]
     var again = ReceivedResponse()
     guard case .complete = ResponseParser().parse(output.rawSpan, into: &again, to: .get) else {

@@ -18,3 +18,9 @@ ssize_t ring3_message_send(
 ssize_t ring3_message_receive(
     int socket, void *bytes, size_t byte_capacity, int *descriptors, size_t *descriptor_count,
     int *flags);
+
+/// The same without taking anything: the descriptors are copies, as for whoever receives them
+/// later.
+ssize_t ring3_message_peek(
+    int socket, void *bytes, size_t byte_capacity, int *descriptors, size_t *descriptor_count,
+    int *flags);

@@ -1,4 +1,5 @@
-// glibc's Swift module leaves <sys/epoll.h> and <sys/eventfd.h> out.
+// glibc's Swift module leaves <sys/epoll.h>, <sys/eventfd.h> and <sys/timerfd.h> out.
 #pragma once
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>

@@ -20,3 +20,9 @@ int ring3_become(const char *user, uid_t user_id, gid_t group_id);
 /// prctl(2) PR_SET_DUMPABLE, 1: after a change of user, core dumps and /proc/self stay readable
 /// by the new user. prctl is variadic.
 int ring3_allow_inspection(void);
+
+/// The same, 0: nobody of the same user looks into this process.
+int ring3_forbid_inspection(void);
+
+/// prctl(2), PR_SET_CHILD_SUBREAPER: descendants whose parent ends become this process's children.
+int ring3_adopt_orphans(void);

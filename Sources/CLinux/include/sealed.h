@@ -14,3 +14,7 @@ enum { RING3_ADD_SEALS = 1033 };
 
 /// An empty anonymous file that can be sealed; close-on-exec.
 int ring3_open_memory(const char *name);
+
+/// An anonymous file of `count` zero bytes, which takes memory where it is written. Close-on-exec;
+/// -1 and errno on failure.
+int ring3_sparse_memory(const char *name, size_t count);

@@ -52,7 +52,14 @@ package struct CacheStatus: Hashable, Sendable {
 
   package static let keyBytesMax = 512
 
-  package init() {}
+  package init(detail: String? = nil) { self.detail = detail }
+
+  /// See `append`.
+  package var text: [UInt8] {
+    var bytes: [UInt8] = []
+    append(to: &bytes)
+    return bytes
+  }
 
   /// Appends `Ring3; hit; ttl=376`, with a space before each parameter as in the RFC's examples. A
   /// value of an earlier cache goes before it, with ", " between them: the list is ordered from the

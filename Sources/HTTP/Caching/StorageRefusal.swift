@@ -39,7 +39,7 @@ package enum StorageRefusal: String, Error, Hashable, Sendable, CaseIterable {
   case noValidator = "no-validator"
   case tooManyTags = "too-many-tags"
 
-  /// The body is larger than what is kept.
+  /// The body is larger than what is kept: `CacheMaxObject`, or what the cache can hold.
   case tooLarge = "too-large"
   /// The body ended too early, or could not be framed.
   case incomplete = "incomplete"
@@ -50,4 +50,12 @@ package enum StorageRefusal: String, Error, Hashable, Sendable, CaseIterable {
   case marked = "marked-uncacheable"
   /// It was invalidated while it arrived.
   case invalidated = "invalidated"
+
+  /// The request is against it, not the response: what is stored already is no worse for it.
+  package var isOfRequest: Bool {
+    switch self {
+    case .method, .requestNoStore, .authorization: true
+    default: false
+    }
+  }
 }

@@ -8,6 +8,13 @@ package enum VariantKey {
   package static func make(
     names: [[UInt8]], _ head: borrowing RequestHead, in bytes: RawSpan
   ) -> [UInt8] {
+    make(names: names, lines: lines(names: names, head, in: bytes))
+  }
+
+  /// The values of the field lines of each name.
+  package static func lines(
+    names: [[UInt8]], _ head: borrowing RequestHead, in bytes: RawSpan
+  ) -> [[[UInt8]]] {
     var lines = [[[UInt8]]](repeating: [], count: names.count)
     for number in 0..<head.fieldCount {
       let line = head.field(at: number)
@@ -17,7 +24,7 @@ package enum VariantKey {
         lines[index].append(line.value.copy(from: bytes))
       }
     }
-    return make(names: names, lines: lines)
+    return lines
   }
 
   /// The same from the values of the field lines of each name.

@@ -40,11 +40,20 @@ package struct ConnectionOptions: Sendable {
   init() {}
 
   /// Reads the Connection fields of a request.
-  package init(_ head: RequestHead, in bytes: RawSpan) {
+  package init(_ head: borrowing RequestHead, in bytes: RawSpan) {
     guard head.has(.connection) else { return }
     for line in 0..<head.fieldCount where head.lines[line].known == .connection {
       add(head.lines[line].value, in: bytes)
     }
+  }
+
+  /// Forgets all; what is behind `nameCount` means nothing.
+  mutating func reset() {
+    saysClose = false
+    saysKeepAlive = false
+    saysUpgrade = false
+    isOverflowing = false
+    nameCount = 0
   }
 
   /// Reads one Connection field more.

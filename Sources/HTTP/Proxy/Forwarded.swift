@@ -77,20 +77,16 @@ package enum Forwarded {
 
 /// Writes X-Forwarded-For, the older way to say who the client is.
 package enum XForwardedFor {
-  /// Appends the field line: what was received, if whoever sent it is believed, then `address`, an
-  /// IP address as text without brackets. Many applications read one line only, so it is one. A
-  /// client without an address is "unknown".
+  /// Appends the field line: what is believed of that which was received, then `address`, an IP
+  /// address as text without brackets. Many applications read one line only, so it is one. A client
+  /// without an address is "unknown".
   package static func appendField(
-    received head: RequestHead, in bytes: RawSpan, isBelieved: Bool, address: RawSpan,
-    to output: inout [UInt8]
+    believed: RawSpan, address: RawSpan, to output: inout [UInt8]
   ) {
     Scan.append("X-Forwarded-For: ", to: &output)
-    if isBelieved, head.has(.xForwardedFor) {
-      for number in 0..<head.fieldCount
-      where head.lines[number].known == .xForwardedFor && !head.lines[number].value.isEmpty {
-        output.append(copying: head.lines[number].value.span(in: bytes))
-        Scan.append(", ", to: &output)
-      }
+    if believed.byteCount > 0 {
+      ResponseHead.append(value: believed, to: &output)
+      Scan.append(", ", to: &output)
     }
     if address.byteCount > 0 {
       ResponseHead.append(value: address, to: &output)

@@ -15,16 +15,25 @@ package struct ForwardedChain: ~Escapable {
   }
 
   private let value: RawSpan
-  /// Elements of Forwarded by their `for=` values, empty ones where there is none.
-  private var nodes: [BufferRange]?
+  /// Elements of Forwarded: where each begins, and its `for=` value, empty where there is none.
+  private var nodes: [Element]?
   /// What has not been asked for yet is the value up to here; of X-Forwarded-For only.
   package private(set) var restByteCount: Int
+  /// Where the element of the last hop begins. The one before said it, so all from here on is
+  /// known from somebody who is believed.
+  package private(set) var elementStart: Int
+
+  private struct Element {
+    var start: Int
+    var node: BufferRange
+  }
 
   /// The values of X-Forwarded-For, joined in their order.
   @_lifetime(copy value)
   package init(xForwardedFor value: RawSpan) {
     self.value = value
     restByteCount = value.byteCount
+    elementStart = value.byteCount
   }
 
   /// The values of Forwarded, joined in their order.
@@ -32,14 +41,16 @@ package struct ForwardedChain: ~Escapable {
   package init(forwarded value: RawSpan) {
     self.value = value
     restByteCount = value.byteCount
+    elementStart = value.byteCount
     nodes = ForwardedChain.forNodes(value)
   }
 
   /// The next hop to the left; nil when there is none.
   package mutating func next() -> Hop? {
     if nodes != nil {
-      guard let node = nodes?.popLast() else { return nil }
-      return ForwardedChain.address(value, node).map(Hop.address) ?? .other
+      guard let element = nodes?.popLast() else { return nil }
+      elementStart = element.start
+      return ForwardedChain.address(value, element.node).map(Hop.address) ?? .other
     }
     var end = restByteCount
     while end > 0 {
@@ -50,6 +61,7 @@ package struct ForwardedChain: ~Escapable {
       if element.isEmpty && start > 0 { continue }
       restByteCount = end
       if element.isEmpty { return nil }
+      elementStart = element.start
       return ForwardedChain.address(value, element).map(Hop.address) ?? .other
     }
     restByteCount = 0
@@ -97,36 +109,63 @@ package struct ForwardedChain: ~Escapable {
   }
 
   /// The `for=` value of each element, from left to right. A list that is not well-formed makes one
-  /// node that is no address: nobody can say which part of it whom to ascribe to.
-  private static func forNodes(_ value: RawSpan) -> [BufferRange] {
-    var nodes: [BufferRange] = []
+  /// node that is no address and begins at its end: nobody can say which part of it whom to ascribe
+  /// to.
+  private static func forNodes(_ value: RawSpan) -> [Element] {
+    var nodes: [Element] = []
     let nothing = BufferRange(value.byteCount, value.byteCount)
     var node: BufferRange?
-    var hasPairs = false
+    let isWellFormed = forEachPair(value) { name, given in
+      guard FieldName.equal(name, "for") else { return true }
+      guard node == nil else { return false }
+      node = given
+      return true
+    } element: { start in
+      nodes.append(Element(start: start, node: node ?? nothing))
+      node = nil
+    }
+    return isWellFormed ? nodes : [Element(start: value.byteCount, node: nothing)]
+  }
+
+  /// All that the elements of a Forwarded value give for a parameter, without quotes, from left to
+  /// right; empty if the value is not well-formed.
+  package static func values(of parameter: StaticString, in value: RawSpan) -> [BufferRange] {
+    var found: [BufferRange] = []
+    let isWellFormed = forEachPair(value) { name, given in
+      guard FieldName.equal(name, parameter) else { return true }
+      let isQuoted = Scan.byte(value, at: given.start) == 0x22
+      found.append(isQuoted ? BufferRange(given.start + 1, given.end - 1) : given)
+      return true
+    } element: { _ in
+    }
+    return isWellFormed ? found : []
+  }
+
+  /// Visits the pairs of each element, and behind them where that began. False: the list is not
+  /// well-formed, or `pair` says that it is not.
+  private static func forEachPair(
+    _ value: RawSpan, _ pair: (RawSpan, BufferRange) -> Bool, element: (Int) -> Void
+  ) -> Bool {
+    var start: Int?
     var index = 0
     while true {
       while index < value.byteCount && ASCII.isBlank(Scan.byte(value, at: index)) { index += 1 }
       let separator = index < value.byteCount ? Scan.byte(value, at: index) : ASCII.comma
       if separator == ASCII.comma || separator == 0x3b {
-        if separator == ASCII.comma {
-          if hasPairs { nodes.append(node ?? nothing) }
-          node = nil
-          hasPairs = false
+        if separator == ASCII.comma, let begun = start {
+          element(begun)
+          start = nil
         }
-        guard index < value.byteCount else { return nodes }
+        guard index < value.byteCount else { return true }
         index += 1
         continue
       }
       let equals = Scan.firstIndex(of: 0x3d, in: value, from: index, to: value.byteCount)
       let name = value.extracting(index..<equals)
       guard equals < value.byteCount, ResponseHead.isToken(name),
-        let end = endOfValue(value, equals + 1)
-      else { return [nothing] }
-      if FieldName.equal(name, "for") {
-        guard node == nil else { return [nothing] }
-        node = BufferRange(equals + 1, end)
-      }
-      hasPairs = true
+        let end = endOfValue(value, equals + 1), pair(name, BufferRange(equals + 1, end))
+      else { return false }
+      start = start ?? index
       index = end
     }
   }

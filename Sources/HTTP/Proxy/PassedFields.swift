@@ -19,41 +19,66 @@ package enum RequestLine {
 }
 
 extension RequestHead {
-  /// Appends the field lines that are passed on, as they were sent, with their line ends: all but
-  /// those in `HopByHop` and those that Connection names. `isKept` may leave out more; whoever
-  /// writes Host, Content-Length, Expect, Trailer or the fields about the client anew does.
+  /// Calls `body` with the field lines that are passed on, as they were sent, with their line ends:
+  /// all but those in `HopByHop` and those that Connection names. `isKept` may leave out more;
+  /// whoever writes Host, Content-Length, Expect, Trailer or the fields about the client anew does.
   ///
   /// - Precondition: `options` were read from this head.
+  package func forEachPassedRun(
+    in bytes: RawSpan, options: ConnectionOptions, where isKept: (FieldLine) -> Bool,
+    _ body: (RawSpan) -> Void
+  ) {
+    index.forEachRun(
+      lines, headByteCount, in: bytes,
+      where: { line in
+        options.allowsForwarding(line.name.span(in: bytes), in: bytes) && isKept(line)
+      }, body)
+  }
+
+  /// The same, appended to bytes.
   package func appendPassedFields(
     in bytes: RawSpan, options: ConnectionOptions, to output: inout [UInt8],
     where isKept: (FieldLine) -> Bool
   ) {
-    index.appendLines(lines, headByteCount, in: bytes, to: &output) { line in
-      options.allowsForwarding(line.name.span(in: bytes), in: bytes) && isKept(line)
-    }
+    forEachPassedRun(in: bytes, options: options, where: isKept) { output.append(copying: $0) }
   }
 }
 
 extension ReceivedResponse {
-  /// Appends the field lines that are passed on, as they were sent, with their line ends; see
-  /// `isForwarded`. `isKept` may leave out more. Not for CGI, whose lines may end with LF.
-  package func appendPassedFields(
-    in bytes: RawSpan, to output: inout [UInt8], where isKept: (ReceivedField) -> Bool
+  /// Calls `body` with the field lines that are passed on, as they were sent, with their line ends;
+  /// see `isForwarded`. More may be left out. Not for CGI, whose lines may end with LF.
+  ///
+  /// It changes nothing; but an object's property is lent to what might, and copied for the rest.
+  package mutating func forEachPassedRun(
+    in bytes: RawSpan, leavingOut fields: ResponseFieldSet, _ body: (RawSpan) -> Void
   ) {
-    index.appendLines(lines, headByteCount, in: bytes, to: &output) { line in
-      let field = ReceivedField(line)
-      return isForwarded(field, in: bytes) && isKept(field)
-    }
+    let leftOut = fields.bits | ResponseField.hopByHopBits
+    index.forEachRun(
+      lines, headByteCount, in: bytes,
+      where: { line in
+        let name = line.name.span(in: bytes)
+        guard line.knownNumber != FieldLine.unknown else {
+          return connection.allowsForwarding(name, in: bytes)
+        }
+        return leftOut & (1 &<< UInt64(line.knownNumber)) == 0
+          && !connection.names(name, in: bytes)
+      }, body)
+  }
+
+  /// The same, appended to bytes.
+  package mutating func appendPassedFields(
+    in bytes: RawSpan, leavingOut fields: ResponseFieldSet = [], to output: inout [UInt8]
+  ) {
+    forEachPassedRun(in: bytes, leavingOut: fields) { output.append(copying: $0) }
   }
 }
 
 extension FieldIndex {
-  /// Appends lines as they are. Neighbours are copied together: mostly that is all of them but two
-  /// or three.
+  /// Lines as they are. Neighbours go together: mostly that is all of them but two or three.
   @inline(__always)
-  func appendLines(
-    _ lines: [FieldLine], _ headByteCount: Int, in bytes: RawSpan, to output: inout [UInt8],
-    where isKept: (FieldLine) -> Bool
+  func forEachRun(
+    _ lines: [FieldLine], _ headByteCount: Int, in bytes: RawSpan,
+    where isKept: (FieldLine) -> Bool, _ body: (RawSpan) -> Void
   ) {
     var runStart: Int?
     for number in 0..<count {
@@ -61,13 +86,13 @@ extension FieldIndex {
       if isKept(lines[number]) {
         runStart = runStart ?? start
       } else if let first = runStart {
-        output.append(copying: bytes.extracting(first..<start))
+        body(bytes.extracting(first..<start))
         runStart = nil
       }
     }
     // The empty line is the last two bytes of the head.
     guard let runStart else { return }
-    output.append(copying: bytes.extracting(runStart..<(headByteCount - 2)))
+    body(bytes.extracting(runStart..<(headByteCount - 2)))
   }
 }
 

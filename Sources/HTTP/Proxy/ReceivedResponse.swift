@@ -40,6 +40,10 @@ package struct ReceivedResponse: Sendable {
   package internal(set) var minorVersion: UInt8 = 1
   /// The reason phrase; often empty. May hold obs-text.
   package internal(set) var reason = BufferRange(offset: 0, count: 0)
+  /// The same where it is worth passing on: of a status that is not registered.
+  package var ownReason: BufferRange? {
+    reason.isEmpty || Status.registeredReason(status) != nil ? nil : reason
+  }
   /// Bytes up to and including the empty line; the body, or the next response, starts here.
   package internal(set) var headByteCount = 0
   package internal(set) var framing = ResponseFraming.none
@@ -132,6 +136,12 @@ package struct ReceivedResponse: Sendable {
     return connection.allowsForwarding(field.name.span(in: bytes), in: bytes)
   }
 
+  /// Its body is another one from here on, of so many bytes; not sent to HEAD.
+  package mutating func replaceBody(byteCount: Int, isSent: Bool) {
+    contentLength = UInt64(byteCount)
+    framing = isSent && byteCount > 0 ? .length(UInt64(byteCount)) : .none
+  }
+
   /// Forgets the response before, so that nothing of it can show in the next.
   package mutating func reset() {
     index.reset()
@@ -143,6 +153,6 @@ package struct ReceivedResponse: Sendable {
     keepAliveSeconds = nil
     localRedirect = nil
     isCGI = false
-    connection = ConnectionOptions()
+    connection.reset()
   }
 }

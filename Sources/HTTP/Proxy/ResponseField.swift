@@ -21,6 +21,7 @@ package enum ResponseField: UInt8, Sendable, CaseIterable, FieldVocabulary {
   case cdnCacheControl
   case ring3CacheControl
   case ring3Delegate
+  case ring3Fragments
   case expires
   case date
   case age
@@ -61,13 +62,11 @@ package enum ResponseField: UInt8, Sendable, CaseIterable, FieldVocabulary {
 
   /// Of one connection, not passed on (RFC 9110 §7.6.1, §11.7).
   @inline(__always)
-  var isHopByHop: Bool {
-    switch self {
-    case .connection, .transferEncoding, .keepAlive, .upgrade, .te, .proxyConnection,
-      .proxyAuthenticate, .proxyAuthenticationInfo:
-      true
-    default: false
-    }
+  var isHopByHop: Bool { ResponseField.hopByHopBits & bit != 0 }
+
+  static var hopByHopBits: UInt64 {
+    connection.bit | transferEncoding.bit | keepAlive.bit | upgrade.bit | te.bit
+      | proxyConnection.bit | proxyAuthenticate.bit | proxyAuthenticationInfo.bit
   }
 
   /// The field of this name, in any case of letters, or nil; `name` may hold any bytes.
@@ -128,6 +127,7 @@ package enum ResponseField: UInt8, Sendable, CaseIterable, FieldVocabulary {
     case 13 where spells("surrogate-key"): .surrogateKey
     case 14 where spells("content-length"): .contentLength
     case 14 where spells("ring3-delegate"): .ring3Delegate
+    case 15 where spells("ring3-fragments"): .ring3Fragments
     case 16 where spells("content-encoding"): .contentEncoding
     case 16 where spells("content-location"): .contentLocation
     case 16 where spells("www-authenticate"): .wwwAuthenticate
@@ -163,6 +163,7 @@ package enum ResponseField: UInt8, Sendable, CaseIterable, FieldVocabulary {
     case .cdnCacheControl: "CDN-Cache-Control"
     case .ring3CacheControl: "Ring3-Cache-Control"
     case .ring3Delegate: "Ring3-Delegate"
+    case .ring3Fragments: "Ring3-Fragments"
     case .expires: "Expires"
     case .date: "Date"
     case .age: "Age"
@@ -186,4 +187,16 @@ package enum ResponseField: UInt8, Sendable, CaseIterable, FieldVocabulary {
     case .status: "Status"
     }
   }
+}
+
+/// Some of the fields.
+package struct ResponseFieldSet: ExpressibleByArrayLiteral, Sendable {
+  /// One each.
+  let bits: UInt64
+
+  package init(arrayLiteral fields: ResponseField...) {
+    bits = fields.reduce(0) { $0 | $1.bit }
+  }
+
+  package func contains(_ field: ResponseField) -> Bool { bits & field.bit != 0 }
 }

@@ -89,6 +89,14 @@ package struct ResponseParser: Sendable {
 
   /// Checks all up to the byte after the status, as far as it is there.
   private func checkStart(_ bytes: RawSpan) throws(ParseStop) {
+    // Nearly all begin so.
+    if bytes.byteCount > 12, Scan.word(bytes, at: 0) == Scan.literal("HTTP/1.1"),
+      Scan.byte(bytes, at: 8) == ASCII.space, ASCII.isDigit(Scan.byte(bytes, at: 9)),
+      ASCII.isDigit(Scan.byte(bytes, at: 10)), ASCII.isDigit(Scan.byte(bytes, at: 11)),
+      Scan.byte(bytes, at: 12) == ASCII.space
+    {
+      return
+    }
     let pattern: StaticString = "HTTP/1.d ddd"
     for index in 0..<min(bytes.byteCount, pattern.utf8CodeUnitCount) {
       let byte = Scan.byte(bytes, at: index)

@@ -20,9 +20,10 @@ package enum Via {
   /// Appends `1.1 pseudonym (comment)`; no comment if it is empty. In the pseudonym, a host with or
   /// without port, bytes that end an element become "_".
   package static func appendElement(
-    _ version: ReceivedProtocol, by pseudonym: RawSpan, comment: RawSpan,
+    _ version: ReceivedProtocol, by pseudonym: RawSpan, comment: [UInt8] = [],
     to output: inout [UInt8]
   ) {
+    let comment = comment.rawSpan
     ResponseHead.append(literal: version.text, to: &output)
     output.append(ASCII.space)
     for index in 0..<pseudonym.byteCount {
@@ -56,8 +57,23 @@ package enum Via {
   }
 
   /// Whether one element of a Via value was written by `pseudonym`, in any case of letters.
-  /// Comments, which may nest and hold commas, are no part of names.
   package static func names(_ pseudonym: RawSpan, in value: RawSpan) -> Bool {
+    !forEachName(in: value) { !FieldName.equal(value.extracting($0), pseudonym) }
+  }
+
+  /// The names in a Via value, in their order.
+  package static func names(in value: RawSpan) -> [BufferRange] {
+    var found: [BufferRange] = []
+    _ = forEachName(in: value) {
+      found.append(BufferRange($0.lowerBound, $0.upperBound))
+      return true
+    }
+    return found
+  }
+
+  /// Visits names until one is refused, and then is false. Comments, which may nest and hold
+  /// commas, are no part of names.
+  private static func forEachName(in value: RawSpan, _ visit: (Range<Int>) -> Bool) -> Bool {
     // Which word of its element a word is: the protocol is 0, the name 1.
     var word = 0
     var index = 0
@@ -76,11 +92,11 @@ package enum Via {
           if ASCII.isBlank(next) || next == ASCII.comma || next == 0x28 { break }
           index += 1
         }
-        if word == 1, FieldName.equal(value.extracting(start..<index), pseudonym) { return true }
+        if word == 1, !visit(start..<index) { return false }
         word += 1
       }
     }
-    return false
+    return true
   }
 
   /// Where the comment that begins at `start` ends; the end of the value if it does not.

@@ -42,6 +42,8 @@ package struct FileRequest: Equatable, Sendable {
   package var acceptedCodings: [ContentCoding]
   /// Whether precompressed neighbours are looked for at all.
   package var precompressedAllowed: Bool
+  /// Nothing is opened: only whether a file stands in the path before its end is asked for.
+  package var findsScript = false
 
   package init(
     path: [UInt8], root: [UInt8], urlPath: [UInt8], links: SymbolicLinkPolicy = .follow,
@@ -125,6 +127,8 @@ package enum FileAnswer: Sendable {
   case directoryRedirect
   case internalRedirect(InternalRedirect)
   case notFound
+  /// A regular file is there, and so many bytes at the path's end go on behind it.
+  case pathInfo(byteCount: Int)
   case forbidden(ForbiddenReason)
   /// EMFILE, ENFILE, ENOMEM, EIO …: 503.
   case failed(SystemError)

@@ -89,17 +89,18 @@ private struct Resolution {
   var asksForDirectory: Bool { request.urlPath.last == UInt8(ascii: "/") }
 
   func answer() throws(SystemError) -> FileAnswer {
+    if request.findsScript { return try script() }
     let found: FoundFile
     do {
       found = try resolver.locate(path)
     } catch {
       if error.code == SystemError.notFound, let fallback = fallback { return fallback }
+      if error.code == SystemError.notDirectory { return try pathInfo() }
       guard let answer = FileResolver.answer(to: error.code) else { throw error }
       return answer
     }
     if found.facts.isDirectory { return try directory(found) }
-    // httpd's default handler takes no path info, not even "/".
-    if asksForDirectory { return .notFound }
+    if asksForDirectory { return try pathInfo() }
     guard found.facts.isRegularFile else { return .forbidden(.notRegularFile) }
     do {
       return try open(try variant(of: found))
@@ -107,6 +108,46 @@ private struct Resolution {
       guard let answer = FileResolver.answer(to: error.code) else { throw error }
       return answer
     }
+  }
+
+  // MARK: Scripts
+
+  /// Whether the path goes on behind a file. Where its directory is one it does not, whatever is in
+  /// it.
+  private func script() throws(SystemError) -> FileAnswer {
+    do {
+      let parent = path.prefix(max(1, path.lastIndex(of: UInt8(ascii: "/")) ?? 1))
+      let isWhole = path.count == request.path.count
+      if isWhole, try resolver.locate(Array(parent)).facts.isDirectory { return .notFound }
+    } catch {
+      guard error.code == SystemError.notDirectory else {
+        guard FileResolver.answer(to: error.code) == nil else { return .notFound }
+        throw error
+      }
+    }
+    return try pathInfo()
+  }
+
+  /// The first file on the way down; what follows it is for it.
+  private func pathInfo() throws(SystemError) -> FileAnswer {
+    let slash = UInt8(ascii: "/")
+    var end = request.root == [slash] ? 0 : request.root.count
+    do {
+      while end < path.count {
+        guard path[end] == slash else { return .notFound }
+        end = path[(end + 1)...].firstIndex(of: slash) ?? path.count
+        let facts = try resolver.locate(Array(path[..<end])).facts
+        if facts.isRegularFile {
+          return end < request.path.count
+            ? .pathInfo(byteCount: request.path.count - end) : .notFound
+        }
+        guard facts.isDirectory else { return .notFound }
+      }
+    } catch {
+      guard FileResolver.answer(to: error.code) == nil else { return .notFound }
+      throw error
+    }
+    return .notFound
   }
 
   /// The file that would be opened; nil when the answer is no file.

@@ -131,6 +131,7 @@ struct WireWriter {
     append(request.isConfined)
     append(request.listingAllowed)
     append(request.precompressedAllowed)
+    append(request.findsScript)
     append(UInt16(clamping: request.indexStart))
     let names = request.indexNames.prefix(Int(UInt16.max))
     append(UInt16(names.count))
@@ -158,6 +159,9 @@ struct WireWriter {
       append(redirect.isVerified)
       append(UInt16(clamping: redirect.resumeAt))
     case .notFound: append(UInt8(5))
+    case .pathInfo(let byteCount):
+      append(UInt8(8))
+      append(UInt32(clamping: byteCount))
     case .forbidden(let reason):
       append(UInt8(6))
       append(reason.rawValue)
@@ -217,6 +221,7 @@ struct WireReader {
     guard let path = string(), let root = string(), let urlPath = string(),
       let links = integer(UInt8.self).flatMap({ SymbolicLinkPolicy(rawValue: $0) }),
       let isConfined = flag(), let listingAllowed = flag(), let precompressedAllowed = flag(),
+      let findsScript = flag(),
       let indexStart = integer(UInt16.self), let indexCount = integer(UInt16.self)
     else { return nil }
     var indexNames: [[UInt8]] = []
@@ -234,6 +239,7 @@ struct WireReader {
       acceptedCodings: codings.compactMap { ContentCoding(rawValue: $0) },
       precompressedAllowed: precompressedAllowed)
     request.indexStart = Int(indexStart)
+    request.findsScript = findsScript
     return request
   }
 
@@ -254,6 +260,7 @@ struct WireReader {
     case 7:
       guard let code = integer(Int32.self), let operation = string() else { return nil }
       return .failed(SystemError(code: code, operation: String(decoding: operation, as: UTF8.self)))
+    case 8: return integer(UInt32.self).map { .pathInfo(byteCount: Int($0)) }
     default: return nil
     }
   }

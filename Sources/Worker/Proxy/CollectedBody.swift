@@ -5,7 +5,7 @@ import Platform
 
 /// What all bodies take together that one process has collected.
 final class CollectionBudget {
-  fileprivate(set) var byteCount = 0
+  var byteCount = 0
 }
 
 /// Why a body is not collected any further.

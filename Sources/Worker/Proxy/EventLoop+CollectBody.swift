@@ -10,7 +10,8 @@ extension EventLoop {
   /// FallbackResource, which are looked for first.
   func mayLeadToApplication(_ route: Route) -> Bool {
     model.namesBalancers
-      && (!route.settings.directoryIndex.isEmpty || route.settings.fallbackResource != nil)
+      && (!route.settings.directoryIndex.isEmpty || route.settings.fallbackResource != nil
+        || route.settings.acceptsPathInfo != .off)
   }
 
   /// Has all of the body read and kept; the exchange is routed again when it is there. Always

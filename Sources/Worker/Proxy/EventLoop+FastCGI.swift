@@ -37,13 +37,21 @@ extension EventLoop {
       script = Array(member.path.utf8) + path
     }
     add("SCRIPT_FILENAME", script)
-    add("SCRIPT_NAME", exchange.path)
+    let pathInfo = forwarding.target.pathInfoByteCount
+    add("SCRIPT_NAME", Array(exchange.currentPath.dropLast(pathInfo)))
+    if pathInfo > 0 { add("PATH_INFO", Array(exchange.currentPath.suffix(pathInfo))) }
     add("REQUEST_URI", exchange.copy(head.target))
-    add("DOCUMENT_URI", exchange.path)
+    add("DOCUMENT_URI", exchange.currentPath)
     add("QUERY_STRING", query)
     add("REQUEST_METHOD", exchange.copy(head.methodRange))
     let site = model.sites[exchange.site.site]
-    if let root = site.documentRoot.path(exchange.route.captures) { add("DOCUMENT_ROOT", root) }
+    if let root = site.documentRoot.path(exchange.route.captures) {
+      add("DOCUMENT_ROOT", root)
+      if pathInfo > 0 {
+        add("PATH_TRANSLATED", root + Array(exchange.currentPath.suffix(pathInfo)))
+      }
+    }
+    add("REQUEST_SCHEME", forwarding.origin.isEncrypted ? "https" : "http")
     add("GATEWAY_INTERFACE", "CGI/1.1")
     add("SERVER_PROTOCOL", head.minorVersion == 0 ? "HTTP/1.0" : "HTTP/1.1")
     add("SERVER_SOFTWARE", model.serverFieldText)
@@ -105,7 +113,7 @@ extension EventLoop {
     _ buffer: ByteBuffer, _ upstream: UpstreamConnection, _ forwarding: Forwarding
   ) {
     var start = 0
-    var ranges: [Range<Int>] = []
+    var parts: BodyParts = []
     var end: FastCGIEnd?
     reading: while true {
       switch forwarding.records.step(buffer.bytes.extracting(start..<buffer.count)) {
@@ -116,7 +124,7 @@ extension EventLoop {
         if forwarding.phase == .head {
           guard takeCGIHead(buffer, output, upstream, forwarding) else { return }
         } else {
-          ranges.append(output)
+          parts.append(output)
         }
       case .error(let range, let count):
         noteComplaint(
@@ -131,8 +139,8 @@ extension EventLoop {
       }
     }
     guard forwarding.phase == .body || end != nil else { return }
-    if let end { return endFastCGI(end, hasMore: start < buffer.count, buffer, ranges, forwarding) }
-    deliverCounted(forwarding, buffer, ranges, isEnd: false)
+    if let end { return endFastCGI(end, hasMore: start < buffer.count, buffer, parts, forwarding) }
+    deliverCounted(forwarding, buffer, parts, isEnd: false)
   }
 
   /// Collects the head; false: the request is over or the answer refused.
@@ -149,12 +157,12 @@ extension EventLoop {
       forwarding.cgiHead = target
     }
     target.append(buffer.bytes.extracting(range))
-    switch cgiParser.parse(
+    switch pools[upstream.member].cgiParser.parse(
       target.bytes, into: &forwarding.response, to: forwarding.exchange.head.method)
     {
     case .needMore: return true
     case .rejected(let rejection):
-      let name = model.proxyMembers[forwarding.member].name
+      let name = memberName(forwarding)
       log(of: forwarding).write(
         .error, "response of \(name) refused: \(rejection.message)",
         client: forwarding.stream?.client)
@@ -167,33 +175,37 @@ extension EventLoop {
     let headByteCount = forwarding.response.headByteCount
     takeHead(target.bytes.extracting(0..<headByteCount), forwarding, hasMore: false)
     guard forwarding.phase == .body, forwarding.upstream === upstream else { return false }
-    let rest = headByteCount < target.count ? [headByteCount..<target.count] : []
+    let rest = BodyParts(headByteCount..<target.count)
     deliverCounted(forwarding, target, rest, isEnd: false)
     return forwarding.phase == .body
   }
 
-  /// Output up to the length that the application gave; what is more is not passed on.
+  /// Output of the length that the application gave: more or less of it is a broken answer.
   private func deliverCounted(
-    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>], isEnd: Bool
+    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ parts: BodyParts, isEnd: Bool
   ) {
     switch forwarding.responseBody {
-    case .none: deliver(forwarding, buffer, [], isEnd: isEnd)
-    case .length(var rest):
-      var counted: [Range<Int>] = []
-      for range in ranges where rest > 0 {
-        let count = Int(min(rest, UInt64(range.count)))
-        counted.append(range.lowerBound..<range.lowerBound + count)
-        rest -= UInt64(count)
+    case .none:
+      let saysEmpty =
+        forwarding.response.contentLength == 0 && forwarding.exchange.head.method != .head
+        && !Status.forbidsContent(forwarding.response.status)
+      if saysEmpty, !parts.isEmpty {
+        return upstreamLost(forwarding, "sent more than its Content-Length")
       }
+      deliver(forwarding, buffer, [], isEnd: isEnd)
+    case .length(var rest):
+      let count = UInt64(parts.byteCount)
+      if count > rest { return upstreamLost(forwarding, "sent more than its Content-Length") }
+      rest -= count
       forwarding.responseBody = .length(rest)
       if isEnd && rest > 0 { return upstreamLost(forwarding, "sent less than its Content-Length") }
-      deliver(forwarding, buffer, counted, isEnd: isEnd)
-    default: deliver(forwarding, buffer, ranges, isEnd: isEnd)
+      deliver(forwarding, buffer, parts, isEnd: isEnd)
+    default: deliver(forwarding, buffer, parts, isEnd: isEnd)
     }
   }
 
   private func endFastCGI(
-    _ end: FastCGIEnd, hasMore: Bool, _ buffer: ByteBuffer, _ ranges: [Range<Int>],
+    _ end: FastCGIEnd, hasMore: Bool, _ buffer: ByteBuffer, _ parts: BodyParts,
     _ forwarding: Forwarding
   ) {
     if hasMore { forwarding.requestIsBroken = true }
@@ -201,12 +213,12 @@ extension EventLoop {
       return failForwarding(forwarding, 503, .proxyUnavailable)
     }
     guard forwarding.hasResponse else { return upstreamLost(forwarding, "ended the request") }
-    deliverCounted(forwarding, buffer, ranges, isEnd: true)
+    deliverCounted(forwarding, buffer, parts, isEnd: true)
   }
 
   /// What the application writes to its standard error, line by line.
   private func noteComplaint(_ bytes: RawSpan, _ forwarding: Forwarding) {
-    let name = model.proxyMembers[forwarding.member].name
+    let name = memberName(forwarding)
     for line in bytes.array.split(separator: 0x0a) where !line.isEmpty {
       let text = String(decoding: line.prefix(1000).map { $0 < 0x20 ? 0x20 : $0 }, as: UTF8.self)
       log(of: forwarding).write(

@@ -6,35 +6,59 @@ import HTTP
 import Platform
 
 /// A request that waits, and how it goes on.
-struct FlightWait {
+final class FlightWait {
   let target: ProxyTarget
-  var caching: CachingExchange
+  let caching: CachingExchange
   let ticket: FlightTicket
   /// Monotonic milliseconds: then it fetches for itself.
   let deadline: Int64
+
+  init(
+    target: ProxyTarget, caching: CachingExchange, ticket: FlightTicket, deadline: Int64
+  ) {
+    self.target = target
+    self.caching = caching
+    self.ticket = ticket
+    self.deadline = deadline
+  }
+}
+
+/// Who of this process waits for which flight.
+struct FlightWaiters {
+  struct Waiter {
+    let token: UInt64
+    /// It waits in this queue all the same, since then (`CachingExchange.ticket`).
+    let queue: QueueReference?
+    let since: UInt64
+  }
+
+  var byTicket: [FlightTicket: [Waiter]] = [:]
+  /// Those that wait in a queue, by its place: for each how many, and the oldest's ticket.
+  var inQueues: [Int: (count: Int, oldest: UInt64)] = [:]
 }
 
 extension EventLoop {
   /// Asks the application, unless somebody does already; true when the answer has left whole.
   func fetch(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
-    _ given: CachingExchange
+    _ caching: CachingExchange
   ) -> Bool {
-    var caching = given
-    if caching.request.onlyIfCached { return fail(exchange, stream, 504, .gatewayOnlyIfCached) }
+    if caching.request.onlyIfCached { return failUncached(exchange, stream) }
     caching.isForCache = caching.stored != nil
-    let settings = exchange.route.settings.caching
-    // What a condition or a range may be answered with is of no use to others.
-    // Nor is anything that has to be asked for by each client.
+    let settings = exchange.settings
+    // What has to be asked for by each client is of no use to others. What a condition or a range
+    // is answered with may lead to what is: see `fetchWhole(instead:)`.
     let isShared =
-      (!exchange.head.hasConditionsOrRange || caching.stored != nil)
-      && exchange.head.method == .get && !caching.request.noStore && !caching.request.noCache
-      && caching.stored?.facts.isNeverShared != true && settings.locks
-    guard isShared, let flights, caching.waitCount < Limits.flightWaitsMax else {
+      exchange.head.method == .get && !caching.request.noStore && !caching.request.noCache
+      && caching.stored?.facts.isNeverShared != true && settings.value.caching.locks
+    guard isShared, let flights, caching.waitCount < Limits.flightWaitsMax,
+      !caching.followsFailure
+    else {
       return forward(target, exchange, stream, caching: caching)
     }
     switch flights.begin(
-      flightHash(caching), ageMillisecondsMax: Int(settings.lockMilliseconds), now: bootTicks)
+      flightHash(caching, exchange),
+      ageMillisecondsMax: Int(settings.value.caching.lockMilliseconds), now: bootTicks)
     {
     case .parallel: return forward(target, exchange, stream, caching: caching)
     case .mine(let token):
@@ -46,26 +70,53 @@ extension EventLoop {
       }
       caching.flight = token
       return forward(target, exchange, stream, caching: caching)
+    case .others
+    where now - (caching.waitingSince ?? now) >= settings.value.caching.lockMilliseconds:
+      return forward(target, exchange, stream, caching: caching)
     case .others(let ticket):
-      exchange.flightWait = FlightWait(
-        target: target, caching: caching, ticket: ticket,
-        deadline: now + settings.lockMilliseconds)
-      exchange.waiting = .flight
-      flightWaiters[ticket, default: []].append(stream.token)
-      setInterest(stream, [])
-      setDeadline(stream, .max)
-      // Over already: nobody will wake this process for it.
-      if !flights.wait(for: ticket) { flightsOver.append(ticket) }
+      if let queue = target.queue {
+        // Nobody knows yet whether there will be anything to share: no process is idle for it.
+        if caching.stored == nil, heritage.queues?.hasIdleProcess(queue.slot) == true {
+          return forward(target, exchange, stream, caching: caching)
+        }
+        if let reason = joinQueue(queue, caching, byteCount: exchange.bytes.count) {
+          return forward(target, exchange, stream, caching: caching, refusal: reason)
+        }
+      }
+      wait(for: ticket, target, exchange, stream, caching)
       return false
     }
   }
 
-  /// Names what is fetched: the key, and the variant as far as it is known.
-  func flightHash(_ caching: CachingExchange) -> UInt64 {
+  /// Lets a request wait for the end of a flight.
+  func wait(
+    for ticket: FlightTicket, _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
+    _ caching: CachingExchange
+  ) {
+    let since = caching.waitingSince ?? now
+    caching.waitingSince = since
+    exchange.flightWait = FlightWait(
+      target: target, caching: caching, ticket: ticket,
+      deadline: since + exchange.settings.value.caching.lockMilliseconds)
+    exchange.waiting = .flight
+    flightWaiters.byTicket[ticket, default: []].append(
+      FlightWaiters.Waiter(
+        token: stream.token, queue: caching.ticket == 0 ? nil : target.queue,
+        since: caching.ticket))
+    setInterest(stream, [])
+    setDeadline(stream, .max)
+    // Over already: nobody will wake this process for it.
+    if flights?.wait(for: ticket) != true { flightsOver.append(ticket) }
+  }
+
+  /// Names what is fetched: the key, from whom, and the variant as far as it is known.
+  func flightHash(_ caching: CachingExchange, _ exchange: Exchange) -> UInt64 {
+    var key = caching.hash
+    if let owner = exchange.owner { key = CacheFlights.hash(key: key, selector: owner.mark) }
     guard let stored = caching.stored, !stored.selector.isEmpty, let cache else {
-      return CacheFlights.hash(key: caching.hash, selector: 0)
+      return CacheFlights.hash(key: key, selector: 0)
     }
-    return CacheFlights.hash(key: caching.hash, selector: cache.hash(stored.selector.rawSpan))
+    return CacheFlights.hash(key: key, selector: cache.hash(stored.selector.rawSpan))
   }
 
   private func holdsFresh(
@@ -81,18 +132,10 @@ extension EventLoop {
       && !found.facts.flags.contains(.validatesAlways)
   }
 
-  /// Has this process woken when a flight ends that it waits for.
-  func watchFlights() throws(SystemError) {
-    guard let descriptor = flights?.descriptor else { return }
-    try poller.add(
-      descriptor.number, token: Token.special(.flights, 0), interest: .readable)
-  }
-
-  /// This process was woken: some flights are over.
+  /// This process was woken: some flights may be over.
   func receiveFlights() {
     guard let flights else { return }
-    flights.drain()
-    for ticket in Array(flightWaiters.keys) where !flights.wait(for: ticket) {
+    for ticket in Array(flightWaiters.byTicket.keys) where !flights.wait(for: ticket) {
       resumeFlight(ticket)
     }
   }
@@ -101,33 +144,63 @@ extension EventLoop {
   /// for as long as `CacheLockMaxAge` allows.
   func resumeFlights() {
     while let ticket = flightsOver.popLast() { resumeFlight(ticket) }
-    guard !flightWaiters.isEmpty else { return }
-    for (ticket, tokens) in flightWaiters {
-      let late = tokens.filter { token in
-        guard let wait = stream(of: token)?.exchange?.flightWait else { return true }
-        return wait.ticket != ticket || wait.deadline <= now
+    guard !flightWaiters.byTicket.isEmpty else { return }
+    for ticket in Array(flightWaiters.byTicket.keys) {
+      // Those before may have begun other requests of their connections, which wait here too.
+      guard let waiters = flightWaiters.byTicket[ticket] else { continue }
+      var rest: [FlightWaiters.Waiter] = []
+      var late: [(waiter: FlightWaiters.Waiter, reason: EndReason?)] = []
+      for waiter in waiters {
+        guard let wait = stream(of: waiter.token)?.exchange?.flightWait, wait.ticket == ticket
+        else {
+          noteCancelled(waiter)
+          continue
+        }
+        // So many at a time, that others have their turn.
+        let reason = late.count < Limits.queueEndsPerTurn ? endOfWaiting(waiter) : nil
+        if reason != nil || wait.deadline <= now {
+          late.append((waiter, reason))
+        } else {
+          rest.append(waiter)
+        }
       }
-      guard !late.isEmpty else { continue }
-      let rest = tokens.filter { !late.contains($0) }
-      flightWaiters[ticket] = rest.isEmpty ? nil : rest
-      for token in late { resume(token, ticket) }
+      flightWaiters.byTicket[ticket] = rest.isEmpty ? nil : rest
+      if rest.count < waiters.count { tellSharedWaits() }
+      for (waiter, reason) in late { resume(waiter, ticket, refusal: reason) }
     }
   }
 
   private func resumeFlight(_ ticket: FlightTicket) {
-    for token in flightWaiters.removeValue(forKey: ticket) ?? [] { resume(token, ticket) }
+    guard let waiters = flightWaiters.byTicket.removeValue(forKey: ticket) else { return }
+    leaveShared(waiters)
+    for waiter in waiters { resume(waiter, ticket, refusal: nil) }
   }
 
-  private func resume(_ token: UInt64, _ ticket: FlightTicket) {
-    guard let stream = stream(of: token), let exchange = stream.exchange,
+  /// `refusal`: why it may wait no longer.
+  private func resume(
+    _ waiter: FlightWaiters.Waiter, _ ticket: FlightTicket, refusal: EndReason?
+  ) {
+    guard let stream = stream(of: waiter.token), let exchange = stream.exchange,
       let wait = exchange.flightWait, wait.ticket == ticket
     else { return }
     exchange.flightWait = nil
     exchange.waiting = .nothing
     head = exchange.head
-    var caching = wait.caching
+    let caching = wait.caching
     caching.waitCount += 1
-    if answerStored(wait.target, exchange, stream, caching) { finishResponse(stream) }
+    caching.followsFailure = flights?.hasFailed(ticket) == true
+    let isDone: Bool
+    if let refusal {
+      isDone = forward(wait.target, exchange, stream, caching: caching, refusal: refusal)
+    } else if exchange.routedTurn == claims.turn {
+      isDone = answerStored(wait.target, exchange, stream, caching)
+    } else {
+      // Its URL may be somebody else's since, or its queue another one.
+      exchange.flightWaitCount = caching.waitCount
+      exchange.flightWaitingSince = caching.waitingSince
+      isDone = follow(exchange.currentPath, exchange, stream)
+    }
+    if isDone { finishResponse(stream) }
   }
 
   /// The fetch is over, for those who wait for it.

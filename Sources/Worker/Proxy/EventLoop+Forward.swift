@@ -6,10 +6,10 @@ import HTTP
 import Platform
 
 extension EventLoop {
-  /// Begins to pass a request on; true when its response has left whole.
+  /// Begins to pass a request on, or has its queue refuse it; true when its response has left.
   func forward(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream?,
-    caching: CachingExchange = CachingExchange()
+    caching: CachingExchange = CachingExchange(), refusal: EndReason? = nil
   ) -> Bool {
     if let stream {
       exchange.origin = origin(of: stream)
@@ -18,19 +18,15 @@ extension EventLoop {
       if head.body != .none, !stream.state.bodyPending, !isCollected {
         return fail(exchange, stream, 411, .lengthRequired)
       }
-      if isLoop(exchange) { return fail(exchange, stream, 508, .proxyLoop) }
       if head.body != .none, !isCollected,
-        model.proxyBalancers[target.balancer].members.contains(where: {
-          model.proxyMembers[$0].scheme == .fcgi
-        })
+        balancers[target.balancer].hasFastCGI
       {
         // The protocol has no way to say that the length of a body is not known.
         if head.body == .chunked { return collectBody(exchange, stream) }
         guard invite(exchange, stream) else { return false }
       }
     }
-    let forwarding = Forwarding(exchange, stream, target, pool: forwardings, now: now)
-    forwarding.caching = caching
+    let forwarding = Forwarding(exchange, stream, target, caching, pool: forwardings, now: now)
     if let stream, policies[exchange.site.site].logsPassing { notePassing(forwarding, stream) }
     exchange.forwarding = forwarding
     exchange.waiting = .application
@@ -43,7 +39,7 @@ extension EventLoop {
     if let stream = stream as? MultiplexedStream, stream.state.bodyPending {
       _ = keepBody(of: stream)
     }
-    begin(forwarding)
+    if let refusal { failQueue(forwarding, refusal) } else { begin(forwarding) }
     if let body = exchange.collected { passCollected(body, forwarding) }
     forwarding.isStarting = false
     return forwarding.isDoneAtStart
@@ -59,23 +55,24 @@ extension EventLoop {
   }
 
   /// Chooses a member and sends the request to it.
-  private func begin(_ forwarding: Forwarding) {
+  func begin(_ forwarding: Forwarding) {
     guard let member = chooseMember(forwarding) else {
       return failForwarding(forwarding, 503, .proxyUnavailable)
     }
     forwarding.member = member
+    forwarding.keepsAlive = keepsAlive(forwarding)
     rewriteRequest(forwarding)
     connect(forwarding)
   }
 
   /// The head for the chosen member, in front of what is there of the body.
-  private func rewriteRequest(_ forwarding: Forwarding) {
+  func rewriteRequest(_ forwarding: Forwarding) {
     let body = forwarding.request.copy(
       forwarding.requestHeadByteCount..<forwarding.request.count)
     forwarding.request.removeAll()
     forwarding.requestSent = 0
     appendProxyHeader(forwarding)
-    forwarding.isFastCGI = model.proxyMembers[forwarding.member].scheme == .fcgi
+    forwarding.isFastCGI = pools[forwarding.member].isFastCGI
     if forwarding.isFastCGI {
       writeFastCGIRequest(forwarding, model.proxyMembers[forwarding.member])
     } else {
@@ -85,30 +82,15 @@ extension EventLoop {
     if !body.isEmpty { forwarding.append(body) }
   }
 
-  /// `proxyprotocol`: the client, in front of the one request of the connection.
-  private func appendProxyHeader(_ forwarding: Forwarding) {
-    guard let version = model.proxyMembers[forwarding.member].parameters.proxyProtocol else {
-      return
-    }
-    var connection = ProxiedConnection()
-    if let client = forwarding.origin.client, let local = forwarding.origin.local {
-      connection = ProxiedConnection(client: client, local: local)
-    }
-    var header: [UInt8] = []
-    switch version {
-    case .v1: ProxyProtocol.appendText(connection, to: &header)
-    case .v2: ProxyProtocol.appendBinary(connection, to: &header)
-    }
-    forwarding.append(header)
-  }
-
   // MARK: Connections
 
   /// Takes an idle connection or opens one.
   func connect(_ forwarding: Forwarding) {
-    while let upstream = pools[forwarding.member].idle.popLast() {
-      // Bytes that nobody asked for must not be taken for this request's answer.
-      guard Stream.isQuiet(upstream.descriptor) else {
+    guard passQueue(forwarding) else { return }
+    if forwarding.target.handsOff { return planHandOff(forwarding) }
+    while let upstream = pools[forwarding.member].takeIdle(turn: turn) {
+      // The place of a queue may be another one's by now.
+      guard upstream.queue == forwarding.target.queue, isQuiet(upstream, forwarding) else {
         closeUpstream(upstream)
         continue
       }
@@ -120,17 +102,25 @@ extension EventLoop {
     if let most = model.proxyMembers[forwarding.member].parameters.connectionsMax,
       pools[forwarding.member].openCount >= most
     {
-      forwarding.phase = .queued
-      pools[forwarding.member].waiting.append(forwarding)
-      return
+      return awaitRoom(forwarding)
     }
     open(forwarding)
   }
 
+  /// Bytes that nobody asked for must not be taken for this request's answer. epoll tells of them,
+  /// and of an end, when it has been asked since the connection is idle, and has told everything;
+  /// what comes while its answer is worked on is looked for only where the request could not be
+  /// sent again: nothing that is asked of the kernel says what comes a moment later.
+  private func isQuiet(_ upstream: UpstreamConnection, _ forwarding: Forwarding) -> Bool {
+    let head = forwarding.exchange.head
+    return hasToldAll && upstream.idleTurn != turn && head.method.isIdempotent && head.body == .none
+      || Stream.isQuiet(upstream.descriptor)
+  }
+
   /// Begins a connection to the member's next address.
-  private func open(_ forwarding: Forwarding) {
+  func open(_ forwarding: Forwarding) {
     let result: ConnectResult
-    switch balancing?.endpoint(forwarding.member) {
+    switch endpoint(of: forwarding) {
     case .unix(let path): result = Stream.connect(toUnix: path)
     case .tcp(let addresses) where forwarding.addressIndex < addresses.count:
       result = Stream.connect(to: addresses[forwarding.addressIndex])
@@ -139,21 +129,19 @@ extension EventLoop {
     switch result {
     case .connected(let descriptor): enter(descriptor, forwarding, isConnected: true)
     case .inProgress(let descriptor): enter(descriptor, forwarding, isConnected: false)
-    case .queueFull:
-      forwarding.phase = .queued
-      knocking.append(forwarding)
-      nextTick = min(nextTick, now + Limits.knockMilliseconds)
+    case .queueFull: knockLater(forwarding)
     case .refused(let error):
       guard !tryNextAddress(forwarding) else { return open(forwarding) }
       connectFailed(forwarding, .connect(code: error.code), "\(error)")
     case .exhausted(let error):
       log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
+      if forwarding.target.queue != nil { return pauseQueues(forwarding) }
       failForwarding(forwarding, 503, .proxyConnect)
     }
   }
 
   /// Whether the member has another address.
-  private func tryNextAddress(_ forwarding: Forwarding) -> Bool {
+  func tryNextAddress(_ forwarding: Forwarding) -> Bool {
     guard case .tcp(let addresses) = balancing?.endpoint(forwarding.member),
       forwarding.addressIndex + 1 < addresses.count
     else { return false }
@@ -161,22 +149,35 @@ extension EventLoop {
     return true
   }
 
-  private func enter(_ descriptor: CInt, _ forwarding: Forwarding, isConnected: Bool) {
+  /// Makes a connection to a request's member known to the loop; nil, and it is closed: that cannot
+  /// be, which is logged.
+  func admit(
+    _ descriptor: CInt, _ forwarding: Forwarding, interest: Interest
+  ) -> UpstreamConnection? {
     let token =
       Token.upstreamBits | UInt64(takeSerial()) << 32 | UInt64(UInt32(bitPattern: descriptor))
     let upstream = UpstreamConnection(
       descriptor: descriptor, token: token, member: forwarding.member,
-      interest: isConnected ? .readable : [.readable, .writable])
+      queue: forwarding.target.queue, interest: interest)
     do throws(SystemError) {
-      try poller.add(descriptor, token: token, interest: upstream.interest)
+      try poller.add(descriptor, token: token, interest: interest)
     } catch {
       Descriptor.close(descriptor)
       log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
-      return failForwarding(forwarding, 503, .proxyConnect)
+      return nil
     }
     growTables(to: Int(descriptor))
     upstreams[Int(descriptor)] = upstream
     pools[forwarding.member].openCount += 1
+    return upstream
+  }
+
+  private func enter(_ descriptor: CInt, _ forwarding: Forwarding, isConnected: Bool) {
+    let interest: Interest = isConnected ? .readable : [.readable, .writable]
+    guard let upstream = admit(descriptor, forwarding, interest: interest) else {
+      return failForwarding(forwarding, 503, .proxyConnect)
+    }
+    forwarding.knockingSince = 0
     balancing?.noteConnection(forwarding.member)
     bind(upstream, forwarding)
     if isConnected { return connected(upstream, forwarding) }
@@ -189,6 +190,7 @@ extension EventLoop {
     upstream.forwarding = forwarding
     upstream.requestCount += 1
     forwarding.upstream = upstream
+    forwarding.roomAwaitedSince = 0
     forwarding.phase = .head
     deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
   }
@@ -204,14 +206,17 @@ extension EventLoop {
 
   /// How long a member may be silent.
   func timeout(of forwarding: Forwarding) -> Int64 {
-    model.proxyMembers[forwarding.member].parameters.timeoutMilliseconds
-      ?? forwarding.exchange.route.settings.proxy.timeoutMilliseconds
+    if forwarding.phase == .tunnel { return forwarding.settings.value.proxy.tunnelMilliseconds }
+    return model.proxyMembers[forwarding.member].parameters.timeoutMilliseconds
+      ?? forwarding.settings.value.proxy.timeoutMilliseconds
       ?? policies[forwarding.exchange.site.site].timeoutMilliseconds
   }
 
   /// Sends what there is of the request, and waits for room or for the answer.
   func pushRequest(_ forwarding: Forwarding) {
-    guard let upstream = forwarding.upstream, upstream.isConnected else { return }
+    guard let upstream = forwarding.upstream, upstream.isConnected else {
+      return noteWaitingBytes(forwarding)
+    }
     while forwarding.requestSent < forwarding.request.count, !forwarding.requestIsBroken {
       gathered.removeAll()
       gathered.append(
@@ -221,7 +226,10 @@ extension EventLoop {
       case .sent(let count):
         forwarding.requestSent += count
         forwarding.sentByteCount += count
-        deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+        // Who has taken a connection over has all the time in the world.
+        if forwarding.phase != .handedOff {
+          deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+        }
       case .wouldBlock:
         return setInterest(upstream, upstream.interest.union(.writable))
       case .broken:
@@ -259,6 +267,7 @@ extension EventLoop {
     guard upstreams[index] === upstream else { return }
     upstream.forwarding?.upstream = nil
     upstream.forwarding = nil
+    if let credit = upstream.credit, let queue = upstream.queue { giveBack(queue, credit) }
     upstreams[index] = nil
     deadlines[index] = .max
     pools[upstream.member].openCount -= 1
@@ -272,7 +281,7 @@ extension EventLoop {
     guard let upstream = forwarding.upstream else { return }
     let isClean =
       isReusable && (forwarding.response.keepAlive || forwarding.isFastCGI)
-      && pools[upstream.member].reuses
+      && forwarding.keepsAlive
       && forwarding.requestIsComplete && forwarding.requestSent == forwarding.request.count
       && !forwarding.requestIsBroken && upstream.input == nil && !handover.isDraining
     guard isClean else { return closeUpstream(upstream) }
@@ -280,108 +289,8 @@ extension EventLoop {
     forwarding.upstream = nil
     setInterest(upstream, .readable)
     deadlines[Int(upstream.descriptor)] = now + pools[upstream.member].idleMilliseconds
-    pools[upstream.member].idle.append(upstream)
+    pools[upstream.member].putAside(upstream, turn: turn)
     takeUpQueued(upstream.member)
-  }
-
-  // MARK: Failures
-
-  private func connectFailed(
-    _ forwarding: Forwarding, _ failure: UpstreamFailure, _ why: String
-  ) {
-    let name = model.proxyMembers[forwarding.member].name
-    log(of: forwarding).write(
-      .error, "cannot connect to \(name): \(why)", client: forwarding.stream?.client)
-    memberFailed(forwarding, failure)
-    tryAnother(forwarding, failure == .connectTimeout ? 504 : 502, .proxyConnect)
-  }
-
-  /// A connection in progress has come to nothing.
-  func connectFailed(
-    _ upstream: UpstreamConnection, _ forwarding: Forwarding, _ failure: UpstreamFailure,
-    _ why: String
-  ) {
-    closeUpstream(upstream)
-    guard !tryNextAddress(forwarding) else { return open(forwarding) }
-    connectFailed(forwarding, failure, why)
-  }
-
-  /// The connection broke, or closed, before the response was whole.
-  func upstreamLost(_ forwarding: Forwarding, _ why: String) {
-    guard let upstream = forwarding.upstream else { return }
-    let wasUsedBefore = upstream.requestCount > 1
-    closeUpstream(upstream)
-    guard !forwarding.hasResponse else { return breakRelay(forwarding, why) }
-    // A kept connection that the member closed just when the request was on its way: nothing is
-    // wrong with the member (RFC 9112 §9.3.1). Only what may be done twice is sent again.
-    if wasUsedBefore, forwarding.staleCount < Limits.staleConnectionsMax, mayResend(forwarding) {
-      forwarding.staleCount += 1
-      forwarding.passing?.retryCount += 1
-      forwarding.requestSent = 0
-      forwarding.requestIsBroken = false
-      return connect(forwarding)
-    }
-    log(of: forwarding).write(
-      .error, "\(model.proxyMembers[forwarding.member].name) \(why) before it answered",
-      client: forwarding.stream?.client)
-    memberFailed(forwarding, .brokenBeforeResponse)
-    tryAnother(forwarding, 502, .proxyBroken)
-  }
-
-  func upstreamTimedOut(_ forwarding: Forwarding) {
-    guard let upstream = forwarding.upstream else { return }
-    closeUpstream(upstream)
-    let name = model.proxyMembers[forwarding.member].name
-    guard !forwarding.hasResponse else { return breakRelay(forwarding, "was silent too long") }
-    log(of: forwarding).write(
-      .error, "\(name) did not answer in time", client: forwarding.stream?.client)
-    memberFailed(forwarding, .responseTimeout)
-    failForwarding(forwarding, 504, .proxyTimeout)
-  }
-
-  /// Whether nothing can go wrong when the request is sent a second time (RFC 9110 §9.2.2).
-  private func mayResend(_ forwarding: Forwarding) -> Bool {
-    RequestRetry.isAllowed(
-      forwarding.exchange.head.method, forwarding.requestSent == 0 ? .notSent : .sent,
-      bodyIsReplayable: forwarding.isReplayable)
-  }
-
-  /// Another member, if there is one and the request may be sent again; else an error.
-  private func tryAnother(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
-    forwarding.tried.append(forwarding.member)
-    let number = forwarding.target.balancer
-    let retriesMax =
-      model.proxyBalancers[number].retriesMax ?? model.proxyBalancers[number].members.count - 1
-    let isLast = forwarding.tried.count > retriesMax
-    guard !isLast, mayResend(forwarding), let next = chooseMember(forwarding) else {
-      return failForwarding(forwarding, status, reason)
-    }
-    forwarding.member = next
-    forwarding.addressIndex = 0
-    forwarding.staleCount = 0
-    forwarding.passing?.retryCount += 1
-    forwarding.requestIsBroken = false
-    rewriteRequest(forwarding)
-    connect(forwarding)
-  }
-
-  /// Answers with an error of our own; nothing of a response has been sent.
-  func failForwarding(_ forwarding: Forwarding, _ status: UInt16, _ reason: EndReason) {
-    if let upstream = forwarding.upstream { closeUpstream(upstream) }
-    forwarding.phase = .ended
-    endAttempt(forwarding)
-    if status >= 500, standInStale(forwarding) { return }
-    endCaching(forwarding, .failed)
-    let exchange = forwarding.exchange
-    exchange.forwarding = nil
-    guard let stream = forwarding.stream else { return }
-    forwarding.stream = nil
-    stream.state.relayFailed()
-    head = exchange.head
-    if let stream = stream as? MultiplexedStream, stream.keepsBody { dropBody(of: stream) }
-    // Not all of its body was read, and nobody is going to.
-    if stream.state.bodyPending { stream.state.closeAfterResponse() }
-    finish(forwarding, stream, isDone: fail(exchange, stream, status, reason))
   }
 
   func log(of forwarding: Forwarding) -> ErrorLog { siteErrorLogs[forwarding.exchange.site.site] }

@@ -12,20 +12,23 @@ extension EventLoop {
     _ bytes: RawSpan, _ fields: CachingFields, _ forwarding: Forwarding, hasMore: Bool
   ) -> Bool {
     guard let cache, let stored = forwarding.caching.stored else { return true }
+    let key = forwarding.caching.key
     let hit = cache.lookUp(
-      forwarding.caching.key.rawSpan, selector: stored.selector.rawSpan,
-      hash: forwarding.caching.hash)
-    guard let hit, cache.edition(hit) == stored.edition, cache.standing(hit) != .gone else {
+      key.rawSpan, selector: stored.selector.rawSpan, hash: forwarding.caching.hash)
+    guard let hit, cache.edition(hit) == stored.edition, cache.standing(hit) != .gone,
+      leadsStill(forwarding.exchange, forwarding.origin)
+    else {
       cache.release()
       return fetchWhole(forwarding, hasMore: hasMore)
     }
-    let current = update(hit, stored, bytes, fields, forwarding)
+    let freshened = update(hit, stored, bytes, fields, forwarding)
     let exchange = forwarding.exchange
-    guard let current else {
+    guard let freshened else {
       cache.release()
       return fetchWhole(forwarding, hasMore: hasMore)
     }
-    let isKept = forwarding.caching.refusal == nil
+    let current = freshened.hit
+    let isKept = forwarding.caching.refusal == nil && freshened.head == nil
     endFlight(
       forwarding,
       EventLoop.outcome(isShared: isKept && !cache.facts(current).isNeverShared))
@@ -39,21 +42,47 @@ extension EventLoop {
     status.forwardStatus = 304
     status.stored = isKept
     status.collapsed = forwarding.caching.waitCount > 0
-    var text: [UInt8] = []
-    status.append(to: &text)
     let chosen = ChosenEntry(
       hit: current, facts: cache.facts(current), site: exchange.site.site,
-      outcome: .revalidated, status: text)
+      outcome: .revalidated, status: status.text)
     scoreboard.add(to: .cacheRevalidations, slot: slot)
-    sendInstead(chosen, forwarding, stream)
+    var answer: Entity?
+    if let head = freshened.head {
+      var merged = entity(of: chosen, in: cache)
+      merged.head = head
+      merged.ageLines = ageLines(fields, exchange, status.text)
+      answer = merged
+    }
+    sendInstead(chosen, as: answer, forwarding, stream)
     return false
   }
 
-  /// The entry as the 304 leaves it, held: the same one when nothing but time has changed.
+  /// Date and Age as a 304 has them, for a response that is sent with its fields.
+  private func ageLines(
+    _ fields: CachingFields, _ exchange: Exchange, _ status: [UInt8]
+  ) -> [UInt8] {
+    var lines: [UInt8] = []
+    ResponseHead.appendField("Date", fields.date.first ?? prefixes.date, to: &lines)
+    if let age = fields.age.first { ResponseHead.appendField("Age", age, to: &lines) }
+    if exchange.settings.value.caching.sendsCacheStatus {
+      ResponseHead.appendField("Cache-Status", status, to: &lines)
+    }
+    return lines
+  }
+
+  /// A stored response after a 304.
+  private struct Freshened {
+    /// Held.
+    let hit: CacheHit
+    /// Its fields, if they are not stored so.
+    var head: EntityHead?
+  }
+
+  /// The entry as the 304 leaves it: the same one when nothing but time has changed.
   private func update(
     _ hit: CacheHit, _ stored: StoredResponse, _ bytes: RawSpan, _ fields: CachingFields,
     _ forwarding: Forwarding
-  ) -> CacheHit? {
+  ) -> Freshened? {
     guard let cache else { return nil }
     let range = cache.headRange(hit)
     let storedLines = cache.region.copyOut(at: range.offset, count: range.count)
@@ -66,7 +95,7 @@ extension EventLoop {
     {
       fields.entityTag = tags
     }
-    let new = relayedFields(of: bytes, forwarding).fields.map {
+    let new = storedFields(of: bytes, forwarding).fields.map {
       OwnedField(name: Array($0.name.utf8), value: $0.value)
     }
     guard
@@ -84,7 +113,7 @@ extension EventLoop {
     rules.age = fields.age
     rules.date = fields.date
     let decision = StorageRules.decide(
-      question, rules, orders: CachingOrders(exchange.route.settings.caching),
+      question, rules, orders: CachingOrders(exchange.settings.value.caching),
       now: prefixes.second)
     let plan: StoragePlan
     switch decision {
@@ -92,15 +121,14 @@ extension EventLoop {
     case .refuse(let refusal):
       // Good for this once, as the application says; not to be kept, unless only this request is
       // against it.
-      let isOfRequest = refusal == .requestNoStore || refusal == .authorization
-      if isCurrent && !isOfRequest { _ = cache.drop(hit) }
+      if isCurrent && !refusal.isOfRequest { _ = cache.drop(hit) }
       forwarding.caching.refusal = refusal
-      return hit
+      return Freshened(
+        hit: hit, head: storedHead(ResponseFields(merged), status: Int(stored.facts.status)))
     }
-    guard isCurrent else { return hit }
-    var kept = ResponseFields()
-    for field in merged { kept.add(String(decoding: field.name, as: UTF8.self), field.value) }
-    let entity = storedHead(plan, kept, status: Int(stored.facts.status))
+    let entity = storedHead(
+      ResponseFields(merged), without: plan.omittedFields, status: Int(stored.facts.status))
+    guard isCurrent else { return Freshened(hit: hit, head: entity) }
     let facts = responseFacts(plan, entity, exchange, status: stored.facts.status)
     let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
     let validated = ValidatedWord(
@@ -108,53 +136,74 @@ extension EventLoop {
     if head == storedLines && facts == stored.facts {
       _ = cache.setValidated(hit, from: cache.validated(hit), to: validated.raw)
       cache.confirm(hit, asOf: exchange.asOf)
-      return hit
+      return Freshened(hit: hit)
     }
-    return rewrite(hit, stored, plan, head, facts, validated, forwarding)
+    return rewrite(hit, stored, plan, entity, facts, validated, fields, forwarding)
+  }
+
+  /// By what a response that was compressed here is selected after a 304: its Vary has named
+  /// Accept-Encoding because of that, unless the application says so too.
+  private func selectorNames(
+    _ plan: StoragePlan, stored: [[UInt8]], _ notModified: CachingFields
+  ) -> [[UInt8]] {
+    guard let coding = stored.first(where: { CodingSelector.offered($0) != nil }) else {
+      return plan.varyNames
+    }
+    let name = Array("accept-encoding".utf8)
+    let isOfApplication =
+      stored.contains(name) || notModified.vary.contains { CodedResponse.varies($0.rawSpan) }
+    let names = isOfApplication ? plan.varyNames : plan.varyNames.filter { $0 != name }
+    return (names + [coding]).sorted { $0.lexicographicallyPrecedes($1) }
   }
 
   /// Stores the same body under the new head.
   private func rewrite(
-    _ hit: CacheHit, _ stored: StoredResponse, _ plan: StoragePlan, _ head: [UInt8],
-    _ facts: EntryFacts, _ validated: ValidatedWord, _ forwarding: Forwarding
-  ) -> CacheHit? {
+    _ hit: CacheHit, _ stored: StoredResponse, _ plan: StoragePlan, _ entity: EntityHead,
+    _ facts: EntryFacts, _ validated: ValidatedWord, _ fields: CachingFields,
+    _ forwarding: Forwarding
+  ) -> Freshened? {
     guard let cache else { return nil }
+    let unstored = Freshened(hit: hit, head: entity)
+    let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
     let caching = forwarding.caching
+    let key = caching.key
     var entry = CacheEntryHead(
-      key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
+      key: key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.exchange.asOf)
     // What it is selected by may be another thing from now on (RFC 9111 §3.2).
-    let isSelectedSo = VarySelector.names(in: stored.selector) ?? [] == plan.varyNames
-    let selector = isSelectedSo ? stored.selector : self.selector(plan, forwarding)
+    let storedNames = VarySelector.names(in: stored.selector) ?? []
+    let names = selectorNames(plan, stored: storedNames, fields)
+    let selector = storedNames == names ? stored.selector : self.selector(names, forwarding)
     entry.selector = selector.rawSpan
     let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
     let byteCount = cache.bodyByteCount(hit)
-    guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return hit }
+    guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return unstored }
     let copied = cache.copyBody(of: hit, to: fill, from: 0, byteCountMax: byteCount)
     guard copied == byteCount else {
       cache.abandon(fill)
-      return hit
+      return unstored
     }
-    guard cache.publish(fill) else { return hit }
-    dropOtherwiseSelected(caching.key, than: plan.varyNames)
-    return cache.lookUp(
-      caching.key.rawSpan, selector: selector.rawSpan, hash: caching.hash)
+    guard cache.publish(fill) else { return unstored }
+    dropOtherwiseSelected(key, than: names)
+    let rewritten = cache.lookUp(key.rawSpan, selector: selector.rawSpan, hash: caching.hash)
+    return rewritten.map { Freshened(hit: $0) }
   }
 
   /// The stored response has left meanwhile: the application is asked once more, for all of it.
   private func fetchWhole(_ forwarding: Forwarding, hasMore: Bool) -> Bool {
     let exchange = forwarding.exchange
     let stream = forwarding.stream
-    var caching = forwarding.caching
+    let caching = forwarding.caching.copy()
+    // It is the same client's request that goes on.
+    caching.ticket = forwarding.caching.ticket
     caching.stored = nil
     caching.forward = .uriMiss
-    endForwarding(forwarding, .failed, isReusable: !hasMore && !forwarding.isFastCGI)
+    endForwarding(forwarding, .abandoned, isReusable: !hasMore && !forwarding.isFastCGI)
     forwarding.stream = nil
     guard let stream else { return false }
     stream.state.relayFailed()
     head = exchange.head
-    caching.flight = nil
     finish(
       forwarding, stream,
       isDone: forward(forwarding.target, exchange, stream, caching: caching))
@@ -165,21 +214,24 @@ extension EventLoop {
 
   private static let purgeMethod = Array("PURGE".utf8)
 
-  /// PURGE, where `CachePurgeFrom` allows it to anybody.
+  /// PURGE, where responses are kept: it is for the cache, and nobody's else.
   func isPurge(_ exchange: Exchange) -> Bool {
     exchange.head.method == .other
       && exchange.copy(exchange.head.methodRange) == EventLoop.purgeMethod
-      && exchange.route.settings.caching.purgeFrom != nil
+      && (exchange.settings.value.caching.purgeFrom != nil
+        || exchange.settings.value.caching.isEnabled)
   }
 
   /// Forgets the response of this URL, in all its variants.
   func purge(_ exchange: Exchange, _ stream: RequestStream) -> Bool {
-    let settings = exchange.route.settings.caching
+    let settings = exchange.settings.value.caching
     guard let rule = settings.purgeFrom, rule.evaluate(client: stream.client.address) else {
+      note(CacheStatus(detail: "purge-refused"), exchange)
       return fail(exchange, stream, 403, .forbidden)
     }
-    let key = responseKey(exchange, stream, settings)
+    let key = responseKey(exchange, stream)
     cache?.invalidate(CacheTarget(resourceOfKey: key), hard: true)
+    note(CacheStatus(detail: "purged"), exchange)
     return respond(
       exchange, stream, 204, ResponseFields(), type: [], body: [], reason: .completed)
   }
@@ -209,6 +261,13 @@ extension OwnedField {
         OwnedField(name: Array(line[..<colon]), value: Array(line[(colon + 1)...].dropFirst())))
       rest = rest.dropFirst(line.count + 2)
     }
+  }
+}
+
+extension ResponseFields {
+  init(_ fields: [OwnedField]) {
+    self.init()
+    for field in fields { add(String(decoding: field.name, as: UTF8.self), field.value) }
   }
 }
 

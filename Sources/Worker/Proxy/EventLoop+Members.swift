@@ -10,7 +10,7 @@ extension EventLoop {
     guard let balancing else { return nil }
     var session: [UInt8]?
     var key: UInt64 = 0
-    if model.proxyBalancers[forwarding.target.balancer].members.count > 1 {
+    if balancers[forwarding.target.balancer].looksAtRequests {
       let balancer = model.proxyBalancers[forwarding.target.balancer]
       session = self.session(of: forwarding.exchange, balancer)
       if case .hash(let what) = balancer.method { key = balancingKey(what, forwarding) }
@@ -24,9 +24,12 @@ extension EventLoop {
       forwarding.isProbe = isProbe
       forwarding.isCounted = true
       balancing.begin(member)
+      forwarding.passing?.member = model.proxyMembers[member].name
+      noteRoute(forwarding.exchange, forwarding.target.balancer, member, session)
       return member
     case .none(let seconds):
-      forwarding.exchange.retryAfterSeconds = seconds
+      // Nobody will come back by itself: an operator may have stopped them all for a while.
+      forwarding.exchange.retryAfterSeconds = seconds ?? Limits.stoppedRetrySeconds
       return nil
     }
   }
@@ -45,6 +48,25 @@ extension EventLoop {
       let field = exchange.head.joinedValue(of: .cookie, in: bytes.rawSpan)
     else { return nil }
     return UpstreamSession.value(ofCookie: Array(balancer.stickyCookie.utf8), in: field)
+  }
+
+  /// What `Header` may say of a balancer's choice (mod_proxy_balancer's variables).
+  private func noteRoute(
+    _ exchange: Exchange, _ number: Int, _ member: Int, _ session: [UInt8]?
+  ) {
+    guard let route = model.proxyMembers[member].parameters.route else { return }
+    let balancer = model.proxyBalancers[number]
+    var captures = exchange.route.captures
+    // Another member may have been chosen before.
+    for name in HeaderEdit.balancingNames { captures.remove(name) }
+    captures.set("BALANCER_NAME", Array(balancer.name.utf8))
+    captures.set("BALANCER_WORKER_NAME", Array(model.proxyMembers[member].name.utf8))
+    captures.set("BALANCER_WORKER_ROUTE", Array(route.utf8))
+    let bound = Array((balancer.stickySeparator + route).utf8)
+    if session?.suffix(bound.count) != bound[...] {
+      captures.set("BALANCER_ROUTE_CHANGED", [UInt8(ascii: "1")])
+    }
+    exchange.route.captures = captures
   }
 
   private func balancingKey(_ what: BalancingKey, _ forwarding: Forwarding) -> UInt64 {
@@ -80,6 +102,12 @@ extension EventLoop {
       forwarding.member, balancer: forwarding.target.balancer, failure, now: now)
   }
 
+  /// Who is asked, as logs have it.
+  func memberName(_ forwarding: Forwarding) -> String {
+    if let queue = forwarding.target.queue { return "queue '\(name(of: queue))'" }
+    return model.proxyMembers[forwarding.member].name
+  }
+
   /// Begins what the access log says of a request that is passed on.
   func notePassing(_ forwarding: Forwarding, _ stream: RequestStream) {
     let passing = stream.passing ?? PassingRecord()
@@ -111,9 +139,10 @@ extension EventLoop {
   /// Nothing more is asked of the member that was chosen.
   func endAttempt(_ forwarding: Forwarding) {
     forwarding.coding = nil
+    leaveQueue(forwarding)
     guard forwarding.isCounted, forwarding.member >= 0 else { return }
     if let passing = forwarding.passing {
-      passing.member = model.proxyMembers[forwarding.member].name
+      passing.member = memberName(forwarding)
       passing.totalMilliseconds = now - forwarding.begun
     }
     forwarding.isCounted = false

@@ -15,7 +15,7 @@ extension EventLoop {
     if status == 101 { return beginTunnel(bytes, forwarding) }
     if status < 200 { return passInterim(bytes, forwarding) }
     noteResponse(forwarding)
-    forwarding.hasResponse = true
+    if takeDelegation(bytes, forwarding, hasMore: hasMore) { return }
     forwarding.phase = .body
     switch forwarding.response.framing {
     case .none: forwarding.responseBody = .none
@@ -25,9 +25,16 @@ extension EventLoop {
         ChunkedDecoder(limits: parser.limits, keepsTrailers: passesTrailers(forwarding)))
     case .untilClose, .tunnel: forwarding.responseBody = .untilClose
     }
-    if status >= 400,
-      forwarding.exchange.route.settings.proxy.errorOverride.contains(status)
+    if forwarding.response.has(.ring3Fragments),
+      takeFragments(bytes, forwarding, hasMore: hasMore)
     {
+      return
+    }
+    forwarding.hasResponse = true
+    if status >= 400,
+      forwarding.settings.value.proxy.errorOverride.contains(status)
+    {
+      keepErrorFields(bytes, forwarding)
       return failForwarding(forwarding, UInt16(status), .completed)
     }
     chooseCoding(bytes, forwarding)
@@ -36,15 +43,28 @@ extension EventLoop {
     writeHead(bytes, forwarding, stream)
     let exchange = forwarding.exchange
     let requestBytes = exchange.bytes
-    var record = makeRecord(
-      stream, site: exchange.site.site, status: UInt16(status), exchange.head,
-      requestBytes.rawSpan)
-    record.headByteCount = relayHead.count
-    record.outcome = forwarding.storing == nil ? .bypassed : .filled
-    let output = PendingOutput(record: record)
+    let output = PendingOutput(
+      record: makeRecord(
+        stream, site: exchange.site.site, status: UInt16(status), exchange.head,
+        requestBytes.rawSpan, headByteCount: relayHead.count,
+        outcome: forwarding.storing == nil ? .bypassed : .filled))
     output.isOpen = true
     stream.output = output
     stream.state.responseBegun()
+  }
+
+  /// `ProxyErrorOverride`: what a status is of no use without (RFC 9110 §15.5.2) goes with the page
+  /// that replaces the application's.
+  private func keepErrorFields(_ bytes: RawSpan, _ forwarding: Forwarding) {
+    let exchange = forwarding.exchange
+    forEachField(of: forwarding.response, in: bytes) { name, value, known in
+      let text = String(decoding: name.array, as: UTF8.self)
+      guard
+        known == .wwwAuthenticate || ASCIICase.same(text, "allow")
+          || ASCIICase.same(text, "retry-after")
+      else { return }
+      exchange.errorFields.add(text, value.array)
+    }
   }
 
   /// 1xx responses other than 101 (RFC 9110 §15.2): for clients that know them.
@@ -81,18 +101,33 @@ extension EventLoop {
 
   /// Gives the client what has come of the body, with the head if that has not left yet.
   func deliver(
-    _ forwarding: Forwarding, _ received: ByteBuffer, _ given: [Range<Int>], isEnd: Bool
+    _ forwarding: Forwarding, _ received: ByteBuffer, _ parts: BodyParts, isEnd: Bool
   ) {
-    var buffer = received
-    var ranges = given
-    if let coding = forwarding.coding {
-      guard let coded = code(coding, received, given, isEnd: isEnd) else {
-        return breakRelay(forwarding, "could not be compressed")
-      }
-      buffer = coded
-      ranges = coded.count > 0 ? [0..<coded.count] : []
+    guard let assembly = forwarding.assembly else {
+      return deliver(forwarding, assembled: received, parts, isEnd: isEnd)
     }
-    store(forwarding, buffer, ranges)
+    guard let whole = assembly.take(received, parts, isEnd: isEnd) else {
+      return breakRelay(forwarding, "sent another number of bytes than its Ring3-Fragments says")
+    }
+    deliver(forwarding, assembled: whole, BodyParts(0..<whole.count), isEnd: isEnd)
+  }
+
+  private func deliver(
+    _ forwarding: Forwarding, assembled buffer: ByteBuffer, _ parts: BodyParts, isEnd: Bool
+  ) {
+    guard let coding = forwarding.coding else {
+      return deliver(forwarding, coded: buffer, parts, isEnd: isEnd)
+    }
+    guard let coded = code(coding, buffer, parts, isEnd: isEnd) else {
+      return breakRelay(forwarding, "could not be compressed")
+    }
+    deliver(forwarding, coded: coded, BodyParts(0..<coded.count), isEnd: isEnd)
+  }
+
+  private func deliver(
+    _ forwarding: Forwarding, coded buffer: ByteBuffer, _ parts: BodyParts, isEnd: Bool
+  ) {
+    store(forwarding, buffer, parts)
     if forwarding.stream == nil, forwarding.storing == nil, !isEnd { return leave(forwarding) }
     // Before the client has it: what it asks next finds it stored, in any worker.
     if isEnd {
@@ -101,15 +136,15 @@ extension EventLoop {
     }
     if let stream = forwarding.stream, let output = stream.output {
       if let connection = stream as? Connection {
-        relay(forwarding, buffer, ranges, isEnd: isEnd, output, connection)
+        relay(forwarding, buffer, parts, isEnd: isEnd, output, connection)
       } else {
-        relayFrames(forwarding, buffer, ranges, output, stream)
+        relayFrames(forwarding, buffer, parts, output, stream)
       }
     }
     relayHead.removeAll()
     guard forwarding.phase != .ended else { return }
     if isEnd { return endRelay(forwarding) }
-    guard let output = forwarding.stream?.output, output.next != nil else { return }
+    guard let output = forwarding.stream?.output, !output.isEmpty else { return }
     if output.ownByteCount >= Limits.relayBytesMax || output.pieceCount > Limits.relayPiecesMax {
       pause(forwarding)
     }
@@ -117,25 +152,30 @@ extension EventLoop {
 
   /// Straight from the buffer it was received into, as far as the socket takes it.
   private func relay(
-    _ forwarding: Forwarding, _ given: ByteBuffer, _ parts: [Range<Int>], isEnd: Bool,
+    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ parts: BodyParts, isEnd: Bool,
     _ output: PendingOutput, _ connection: Connection
   ) {
-    var buffer = given
-    var ranges = parts
-    if ranges.count > Limits.relayRangesMax {
+    if parts.count > Limits.relayRangesMax {
       // One send takes a limited number of pieces, and chunks may be as small as they like.
-      buffer = ByteBuffer(capacity: max(1, parts.reduce(0) { $0 + $1.count }))
-      for part in parts { buffer.append(given.bytes.extracting(part)) }
-      ranges = [0..<buffer.count]
+      let joined = ByteBuffer(capacity: parts.byteCount)
+      for part in parts { joined.append(buffer.bytes.extracting(part)) }
+      let whole = BodyParts(0..<joined.count)
+      return relay(forwarding, joined, whole, isEnd: isEnd, output, connection)
     }
     gathered.removeAll()
     let isEmpty = forwarding.exchange.head.method == .head
-    let count = isEmpty ? 0 : ranges.reduce(0) { $0 + $1.count }
+    let count = isEmpty ? 0 : parts.byteCount
     let isChunked = forwarding.relaysChunks && !isEmpty
     if isChunked && count > 0 { appendChunkSize(count) }
+    // Copying so little costs less than a second piece of a send.
+    let isJoined =
+      count <= Limits.joinedBodyBytesMax && count <= relayHead.free && !isChunked
+    if isJoined && count > 0 {
+      for part in parts { relayHead.append(buffer.bytes.extracting(part)) }
+    }
     gathered.append(relayHead)
-    if count > 0 {
-      for range in ranges { gathered.append(buffer, from: range.lowerBound, count: range.count) }
+    if !isJoined && count > 0 {
+      for part in parts { gathered.append(buffer, from: part.lowerBound, count: part.count) }
     }
     if isChunked {
       if count > 0 { gathered.append(lineEnd) }
@@ -143,7 +183,7 @@ extension EventLoop {
     }
     guard gathered.byteCount > 0 else { return }
     var sent = 0
-    if output.next == nil && !hasUnsent(connection) {
+    if output.isEmpty && !hasUnsent(connection) {
       switch transmit(gathered, on: connection, more: false) {
       case .sent(let count): sent = count
       case .wouldBlock: break
@@ -166,15 +206,15 @@ extension EventLoop {
 
   /// For a stream of HTTP/2: its frames are made when its turn comes.
   private func relayFrames(
-    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>],
+    _ forwarding: Forwarding, _ buffer: ByteBuffer, _ parts: BodyParts,
     _ output: PendingOutput, _ stream: RequestStream
   ) {
     let hadHead = relayHead.count == 0
     if !hadHead { output.append(relayHead.copy(0..<relayHead.count)) }
-    let count = ranges.reduce(0) { $0 + $1.count }
+    let count = parts.byteCount
     if count > 0, forwarding.exchange.head.method != .head {
       let copy = ByteBuffer(capacity: count)
-      for range in ranges { copy.append(buffer.bytes.extracting(range)) }
+      for part in parts { copy.append(buffer.bytes.extracting(part)) }
       output.append(.bytes(copy, from: 0, count: count))
     }
     if !hadHead {
@@ -224,6 +264,7 @@ extension EventLoop {
 
   /// The response has come whole.
   private func endRelay(_ forwarding: Forwarding) {
+    noteServed(forwarding)
     let wasTunnel = forwarding.phase == .tunnel
     forwarding.phase = .ended
     var isReusable = !wasTunnel
@@ -239,9 +280,9 @@ extension EventLoop {
       submitTrailers(forwarding, on: stream)
       return continueOutput(stream)
     }
-    if output.next == nil && !hasUnsent(connection) {
+    if output.isEmpty && !hasUnsent(connection) {
       endOutput(connection, output)
-      finishRecord(output.record, reason: .completed)
+      finishRecord(of: output, reason: .completed)
       return finishResponse(connection)
     }
     setInterest(connection, connection.interest.union(.writable))
@@ -251,12 +292,13 @@ extension EventLoop {
   /// The response will not become whole, and a part of it has left: the client must be able to see
   /// that (RFC 9112 §8).
   func breakRelay(_ forwarding: Forwarding, _ why: String) {
-    let name = model.proxyMembers[forwarding.member].name
+    let name = memberName(forwarding)
     log(of: forwarding).write(
       .error, "\(name) \(why) in the middle of its answer", client: forwarding.stream?.client)
     forwarding.phase = .ended
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
     memberFailed(forwarding, .badResponse)
+    noteFailed(forwarding)
     endAttempt(forwarding)
     endCaching(forwarding, .failed)
     guard let stream = forwarding.stream else {
@@ -282,9 +324,12 @@ extension EventLoop {
       }
       return
     }
+    let isUnanswered = forwarding.phase == .head
     forwarding.phase = .ended
     forwarding.exchange.forwarding = nil
-    if let upstream = forwarding.upstream { closeUpstream(upstream) }
+    if let upstream = forwarding.upstream {
+      if isUnanswered { settle(upstream, forwarding) } else { closeUpstream(upstream) }
+    }
     endAttempt(forwarding)
     endCaching(forwarding, .abandoned)
   }

@@ -10,13 +10,17 @@ extension EventLoop {
     guard let forwarding = connection.exchange?.forwarding else { return }
     connection.phaseStart = now
     connection.phaseByteCount = 0
+    // Whatever comes is for whoever takes the connection over.
+    if forwarding.target.handsOff { return stopReading(connection) }
     if let kept = connection.input {
       relayInput(connection, kept)
     } else if connection.body != nil {
       setInterest(connection, .readable)
       takeUpBuffered(connection)
     }
-    if connection.body != nil, connection.state.phase == .relaying, forwarding.phase != .ended {
+    if connection.body != nil, connection.state.phase == .relaying, forwarding.phase != .ended,
+      !forwarding.isWaiting
+    {
       extendReadDeadline(connection, policies[connection.site].bodyTimeout)
     }
   }
@@ -52,14 +56,17 @@ extension EventLoop {
     } else {
       setInterest(connection, connection.interest.union(.readable))
       takeUpBuffered(connection)
-      if connection.body != nil {
+      if connection.body != nil, !forwarding.isWaiting {
         extendReadDeadline(connection, policies[connection.site].bodyTimeout)
       }
     }
   }
 
   private func stopReading(_ connection: Connection) {
-    setInterest(connection, connection.interest.subtracting(.readable))
+    var interest = connection.interest.subtracting(.readable)
+    // Whoever goes away while he waits is to be noticed, though nothing is read.
+    if connection.exchange?.forwarding?.isWaiting == true { interest.insert(.peerClosed) }
+    setInterest(connection, interest)
     if connection.output == nil { setDeadline(connection, .max) }
   }
 
@@ -151,7 +158,7 @@ extension EventLoop {
   private func isTooLarge(
     _ byteCount: UInt64, _ stream: RequestStream, _ forwarding: Forwarding
   ) -> Bool {
-    let limit = forwarding.exchange.route.settings.limitRequestBodyBytes
+    let limit = forwarding.settings.value.limitRequestBodyBytes
     guard limit > 0 && byteCount > limit else { return false }
     refuseInput(stream, forwarding, 413, .entityTooLarge)
     return true
@@ -192,10 +199,22 @@ extension EventLoop {
     if connection.interest.contains(.writable), connection.output != nil {
       continueOutput(connection)
     }
+    if readiness.contains(.peerClosed), connection.interest.contains(.peerClosed),
+      connection.exchange?.forwarding?.isWaiting == true
+    {
+      return close(connection, .clientReset)
+    }
     guard connection.state.phase == .relaying, connection.interest.contains(.readable),
       !readiness.subtracting(.writable).isEmpty || readiness.isEmpty
     else { return }
     receive(connection)
+    // Whoever has ended its sending while its request waits has most likely gone; it is not to
+    // take an application's time. (HTTP.sys cancels the request, too.)
+    if connection.state.inputEnded, let waiting = connection.exchange?.forwarding,
+      waiting.isWaiting
+    {
+      close(connection, .clientReset)
+    }
   }
 
   // MARK: Tunnels
@@ -206,11 +225,14 @@ extension EventLoop {
     guard let connection = forwarding.stream as? Connection, forwarding.asksForUpgrade else {
       log(of: forwarding).write(
         .error,
-        "\(model.proxyMembers[forwarding.member].name) changed the protocol without being asked",
+        "\(memberName(forwarding)) changed the protocol without being asked",
         client: forwarding.stream?.client)
       return failForwarding(forwarding, 502, .proxyBroken)
     }
     forwarding.phase = .tunnel
+    if let upstream = forwarding.upstream {
+      deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
+    }
     forwarding.hasResponse = true
     forwarding.responseBody = .untilClose
     forwarding.isReplayable = false

@@ -8,49 +8,79 @@ import Platform
 extension EventLoop {
   /// Answers from the cache, or by the application; true when the answer has left whole.
   func passOn(_ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream) -> Bool {
-    let settings = exchange.route.sharedSettings.storage
     if isPurge(exchange) { return purge(exchange, stream) }
-    var caching = CachingExchange()
+    let bytes = exchange.bytes
+    // Whoever it was for is this server (RFC 9110 §7.6.2).
+    if EventLoop.hopsLeft(exchange.head, in: bytes.rawSpan) == 0 {
+      return respondOptions(exchange, stream)
+    }
+    // Before it could wait for itself.
+    if isLoop(exchange, target) { return fail(exchange, stream, 508, .proxyLoop) }
+    let caching = CachingExchange()
+    caching.waitCount = exchange.flightWaitCount
+    caching.waitingSince = exchange.flightWaitingSince
     guard head.method.isRetrieval, head.body == .none else {
       caching.forward = .method
       return forward(target, exchange, stream, caching: caching)
     }
     guard mayKeep(target, exchange, stream),
-      nameResponse(&caching, exchange, stream, settings.value.caching)
+      nameResponse(caching, exchange, stream)
     else {
       return forward(target, exchange, stream, caching: caching)
     }
+    if head.hasOriginConditions {
+      return passConditions(target, exchange, stream, caching.request)
+    }
     return answerStored(target, exchange, stream, caching)
+  }
+
+  /// If-Match and If-Unmodified-Since ask about what the application has now: nothing stored can
+  /// answer, and no answer to them is for others (RFC 9111 §4.3.2).
+  private func passConditions(
+    _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
+    _ request: RequestCacheControl
+  ) -> Bool {
+    if request.onlyIfCached { return failUncached(exchange, stream) }
+    return forward(target, exchange, stream)
   }
 
   /// Whether what answers this request may be kept for others with the same key.
   func mayKeep(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
-    guard exchange.route.settings.caching.isEnabled, !exchange.head.connectionUpgrade,
-      exchange.path.count > 0
+    guard exchange.settings.value.caching.isEnabled, !exchange.head.connectionUpgrade,
+      exchange.path.count > 0, !target.handsOff, !stream.told.contains(.unlike)
     else { return false }
     exchange.namesPort = namesPort(exchange.head, stream)
+    exchange.told = stream.told
     // The application sees Host as it was sent, and the key is without port, in lower case. What
     // is kept for all was asked for with the true port, or with none, and the plain name.
     let port = exchange.head.hostPort
     return (port == nil || exchange.namesPort && port == localAddress(of: stream).port)
-      && exchange.copy(exchange.head.host) == exchange.host
+      && exchange.spells(exchange.head.host, exchange.host)
       && (!seesRawTarget(target) || isCanonical(exchange))
   }
 
   /// Notes what the response is called and what the request says of caches; false: it has no name.
   func nameResponse(
-    _ caching: inout CachingExchange, _ exchange: Exchange, _ stream: RequestStream,
-    _ settings: CachingSettings
+    _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream
   ) -> Bool {
     guard let cache else { return false }
-    let key = responseKey(exchange, stream, settings)
-    guard key.count <= Limits.keyBytesMax / 2 else { return false }
-    caching.key = key
-    caching.hash = cache.hash(key.rawSpan)
+    let settings = exchange.settings
+    let byteCount = stream.keyPrefix.count + exchange.host.count + exchange.path.count + 1
+    if let hash = exchange.absentHash, exchange.head.target == exchange.head.path,
+      byteCount <= Limits.keyBytesMax / 2, isCanonical(exchange)
+    {
+      // What the first look was for is the key.
+      caching.name(
+        prefix: stream.keyPrefix, host: exchange.host, path: exchange.path, hash: hash)
+    } else {
+      let key = responseKey(exchange, stream)
+      guard key.count <= Limits.keyBytesMax / 2 else { return false }
+      caching.name(key, hash: cache.hash(key.rawSpan))
+    }
     let bytes = exchange.bytes
-    if !settings.ignoresRequestCacheControl {
+    if !settings.value.caching.ignoresRequestCacheControl {
       caching.request = RequestCacheControl(exchange.head, in: bytes.rawSpan)
     }
     return true
@@ -58,36 +88,47 @@ extension EventLoop {
 
   /// Whether the application is told the target as the client spelled it.
   private func seesRawTarget(_ target: ProxyTarget) -> Bool {
-    target.rawPrefixByteCount != nil
-      || model.proxyBalancers[target.balancer].members.contains {
-        model.proxyMembers[$0].scheme == .fcgi
-      }
+    target.rawPrefixByteCount != nil || balancers[target.balancer].hasFastCGI
   }
 
   /// Whether the client spelled the target as the key does.
   private func isCanonical(_ exchange: Exchange) -> Bool {
-    var path: [UInt8] = []
-    PercentEncoding.append(path: exchange.path.rawSpan, to: &path)
-    return exchange.head.targetForm == .origin && path == exchange.copy(exchange.head.path)
+    guard exchange.head.targetForm == .origin else { return false }
+    let path = exchange.path
+    if PercentEncoding.isPlain(path: path.rawSpan) {
+      return exchange.spells(exchange.head.path, path)
+    }
+    var encoded: [UInt8] = []
+    PercentEncoding.append(path: path.rawSpan, to: &encoded)
+    return exchange.spells(exchange.head.path, encoded)
   }
 
   /// The key of an application's response: the canonical path, and of the query what counts.
-  func responseKey(
-    _ exchange: Exchange, _ stream: RequestStream, _ settings: CachingSettings
-  ) -> [UInt8] {
-    CacheKeys.response(
+  func responseKey(_ exchange: Exchange, _ stream: RequestStream) -> [UInt8] {
+    guard exchange.head.hasQuery else {
+      return CacheKeys.canonical(
+        prefix: stream.keyPrefix, host: exchange.host, path: exchange.path)
+    }
+    return CacheKeys.response(
       prefix: stream.keyPrefix, host: exchange.host, path: exchange.path,
-      query: exchange.head.query.map(exchange.copy), settings.keyQuery)
+      query: exchange.head.query.map(exchange.copy), exchange.settings.value.caching.keyQuery)
   }
 
   /// Looks for a stored response and does what the rules say of it (RFC 9111 §4).
   func answerStored(
     _ target: ProxyTarget, _ exchange: Exchange, _ stream: RequestStream,
-    _ given: CachingExchange
+    _ caching: CachingExchange
   ) -> Bool {
     guard let cache else { preconditionFailure("no cache to look into") }
-    var caching = given
     var miss = CacheForward.uriMiss
+    // Most requests spell their target as the key does, which was looked for just now.
+    if let absent = exchange.absentHash {
+      exchange.absentHash = nil
+      if absent == caching.hash {
+        caching.forward = miss
+        return fetch(target, exchange, stream, caching)
+      }
+    }
     guard let found = findResponse(caching, exchange, stream, &miss) else {
       caching.forward = miss
       cache.release()
@@ -97,11 +138,19 @@ extension EventLoop {
     let word = ValidatedWord(raw: cache.validated(hit))
     let use = ReuseRules.decide(
       StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: caching.request,
-      orders: CachingOrders(exchange.route.settings.caching))
+      orders: CachingOrders(exchange.settings.value.caching),
+      originFailed: caching.followsFailure && !isSuspect)
     if policies[exchange.site.site].logsPassing { noteStale(use, stream) }
     switch isSuspect ? ReuseDecision.validate : use {
     case .fresh, .stale:
-      return serveStored(hit, facts, exchange, stream, caching, status: nil)
+      var status: CacheStatus?
+      if caching.followsFailure {
+        status = CacheStatus()
+        status?.forward = .stale
+        status?.collapsed = true
+        status?.ttlSeconds = StoredAge(facts, word, at: bootTicks).freshSeconds
+      }
+      return serveStored(hit, facts, exchange, stream, caching, status: status?.text)
     case .staleWhileRevalidate:
       let stored = storedResponse(hit, facts, cache)
       refresh(target, exchange, stream, caching, stored)
@@ -118,7 +167,7 @@ extension EventLoop {
       return fetch(target, exchange, stream, caching)
     case .unsatisfiable:
       cache.release()
-      return fail(exchange, stream, 504, .gatewayOnlyIfCached)
+      return failUncached(exchange, stream)
     }
   }
 
@@ -128,7 +177,8 @@ extension EventLoop {
     _ caching: CachingExchange, _ exchange: Exchange, _ stream: RequestStream,
     _ miss: inout CacheForward
   ) -> (hit: CacheHit, facts: EntryFacts, isSuspect: Bool)? {
-    guard let cache, var hit = cache.lookUp(caching.key.rawSpan, hash: caching.hash) else {
+    let key = caching.key
+    guard let cache, var hit = cache.lookUp(key.rawSpan, hash: caching.hash) else {
       return nil
     }
     if cache.selectorRange(hit).count > 0, cache.facts(hit).flags.contains(.isResponse) {
@@ -141,12 +191,17 @@ extension EventLoop {
     }
     let facts = cache.facts(hit)
     guard facts.flags.contains(.isResponse), facts.kind == .content,
-      facts.fingerprint == responseFingerprint(exchange)
+      facts.fingerprint == responseFingerprint(exchange), isMade(hit, for: exchange.owner)
     else {
-      if isCurrent, facts.kind == .content { _ = cache.drop(hit) }
+      // Also what was said before somebody claimed the URL; an alias is another's.
+      if isCurrent, facts.kind != .alias { _ = cache.drop(hit) }
       return nil
     }
-    guard (facts.checks & EntryChecks.namesPort != 0) == exchange.namesPort else { return nil }
+    guard
+      (facts.checks & EntryChecks.namesPort != 0) == exchange.namesPort
+        || facts.checks & EntryChecks.anyPort != 0,
+      facts.checks & EntryChecks.told == EntryChecks.told(exchange.told)
+    else { return nil }
     switch cache.standing(hit) {
     case .good: return (hit, facts, false)
     case .stale: return (hit, facts, true)
@@ -160,9 +215,15 @@ extension EventLoop {
   func responseFingerprint(_ exchange: Exchange) -> UInt64 {
     var mark = Fingerprint()
     mark.mix(model.sites[exchange.site.site].fingerprint)
-    mark.mix(exchange.route.settings.fingerprint)
+    mark.mix(exchange.settings.value.fingerprint)
     if case .proxy(let target) = exchange.route.action {
-      mark.mix(model.proxyBalancers[target.balancer].name)
+      if let owner = exchange.owner {
+        // Not the queue's place, which is another one after a restart.
+        mark.mix("claimed")
+        mark.mix(owner.mark)
+      } else {
+        mark.mix(model.proxyBalancers[target.balancer].name)
+      }
       mark.mix(Array(target.path.prefix { $0 != UInt8(ascii: "?") }))
     }
     return mark.value
@@ -200,37 +261,27 @@ extension EventLoop {
     _ given: CachingExchange, _ stored: StoredResponse
   ) {
     guard exchange.head.method == .get, !given.request.noStore else { return }
-    var caching = given
+    let caching = given.copy()
     caching.stored = stored
     caching.isForCache = true
     caching.forward = .stale
     if let flights {
-      let age = Int(exchange.route.settings.caching.lockMilliseconds)
+      let age = Int(exchange.settings.value.caching.lockMilliseconds)
       guard
         case .mine(let token) = flights.begin(
-          flightHash(caching), ageMillisecondsMax: age, now: bootTicks)
+          flightHash(caching, exchange), ageMillisecondsMax: age, now: bootTicks)
       else { return }
       caching.flight = token
     }
-    let background = Exchange(
-      head: exchange.head, bytes: exchange.bytes,
-      receivedMicroseconds: exchange.receivedMicroseconds, host: exchange.host,
-      site: exchange.site, settings: exchange.route.sharedSettings, asOf: cache?.generation ?? 0,
-      ticks: bootTicks)
-    background.path = exchange.path
-    background.currentPath = exchange.currentPath
-    background.route = exchange.route
-    background.routedEpoch = exchange.routedEpoch
-    background.origin = origin(of: stream)
-    background.namesPort = exchange.namesPort
-    background.accessDependsOnClient = exchange.accessDependsOnClient
-    _ = forward(target, background, nil, caching: caching)
+    exchange.origin = origin(of: stream)
+    _ = forward(target, repeated(exchange), nil, caching: caching)
   }
 
   func origin(of stream: RequestStream) -> RequestOrigin {
     RequestOrigin(
       client: stream.client, peer: carrier(of: stream).peer, local: localAddress(of: stream),
-      isEncrypted: listeners[stream.listener].isEncrypted, isBelieved: stream.isBelieved)
+      listener: stream.listener, isEncrypted: listeners[stream.listener].isEncrypted,
+      isBelieved: stream.isBelieved)
   }
 
   private func storedResponse(

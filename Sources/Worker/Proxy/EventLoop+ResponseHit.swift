@@ -25,7 +25,11 @@ extension EventLoop {
     if looksAtRequest && (head.has(.cacheControl) || head.has(.pragma)) {
       return missed(.missesClient)
     }
-    if (facts.checks & EntryChecks.namesPort != 0) != namesPort(head, stream) {
+    if head.hasOriginConditions { return missed(.missesClient) }
+    let fitsPort =
+      facts.checks & EntryChecks.anyPort != 0
+      || (facts.checks & EntryChecks.namesPort != 0) == namesPort(head, stream)
+    if !fitsPort || facts.checks & EntryChecks.told != EntryChecks.told(stream.told) {
       return missed(.missesClient)
     }
     guard word.epoch == ownEpoch, isFresh(facts, word),
@@ -89,8 +93,10 @@ extension EventLoop {
   }
 
   /// Date, Age (RFC 9111 §5.1) and Cache-Status (RFC 9211). The date is now less the age: that is
-  /// the origin's, by this clock.
-  func appendAgeLines(_ chosen: ChosenEntry, to lines: ByteBuffer) {
+  /// the origin's, by this clock. `earlier`: Cache-Status of caches behind this one.
+  func appendAgeLines(
+    _ chosen: ChosenEntry, after earlier: [UInt8] = [], to lines: ByteBuffer
+  ) {
     guard let cache else { return }
     let word = ValidatedWord(raw: cache.validated(chosen.hit))
     let age = StoredAge(chosen.facts, word, at: bootTicks)
@@ -99,11 +105,15 @@ extension EventLoop {
     lines.append("\r\nAge: ")
     lines.append(decimal: age.seconds)
     if chosen.facts.checks & EntryChecks.hidesStatus == 0 {
+      lines.append("\r\nCache-Status: ")
+      if !earlier.isEmpty {
+        lines.append(earlier)
+        lines.append(", ")
+      }
       if let status = chosen.status {
-        lines.append("\r\nCache-Status: ")
         lines.append(status)
       } else {
-        lines.append("\r\nCache-Status: Ring3; hit; ttl=")
+        lines.append("Ring3; hit; ttl=")
         lines.append(decimal: age.freshSeconds)
       }
     }
@@ -117,10 +127,31 @@ extension EventLoop {
     var entity = Entity(chosen, in: cache)
     guard chosen.facts.flags.contains(.isResponse) else { return entity }
     entity.status = chosen.facts.status
-    let lines = ByteBuffer(capacity: 512 + (chosen.status?.count ?? 0))
-    appendAgeLines(chosen, to: lines)
+    var earlier: [UInt8] = []
+    if chosen.facts.checks & EntryChecks.followsStatus != 0 {
+      let lines = entity.head.commonLines
+      earlier = EntityHead.value(of: EntityHead.cacheStatusName, in: lines)
+      let line = Array("\(EntityHead.cacheStatusName): ".utf8) + earlier + [0x0d, 0x0a]
+      if let start = EntityHead.offset(of: line, in: lines) {
+        entity.head.commonLines.removeSubrange(start..<start + line.count)
+      }
+    }
+    let lines = ByteBuffer(capacity: 512 + (chosen.status?.count ?? 0) + earlier.count)
+    appendAgeLines(chosen, after: earlier, to: lines)
     entity.ageLines = lines.copy(0..<lines.count)
+    entity.cacheStatus = EntityHead.value(of: EntityHead.cacheStatusName, in: entity.ageLines)
     return entity
+  }
+
+  /// Sends a cached response that needs more than its head and body as they lie there.
+  func sendTakenApart(
+    _ chosen: ChosenEntry, in cache: CacheStore, on stream: RequestStream, _ bytes: RawSpan
+  ) -> Bool {
+    let entity = entity(of: chosen, in: cache)
+    // Conditions and ranges are for what is there (RFC 9110 §13.2.1).
+    return chosen.facts.status == 200
+      ? sendConditionally(entity, on: stream, head, bytes)
+      : sendWhole(entity, on: stream, head, bytes)
   }
 }
 

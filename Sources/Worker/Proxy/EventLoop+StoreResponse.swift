@@ -12,6 +12,7 @@ extension EventLoop {
     let status = forwarding.response.status
     if saysNothingToCaches(forwarding) {
       forwarding.caching.refusal = .noLifetime
+      dropReplaced(forwarding)
       endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
       return true
     }
@@ -24,23 +25,30 @@ extension EventLoop {
       let given = rewrite(known, value, forwarding)
       fields.take(name: name, value: given.rawSpan)
     }
-    if forwarding.codingVaries { fields.vary.append(Array("Accept-Encoding".utf8)) }
     if !forwarding.exchange.head.method.isSafe {
       let before = cache?.generation ?? 0
       let count = invalidate(after: forwarding, fields)
       takePost(forwarding, fields, before: before, invalidations: count)
     }
-    guard !forwarding.caching.key.isEmpty else { return true }
+    guard forwarding.caching.isNamed else { return true }
     if status == 304, forwarding.caching.stored != nil {
       return freshen(bytes, fields, forwarding, hasMore: hasMore)
     }
     if [500, 502, 503, 504].contains(status), standInStale(forwarding) { return false }
-    switch decide(fields, forwarding) {
+    if fetchWhole(instead: fields, bytes, forwarding) { return true }
+    switch decide(fields, forwarding, status: status) {
     case .refuse(let refusal):
       forwarding.caching.refusal = refusal
+      dropReplaced(forwarding)
       endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
     case .store(let plan):
-      if !beginStoring(plan, bytes, forwarding) {
+      // Who gets it from the cache does not get them, and others may be waiting for this one.
+      forwarding.withheldFields = forwarding.exchange.settings.value.caching.ignoredFields
+      if isTooLarge(forwarding) {
+        forwarding.caching.refusal = .tooLarge
+        dropReplaced(forwarding)
+        endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMillisecondsMax))
+      } else if !beginStoring(plan, bytes, forwarding) {
         forwarding.caching.refusal = .noRoom
         endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
       }
@@ -48,23 +56,38 @@ extension EventLoop {
     return true
   }
 
+  /// A newer response has come and may not be kept: the older one that was found for the request is
+  /// not what the application says any more.
+  private func dropReplaced(_ forwarding: Forwarding) {
+    guard let stored = forwarding.caching.stored, let cache, isCurrent,
+      forwarding.exchange.head.method == .get, forwarding.caching.refusal?.isOfRequest != true,
+      Status.replacesStored(forwarding.response.status),
+      leadsStill(forwarding.exchange, forwarding.origin)
+    else { return }
+    let key = forwarding.caching.key
+    let hit = cache.lookUp(
+      key.rawSpan, selector: stored.selector.rawSpan, hash: forwarding.caching.hash)
+    if let hit, cache.edition(hit) == stored.edition { _ = cache.drop(hit) }
+    cache.release()
+  }
+
   /// What most answers of most applications are: a success without a word about caching, where the
   /// operator gives no lifetime either. All rules would end with that, having seen every field.
   private func saysNothingToCaches(_ forwarding: Forwarding) -> Bool {
     let exchange = forwarding.exchange
-    let settings = exchange.route.sharedSettings.storage
+    let settings = forwarding.settings
     return exchange.head.method.isSafe && (200..<300).contains(forwarding.response.status)
       && !forwarding.response.speaksOfCaching && !settings.value.caching.debugs
       && settings.value.caching.defaultSeconds == nil
       && settings.value.caching.lastModifiedPermille == 0
   }
 
-  private func decide(
-    _ fields: CachingFields, _ forwarding: Forwarding
+  /// `status`: of the response, or what it would be if all had been asked for.
+  func decide(
+    _ fields: CachingFields, _ forwarding: Forwarding, status: Int
   ) -> StorageDecision {
     let exchange = forwarding.exchange
-    var question = StorageQuestion(
-      method: exchange.head.method, status: forwarding.response.status)
+    var question = StorageQuestion(method: exchange.head.method, status: status)
     question.hasAuthorization = exchange.head.has(.authorization)
     question.requestDirectives = forwarding.caching.request
     question.hasQuery = exchange.head.query != nil
@@ -72,15 +95,17 @@ extension EventLoop {
     question.contentLocationIsTarget = exchange.head.method == .post
     question.responseDelaySeconds = (now - forwarding.begun) / 1000
     return StorageRules.decide(
-      question, fields, orders: CachingOrders(exchange.route.settings.caching),
+      question, fields, orders: CachingOrders(exchange.settings.value.caching),
       now: prefixes.second)
   }
 
   /// What an unsafe request has changed (RFC 9111 §4.4), and what the application says of groups
   /// (RFC 9875); how many invalidations that were.
   private func invalidate(after forwarding: Forwarding, _ fields: CachingFields) -> Int {
-    guard let cache, let stream = forwarding.stream else { return 0 }
     let exchange = forwarding.exchange
+    guard let cache, let stream = forwarding.stream, leadsStill(exchange, forwarding.origin) else {
+      return 0
+    }
     let targets = Invalidation.targets(
       method: exchange.head.method, status: forwarding.response.status,
       isSecure: forwarding.origin.isEncrypted, authority: authority(of: forwarding),
@@ -88,15 +113,18 @@ extension EventLoop {
     var count = 0
     for target in targets {
       let isOwn = target == pathAndQuery(of: exchange)
+      // Another application has answered: what else it names is not of this owner.
+      guard isOwn || forwarding.delegationCount == 0 else { continue }
       let key =
         isOwn
-        ? responseKey(exchange, stream, exchange.route.settings.caching)
+        ? responseKey(exchange, stream)
         : resourceKey(of: target, exchange, stream)
       guard let key else { continue }
       cache.invalidate(CacheTarget(resourceOfKey: key), hard: false)
       count += 1
     }
-    for group in CacheTags.invalidatedGroups(fields, method: exchange.head.method) {
+    for group in CacheTags.invalidatedGroups(fields, method: exchange.head.method)
+    where forwarding.delegationCount == 0 {
       let label = label(group, exchange, forwarding.origin)
       cache.invalidate(.label(label), hard: false)
       count += 1
@@ -127,8 +155,8 @@ extension EventLoop {
     _ forwarding: Forwarding, _ fields: CachingFields, before: UInt64, invalidations: Int
   ) {
     let exchange = forwarding.exchange
-    let settings = exchange.route.settings.caching
     guard exchange.head.method == .post, forwarding.response.status == 200,
+      forwarding.delegationCount == 0,
       fields.contentLocation.count == 1, let cache, let stream = forwarding.stream,
       before == exchange.asOf, cache.generation == before + UInt64(invalidations),
       mayKeep(forwarding.target, exchange, stream)
@@ -138,24 +166,9 @@ extension EventLoop {
       Invalidation.resolve(
         fields.contentLocation[0], isSecure: forwarding.origin.isEncrypted,
         authority: authority(of: forwarding), target: target) == target,
-      nameResponse(&forwarding.caching, exchange, stream, settings)
+      nameResponse(forwarding.caching, exchange, stream)
     else { return }
     forwarding.asOf = before + UInt64(invalidations)
-  }
-
-  /// Tags and groups as the store has them.
-  func labels(_ plan: StoragePlan, _ exchange: Exchange, _ origin: RequestOrigin) -> [UInt8] {
-    plan.tags.reduce(into: []) { $0 += label($1, exchange, origin) + [0] }
-  }
-
-  /// Groups are those of one origin (RFC 9875 §2): no application can empty another's. Tags are for
-  /// the operator, over all sites.
-  private func label(
-    _ tag: [UInt8], _ exchange: Exchange, _ origin: RequestOrigin
-  ) -> [UInt8] {
-    guard tag.starts(with: Array("g:".utf8)) else { return tag }
-    let port = origin.local.map { "\($0.port)" } ?? ""
-    return tag + Array(" \(origin.isEncrypted ? "https" : "http") \(port) ".utf8) + exchange.host
   }
 
   /// The key of a target on the same host, by the orders of its own place.
@@ -168,6 +181,8 @@ extension EventLoop {
       case .success(let decoded) = RequestTarget.decodePath(
         path.rawSpan, encodedSlashes: slashes)
     else { return nil }
+    // Nobody calls back what is another's.
+    guard isOfSameOwner(decoded, exchange, origin(of: stream)) else { return nil }
     let query = path.count < target.count ? Array(target.dropFirst(path.count + 1)) : nil
     let settings = model.route(exchange.site, path: decoded, query: query).settings
     return CacheKeys.response(
@@ -175,8 +190,16 @@ extension EventLoop {
       settings.caching.keyQuery)
   }
 
+  /// It says that it is larger than what is kept.
+  private func isTooLarge(_ forwarding: Forwarding) -> Bool {
+    guard forwarding.coding == nil, case .length(let count) = forwarding.response.framing else {
+      return false
+    }
+    return count > UInt64(objectBytesMax)
+  }
+
   /// Makes room and writes the head; false when it cannot be stored now.
-  private func beginStoring(
+  func beginStoring(
     _ plan: StoragePlan, _ bytes: RawSpan, _ forwarding: Forwarding
   ) -> Bool {
     let method = forwarding.exchange.head.method
@@ -184,48 +207,60 @@ extension EventLoop {
     var byteCount: Int?
     switch forwarding.response.framing {
     case _ where forwarding.coding != nil: break
-    case .length(let count):
-      guard count <= UInt64(objectBytesMax) else { return false }
-      byteCount = Int(count)
+    case .length(let count): byteCount = Int(count)
     case .none: byteCount = 0
     default: break
     }
     let status = forwarding.response.status
-    let entity = storedHead(plan, relayedFields(of: bytes, forwarding), status: status)
+    let entity = storedHead(
+      storedFields(of: bytes, forwarding), without: plan.omittedFields, status: status)
     let facts = responseFacts(plan, entity, forwarding.exchange, status: UInt16(status))
-    let selector = selector(plan, forwarding)
-    let caching = forwarding.caching
+    var names = plan.varyNames
+    if forwarding.codingVaries {
+      names.append(CodingSelector.name(forwarding.codingsOffered))
+      names.sort { $0.lexicographicallyPrecedes($1) }
+    }
+    let selector = selector(names, forwarding, coding: forwarding.codingNamed)
+    let key = forwarding.caching.key
     let head = entity.commonLines + entity.contentLines + [0x0d, 0x0a]
     let validated = ValidatedWord(
       epoch: forwarding.exchange.routedEpoch, site: forwarding.exchange.site.site, ticks: bootTicks)
     var entry = CacheEntryHead(
-      key: caching.key.rawSpan, hash: caching.hash, facts: facts, head: head.rawSpan,
+      key: key.rawSpan, hash: forwarding.caching.hash, facts: facts, head: head.rawSpan,
       validated: validated.raw, asOf: forwarding.asOf)
     entry.selector = selector.rawSpan
     let labels = labels(plan, forwarding.exchange, forwarding.origin)
     entry.labels = labels.rawSpan
     guard let fill = cache.beginFill(entry, bodyByteCount: byteCount) else { return false }
     forwarding.storing = StoringResponse(
-      fill: fill, varyNames: plan.varyNames, isNeverShared: facts.isNeverShared)
+      fill: fill, varyNames: names, isNeverShared: facts.isNeverShared)
+    answerFromStored(entity, forwarding)
     return true
   }
 
   /// What tells the response to this request from those to others.
-  func selector(_ plan: StoragePlan, _ forwarding: Forwarding) -> [UInt8] {
-    guard !plan.varyNames.isEmpty else { return [] }
+  func selector(
+    _ names: [[UInt8]], _ forwarding: Forwarding, coding: ContentCoding? = nil
+  ) -> [UInt8] {
+    guard !names.isEmpty else { return [] }
     let bytes = forwarding.exchange.bytes
     return VarySelector.bytes(
-      names: plan.varyNames, forwarding.exchange.head, in: bytes.rawSpan)
+      names: names, forwarding.exchange.head, in: bytes.rawSpan, coding: coding)
   }
 
   /// The head as it is stored: without what is said anew with each use (Date, Age, length), and
   /// without what must not be kept.
   func storedHead(
-    _ plan: StoragePlan, _ given: ResponseFields, status: Int
+    _ given: ResponseFields, without omitted: [[UInt8]] = [], status: Int
   ) -> EntityHead {
     var fields = given
-    for name in plan.omittedFields { fields.remove(String(decoding: name, as: UTF8.self)) }
+    for name in omitted { fields.remove(String(decoding: name, as: UTF8.self)) }
     for name in ["Date", "Age"] { fields.remove(name) }
+    let earlier = fields.fields.filter { ASCIICase.same($0.name, EntityHead.cacheStatusName) }
+    if !earlier.isEmpty {
+      fields.set(
+        EntityHead.cacheStatusName, Array(earlier.map(\.value).joined(separator: [0x2c, 0x20])))
+    }
     var entity = EntityHead()
     entity.entityTag = fields.value(of: "ETag") ?? []
     if let modified = fields.value(of: "Last-Modified"),
@@ -263,10 +298,16 @@ extension EventLoop {
       facts.etagCount = UInt16(clamping: entity.entityTag.count)
     }
     facts.take(plan)
-    let settings = exchange.route.settings.caching
+    let settings = exchange.settings.value.caching
     if !settings.ignoresRequestCacheControl { facts.checks |= EntryChecks.requestDirectives }
-    if !settings.sendsCacheStatus { facts.checks |= EntryChecks.hidesStatus }
+    if !settings.sendsCacheStatus {
+      facts.checks |= EntryChecks.hidesStatus
+    } else if !EntityHead.value(of: EntityHead.cacheStatusName, in: entity.commonLines).isEmpty {
+      facts.checks |= EntryChecks.followsStatus
+    }
     if exchange.namesPort { facts.checks |= EntryChecks.namesPort }
+    if exchange.isForAnyPort { facts.checks |= EntryChecks.anyPort }
+    facts.checks |= EntryChecks.told(exchange.told)
     if exchange.accessDependsOnClient || exchange.route.dependencies.contains(.clientAddress) {
       facts.checks |= EntryChecks.clientAddress
     }
@@ -274,38 +315,43 @@ extension EventLoop {
   }
 
   /// Bytes of the body, while they pass.
-  func store(_ forwarding: Forwarding, _ buffer: ByteBuffer, _ ranges: [Range<Int>]) {
+  func store(_ forwarding: Forwarding, _ buffer: ByteBuffer, _ parts: BodyParts) {
     guard let cache, var storing = forwarding.storing else { return }
-    for range in ranges where range.count > 0 {
-      let bytes = buffer.bytes.extracting(range)
-      guard storing.byteCount + range.count <= objectBytesMax,
+    for part in parts {
+      let bytes = buffer.bytes.extracting(part)
+      guard storing.byteCount + part.count <= objectBytesMax,
         cache.write(bytes, at: storing.byteCount, of: storing.fill)
       else {
         cache.abandon(storing.fill)
         forwarding.storing = nil
-        endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
+        endFlight(forwarding, .notStorable(parallelMilliseconds: Limits.parallelMillisecondsMax))
         return
       }
-      storing.byteCount += range.count
+      storing.byteCount += part.count
     }
     forwarding.storing = storing
   }
 
-  /// The response is over, in whatever way.
-  func endCaching(_ forwarding: Forwarding, _ end: CachingEnd) {
+  /// The response is over, in whatever way; true: it has just been stored.
+  @discardableResult
+  func endCaching(_ forwarding: Forwarding, _ end: CachingEnd) -> Bool {
+    let outcome = end == .failed ? FlightOutcome.failed : .abandoned
     if let storing = forwarding.storing {
       forwarding.storing = nil
-      if end == .whole, isCurrent {
+      // Of an owner who has lost the URL meanwhile nothing takes the place of what is there.
+      if end == .whole, isCurrent, leadsStill(forwarding.exchange, forwarding.origin) {
         if cache?.publish(storing.fill, bodyByteCount: storing.byteCount) == true {
           scoreboard.add(to: .cacheFills, slot: slot)
           dropOtherwiseSelected(forwarding.caching.key, than: storing.varyNames)
-          return endFlight(forwarding, EventLoop.outcome(isShared: !storing.isNeverShared))
+          endFlight(forwarding, EventLoop.outcome(isShared: !storing.isNeverShared))
+          return true
         }
       } else {
         cache?.abandon(storing.fill)
       }
     }
-    endFlight(forwarding, .failed)
+    endFlight(forwarding, outcome)
+    return false
   }
 
   /// How a flight ends whose response is stored: those who wait for one that may answer nobody
@@ -326,54 +372,6 @@ extension EventLoop {
         selector.isEmpty ? names.isEmpty : VarySelector.names(in: selector) == names
       if !isSame { _ = cache.drop(hit) }
     }
-  }
-
-  // MARK: Instead of the application
-
-  /// A stale response stands in for an error (RFC 5861 §4, RFC 9111 §4.2.4); true: it did.
-  func standInStale(_ forwarding: Forwarding) -> Bool {
-    guard let stored = forwarding.caching.stored, let cache, let stream = forwarding.stream,
-      let hit = cache.lookUp(
-        forwarding.caching.key.rawSpan, selector: stored.selector.rawSpan,
-        hash: forwarding.caching.hash)
-    else { return false }
-    let facts = cache.facts(hit)
-    let word = ValidatedWord(raw: cache.validated(hit))
-    let use = ReuseRules.decide(
-      StoredFacts(facts, ageTicks: word.age(at: bootTicks)), request: forwarding.caching.request,
-      orders: CachingOrders(forwarding.exchange.route.settings.caching), originFailed: true)
-    // What was invalidated must be validated first, whatever happens (RFC 9111 §4.4).
-    guard facts.flags.contains(.isResponse), use.isUse, cache.standing(hit) == .good else {
-      cache.release()
-      return false
-    }
-    let chosen = ChosenEntry(
-      hit: hit, facts: facts, site: forwarding.exchange.site.site, outcome: .hit)
-    endForwarding(forwarding, .failed, isReusable: false)
-    forwarding.passing?.cacheWord = "stale"
-    sendInstead(chosen, forwarding, stream)
-    return true
-  }
-
-  /// The application's part is over: its connection, the fill, those who wait for it.
-  func endForwarding(_ forwarding: Forwarding, _ end: CachingEnd, isReusable: Bool) {
-    forwarding.phase = .ended
-    releaseUpstream(forwarding, isReusable: isReusable)
-    endCaching(forwarding, end)
-    forwarding.exchange.forwarding = nil
-  }
-
-  /// Sends a stored response to the client of a request that was passed on.
-  func sendInstead(
-    _ chosen: ChosenEntry, _ forwarding: Forwarding, _ stream: RequestStream
-  ) {
-    let exchange = forwarding.exchange
-    forwarding.stream = nil
-    stream.state.relayFailed()
-    stream.exchange = nil
-    head = exchange.head
-    let bytes = exchange.bytes
-    finish(forwarding, stream, isDone: send(chosen, on: stream, bytes.rawSpan))
   }
 }
 

@@ -23,7 +23,7 @@ extension EventLoop {
     guard case .chunked(let decoder) = forwarding.responseBody, !decoder.trailers.isEmpty else {
       return
     }
-    let settings = forwarding.exchange.route.settings
+    let settings = forwarding.settings.value
     let edits = settings.headerEditsAlways + settings.headerEditsOnSuccess
     let isCoded = forwarding.coding != nil
     var lines: [UInt8] = []
@@ -59,7 +59,7 @@ extension EventLoop {
   /// Those of a request that are passed on, as lines.
   func requestTrailers(_ section: [UInt8], _ forwarding: Forwarding) -> [UInt8] {
     let exchange = forwarding.exchange
-    let edits = exchange.route.settings.proxy.requestHeaderEdits
+    let edits = exchange.settings.value.proxy.requestHeaderEdits
     let bytes = exchange.bytes
     let options = ConnectionOptions(exchange.head, in: bytes.rawSpan)
     var lines: [UInt8] = []

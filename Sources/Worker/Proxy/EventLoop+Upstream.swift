@@ -12,6 +12,7 @@ extension EventLoop {
       upstream.token == token
     else { return }
     guard let forwarding = upstream.forwarding else { return idleUpstreamSpoke(upstream) }
+    if forwarding.phase == .handedOff { return continueHandOff(forwarding, upstream, readiness) }
     if !upstream.isConnected {
       if let error = Stream.connectError(upstream.descriptor) {
         return connectFailed(
@@ -32,14 +33,37 @@ extension EventLoop {
     receive(upstream, forwarding)
   }
 
+  /// Closes an idle connection that an event is about. All of a batch are looked through before any
+  /// request of it may be given such a connection.
+  func dropIfIdle(_ token: UInt64) {
+    let descriptor = Int(truncatingIfNeeded: token & 0xffff_ffff)
+    guard descriptor < upstreams.count, let upstream = upstreams[descriptor],
+      upstream.token == token, upstream.isIdle
+    else { return }
+    idleUpstreamSpoke(upstream)
+  }
+
   /// Nothing was asked: whatever it says now can belong to no request.
   private func idleUpstreamSpoke(_ upstream: UpstreamConnection) {
-    pools[upstream.member].idle.removeAll { $0 === upstream }
+    if let lent = upstream.lent { return continueLent(upstream, lent) }
+    pools[upstream.member].remove(upstream)
     closeUpstream(upstream)
   }
 
+  /// It was not needed for its `ttl`; `smax` of them stay.
+  private func expireIdle(_ upstream: UpstreamConnection) {
+    let pool = pools[upstream.member]
+    guard upstream.credit == nil, pool.idleCount <= pool.idleCountMin, upstream.isIdle else {
+      return idleUpstreamSpoke(upstream)
+    }
+    deadlines[Int(upstream.descriptor)] = now + pool.idleMilliseconds
+  }
+
   func expireUpstream(_ upstream: UpstreamConnection) {
-    guard let forwarding = upstream.forwarding else { return idleUpstreamSpoke(upstream) }
+    guard let forwarding = upstream.forwarding else {
+      if let lent = upstream.lent { return expireLent(upstream, lent) }
+      return expireIdle(upstream)
+    }
     if upstream.isConnected {
       upstreamTimedOut(forwarding)
     } else {
@@ -88,18 +112,23 @@ extension EventLoop {
     var hasHead = false
     while forwarding.phase == .head {
       let bytes = buffer.bytes.extracting(start..<buffer.count)
-      switch responseParser.parse(
-        bytes, into: &forwarding.response, to: forwarding.exchange.head.method,
-        resuming: &upstream.progress)
-      {
+      let parser = pools[upstream.member].parser
+      let outcome =
+        upstream.input == nil
+        ? parser.parse(bytes, into: &forwarding.response, to: forwarding.exchange.head.method)
+        : parser.parse(
+          bytes, into: &forwarding.response, to: forwarding.exchange.head.method,
+          resuming: &upstream.progress)
+      switch outcome {
       case .needMore:
         return keep(buffer, from: start, upstream, forwarding)
       case .rejected(let rejection):
-        let name = model.proxyMembers[forwarding.member].name
+        let name = memberName(forwarding)
         log(of: forwarding).write(
           .error, "response of \(name) refused: \(rejection.message)",
           client: forwarding.stream?.client)
         memberFailed(forwarding, .badResponse)
+        noteFailed(forwarding)
         return failForwarding(forwarding, 502, .proxyBroken)
       case .complete:
         let next = start + forwarding.response.headByteCount
@@ -143,18 +172,18 @@ extension EventLoop {
     _ buffer: ByteBuffer, from start: Int, _ upstream: UpstreamConnection,
     _ forwarding: Forwarding
   ) {
-    var ranges: [Range<Int>] = []
+    var parts = BodyParts()
     var isEnd = false
     var end = buffer.count
     switch forwarding.responseBody {
     case .none:
       isEnd = true
       end = start
-    case .untilClose: ranges = [start..<buffer.count]
+    case .untilClose: parts.append(start..<buffer.count)
     case .length(let rest):
       let taken = Int(min(rest, UInt64(buffer.count - start)))
       end = start + taken
-      ranges = [start..<end]
+      parts.append(start..<end)
       forwarding.responseBody = .length(rest - UInt64(taken))
       isEnd = UInt64(taken) == rest
     case .chunked(var decoder):
@@ -165,7 +194,7 @@ extension EventLoop {
           end += count
           break decoding
         case .body(let range, let count):
-          ranges.append(end + range.start..<end + range.end)
+          parts.append(end + range.start..<end + range.end)
           end += count
         case .done(let count):
           end += count
@@ -180,6 +209,6 @@ extension EventLoop {
     }
     if isEnd && end < buffer.count { forwarding.requestIsBroken = true }
     upstream.input = nil
-    deliver(forwarding, buffer, ranges, isEnd: isEnd)
+    deliver(forwarding, buffer, parts, isEnd: isEnd)
   }
 }

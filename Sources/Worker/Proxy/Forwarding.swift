@@ -9,7 +9,7 @@ import Platform
 /// response, and outlives its client only while it fills the cache.
 final class Forwarding {
   enum Phase {
-    /// `max` connections to the member are busy.
+    /// `max` connections to the member are busy, or it waits in a queue.
     case queued
     case connecting
     /// The request is being sent, or an answer waited for.
@@ -17,6 +17,9 @@ final class Forwarding {
     case body
     /// Bytes of any kind, both ways (101).
     case tunnel
+    /// The application has the client's connection, and says by the end of its own one that it is
+    /// done.
+    case handedOff
     case ended
   }
 
@@ -29,9 +32,11 @@ final class Forwarding {
   }
 
   let exchange: Exchange
+  /// Of the exchange's route, which has been found.
+  let settings: Shared<Settings>.Storage
   /// Who waits for the response; nil: nobody any more, or nobody ever did.
   var stream: RequestStream?
-  let target: ProxyTarget
+  var target: ProxyTarget
   /// Where the request came from; known also when nobody waits any more.
   let origin: RequestOrigin
   /// Monotonic milliseconds.
@@ -55,6 +60,28 @@ final class Forwarding {
   var staleCount = 0
   var upstream: UpstreamConnection?
 
+  /// When it came to its queue, monotonic microseconds, and no other of this process has the same;
+  /// 0: it has not yet.
+  var ticket: UInt64 = 0
+  /// What lets it go to the application, until it is done there.
+  var credit: Int?
+  /// It waits in its queue.
+  var isWaiting = false
+  var waitingByteCount = 0
+  /// Monotonic microseconds.
+  var waitingSince: UInt64 = 0
+  /// Since when its application's socket has been full, monotonic milliseconds; 0: it is not.
+  var knockingSince: Int64 = 0
+  /// Since when it has waited for one of its member's connections, monotonic milliseconds; 0: it
+  /// does not.
+  var roomAwaitedSince: Int64 = 0
+  /// Processes of the application that have broken off.
+  var attemptCount = 0
+  /// How often another application was asked instead.
+  var delegationCount = 0
+  /// The application keeps connections for more requests.
+  var keepsAlive = false
+
   /// Bytes of the body taken, over HTTP/2.
   var bodyByteCount: UInt64 = 0
   /// The request as the member gets it: head, then the framed body as it comes.
@@ -72,6 +99,8 @@ final class Forwarding {
   var requestIsComplete = false
   /// The client wants another protocol, and the member may be asked for it.
   var asksForUpgrade = false
+  /// The head says something of the connection beside that it ends.
+  var hasConnectionField = false
   /// The body is sent in chunks.
   var sendsChunks = false
   /// The client of a tunnel has ended its sending: the member is told behind the last byte.
@@ -86,26 +115,36 @@ final class Forwarding {
   var cgiHead: ByteBuffer?
 
   var response: ReceivedResponse {
-    _read { yield parts.response }
-    _modify { yield &parts.response }
+    @inline(__always) _read { yield parts.slot.response }
+    @inline(__always) _modify { yield &parts.slot.response }
   }
   var responseBody = ResponseBody.none
   /// A head other than 1xx has come from the member.
   var hasResponse = false
-  /// The response depends on Accept-Encoding, because it is compressed here for those who like it.
-  var codingVaries = false
+  /// What the response is compressed with here, for those who like it: it depends on
+  /// Accept-Encoding. Empty: it does not.
+  var codingsOffered: ContentCodings = []
+  var codingVaries: Bool { !codingsOffered.isEmpty }
+  /// The coding that its fields tell of, also where there is no body (HEAD, 304).
+  var codingNamed = ContentCoding.identity
   /// How it is compressed for this client.
   var coding: ResponseCoding?
+  /// `CacheIgnoreHeaders`, of a response that may be kept.
+  var withheldFields: [String] = []
   /// The response's body goes to an HTTP/1.1 client in chunks.
   var relaysChunks = false
   /// The last chunk, when the response has trailers for this client.
   var lastChunk: ByteBuffer?
   /// The client is slower than the member, which is not read until that changes.
   var isPaused = false
+  /// Its body is put together from fragments of the cache.
+  var assembly: FragmentAssembly?
+  /// The application was told that it must not use any.
+  var doesWithoutFragments = false
   /// What the response is stored as while it passes.
   var storing: StoringResponse?
   /// What the cache has to do with this request.
-  var caching = CachingExchange()
+  var caching: CachingExchange
   /// The cache's generation as of which the response is true.
   var asOf: UInt64
 
@@ -118,9 +157,14 @@ final class Forwarding {
   private let pool: ForwardingPool
 
   init(
-    _ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget, pool: ForwardingPool,
-    now: Int64
+    _ exchange: Exchange, _ stream: RequestStream?, _ target: ProxyTarget,
+    _ caching: CachingExchange, pool: ForwardingPool, now: Int64
   ) {
+    self.caching = caching
+    // It may have waited in its queue already.
+    ticket = caching.ticket
+    waitingSince = caching.ticket
+    settings = exchange.settings
     self.pool = pool
     parts = pool.take()
     begun = now
@@ -167,28 +211,35 @@ final class Forwarding {
 /// What each forwarding needs and is costly to make.
 final class ForwardingParts {
   var request = ByteBuffer(capacity: ForwardingPool.requestBytes)
-  var response = ReceivedResponse()
+  let slot = ReceivedResponseSlot()
+  fileprivate var next: ForwardingParts?
 }
 
-/// Parts that wait for the next forwarding; of one process.
+/// Parts that wait for the next forwarding, as a chain; of one process.
 final class ForwardingPool {
   /// Most requests fit; larger ones are not kept.
   fileprivate static let requestBytes = 2048
   private static let countMax = 64
-  private var spare: [ForwardingParts] = []
+  private var first: ForwardingParts?
+  private var count = 0
 
   func take() -> ForwardingParts {
-    guard let parts = spare.popLast() else { return ForwardingParts() }
+    guard let parts = first else { return ForwardingParts() }
+    first = parts.next
+    parts.next = nil
+    count -= 1
     parts.request.removeAll()
-    parts.response.reset()
+    parts.slot.response.reset()
     return parts
   }
 
   func give(_ parts: ForwardingParts) {
-    guard spare.count < ForwardingPool.countMax,
+    guard count < ForwardingPool.countMax,
       parts.request.capacity == ForwardingPool.requestBytes
     else { return }
-    spare.append(parts)
+    parts.next = first
+    first = parts
+    count += 1
   }
 }
 
@@ -199,6 +250,8 @@ struct RequestOrigin {
   var peer: SocketAddress?
   /// The address that it came to.
   var local: SocketAddress?
+  /// Index into `EventLoop.listeners`.
+  var listener = 0
   var isEncrypted: Bool
   /// What it says of the way before is believed: its sender is a trusted proxy.
   var isBelieved = false

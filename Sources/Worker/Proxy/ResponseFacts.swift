@@ -53,7 +53,7 @@ extension StoredFacts {
 struct StoredAge: Equatable {
   /// current_age, seconds.
   var seconds: Int64
-  /// Seconds for which it stays fresh; negative: it has been stale for so long.
+  /// Whole seconds for which it stays fresh; negative: it has been stale for so many.
   var freshSeconds: Int64
 
   /// `ticks`: the time of now, as `ValidatedWord` counts.
@@ -62,13 +62,13 @@ struct StoredAge: Equatable {
     let ticksPerSecond = Int64(EntryTime.ticksPerSecond)
     seconds = Int64(facts.initialAgeSeconds) + elapsed / ticksPerSecond
     if facts.freshTicks == EntryFacts.freshUntilInvalidated {
-      freshSeconds = Int64(EntryTime.span) / ticksPerSecond
+      // No time ends it; the number is the longest time that is counted.
+      freshSeconds = max(0, Int64(EntryTime.span) / ticksPerSecond - seconds)
     } else {
       let rest =
         Int64(facts.freshTicks) - Int64(facts.arrivedStaleSeconds) * ticksPerSecond - elapsed
-      // A part of a second is none any more.
-      freshSeconds =
-        rest >= 0 ? rest / ticksPerSecond : (rest - ticksPerSecond + 1) / ticksPerSecond
+      // A part of a second is none, of either kind.
+      freshSeconds = rest / ticksPerSecond
     }
   }
 }

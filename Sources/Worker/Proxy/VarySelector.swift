@@ -8,11 +8,20 @@ enum VarySelector {
   /// No coding of a file's variant is numbered like this.
   private static let mark: UInt8 = 0xff
 
-  /// `names`: lower case, sorted, each once.
+  /// `names`: lower case, sorted, each once; among them perhaps that of a `CodingSelector`, whose
+  /// value is `coding`, nil: what the request is to get.
   static func bytes(
-    names: [[UInt8]], _ head: borrowing RequestHead, in bytes: RawSpan
+    names: [[UInt8]], _ head: borrowing RequestHead, in bytes: RawSpan,
+    coding: ContentCoding? = nil
   ) -> [UInt8] {
-    start(names) + VariantKey.make(names: names, head, in: bytes)
+    var lines = VariantKey.lines(names: names, head, in: bytes)
+    for (index, name) in names.enumerated() {
+      guard let offered = CodingSelector.offered(name) else { continue }
+      lines[index] = [
+        CodingSelector.value(coding ?? CodingSelector.coding(offered, head, in: bytes))
+      ]
+    }
+    return self.bytes(names: names, lines: lines)
   }
 
   /// The same from the values of the field lines of each name.
@@ -34,5 +43,35 @@ enum VarySelector {
   static func names(in selector: [UInt8]) -> [[UInt8]]? {
     guard selector.first == mark, let end = selector.firstIndex(of: 0) else { return nil }
     return selector[1..<end].split(separator: UInt8(ascii: ",")).map { Array($0) }
+  }
+}
+
+/// The coding that a response was compressed with here tells it apart from the others under its
+/// key, not the many ways in which clients can ask for it. In a selector it stands under a name
+/// that no field can have, which holds the codings that the response is offered in.
+enum CodingSelector {
+  static func name(_ offered: ContentCodings) -> [UInt8] {
+    [UInt8(ascii: ":")] + Array(String(offered.rawValue, radix: 16).utf8)
+  }
+
+  /// nil: it is the name of a field.
+  static func offered(_ name: [UInt8]) -> ContentCodings? {
+    guard name.first == UInt8(ascii: ":") else { return nil }
+    return UInt8(String(decoding: name.dropFirst(), as: UTF8.self), radix: 16).map {
+      ContentCodings(rawValue: $0)
+    }
+  }
+
+  static func value(_ coding: ContentCoding) -> [UInt8] { Array("\(coding.token)".utf8) }
+
+  /// What a request is to get. A part is one of the uncompressed response, and who says
+  /// no-transform wants it as it is (RFC 9111 §5.2.1.6).
+  static func coding(
+    _ offered: ContentCodings, _ head: borrowing RequestHead, in bytes: RawSpan
+  ) -> ContentCoding {
+    guard head.has(.acceptEncoding), !(head.method == .get && head.has(.range)),
+      !(head.has(.cacheControl) && RequestCacheControl(head, in: bytes).noTransform)
+    else { return .identity }
+    return AcceptEncoding.negotiate(head, in: bytes, available: offered)
   }
 }

@@ -40,6 +40,9 @@ package final class UpstreamBoard: Sendable {
   private static let linesOffset = tableOffset + memberCountMax * recordBytes
 
   let region: SharedRegion
+  /// Names this server among all others: the same in all its processes, and until it is started
+  /// anew.
+  package let identity = UInt64.random(in: 0...UInt64.max)
 
   package init() throws(SystemError) {
     region = try SharedRegion(

@@ -26,7 +26,7 @@ package enum UpstreamOutcome: Equatable, Sendable {
 /// through atomics: each worker for itself would begin with the same member. Two that choose in the
 /// same instant may take the same member; the turns make up for it.
 package final class Upstreams {
-  private struct Member {
+  private final class Member {
     let place: UpstreamPlace?
     let parameters: ProxyParameters
     let unixPath: [UInt8]?
@@ -38,14 +38,27 @@ package final class Upstreams {
     var addressVersion: UInt64?
     /// A balancer by traffic has it.
     var countsTraffic = false
+
+    init(
+      place: UpstreamPlace?, parameters: ProxyParameters, unixPath: [UInt8]?, route: [UInt8],
+      key: UInt64
+    ) {
+      self.place = place
+      self.parameters = parameters
+      self.unixPath = unixPath
+      self.route = route
+      self.key = key
+    }
   }
 
   private let board: UpstreamBoard
   private let slot: Int
   private let balancers: SharedArray<ProxyBalancer>
+  /// By balancer, for those with one member.
+  private let only: [Int?]
   private let separators: [[UInt8]]
   private let routes: [[[UInt8]]]
-  private var members: [Member]
+  private let members: [Member]
   // Kept, so that a choice allocates nothing.
   private var candidates: [UpstreamCandidate] = []
   private var eligible: [Int] = []
@@ -60,6 +73,7 @@ package final class Upstreams {
     self.board = board
     slot = processSlot
     balancers = SharedArray(model.proxyBalancers)
+    only = balancers.map { $0.members.count == 1 ? $0.members[0] : nil }
     separators = balancers.map { Array($0.stickySeparator.utf8) }
     let keys = UpstreamBoard.keys(of: model.proxyMembers)
     let places = board.places(of: model.proxyMembers)
@@ -85,19 +99,15 @@ package final class Upstreams {
   package func choose(
     balancer number: Int, session: [UInt8]? = nil, key: UInt64 = 0, tried: [Int] = [], now: Int64
   ) -> UpstreamOutcome {
-    choose(balancers.shared(number).storage.value, number, session, key, tried, now)
+    // Most balancers are one server: there is nobody to compare it with.
+    if tried.isEmpty, let member = only[number], let outcome = takeOnly(member) { return outcome }
+    return choose(balancers.shared(number).storage.value, number, session, key, tried, now)
   }
 
   private func choose(
     _ balancer: borrowing ProxyBalancer, _ number: Int, _ session: [UInt8]?, _ key: UInt64,
     _ tried: [Int], _ now: Int64
   ) -> UpstreamOutcome {
-    // Most balancers are one server: there is nobody to compare it with.
-    if balancer.members.count == 1, tried.isEmpty,
-      let outcome = takeOnly(balancer.members[0], balancer, key, now)
-    {
-      return outcome
-    }
     lookAtMembers(balancer, key, tried, now)
     if let most = balancer.retriesMax, tried.count > most { return none(balancer, now) }
     if let session,
@@ -131,12 +141,11 @@ package final class Upstreams {
   }
 
   /// The one member there is, if it simply works; nil: all that is known of it must be weighed.
-  private func takeOnly(
-    _ member: Int, _ balancer: borrowing ProxyBalancer, _ key: UInt64, _ now: Int64
-  ) -> UpstreamOutcome? {
-    let only = candidate(member, balancer.method, key, [], now)
-    guard only.isUsable, !only.needsProbe,
-      only.status.isDisjoint(with: [.draining, .hotSpare]), let place = members[member].place
+  private func takeOnly(_ member: Int) -> UpstreamOutcome? {
+    let only = members[member]
+    guard let place = only.place, board.failedUntil(place) == nil, board.health(place) != .down,
+      board.orders(place).applied(to: only.parameters.status).isEmpty,
+      only.unixPath != nil || !addresses(member).isEmpty
     else { return nil }
     board.count(.elected, place, slot: slot)
     return .member(member, isProbe: false)

@@ -52,6 +52,36 @@ private func hops(_ value: String, forwarded: Bool) -> [String] {
     #expect(hops(value, forwarded: true) == expected)
   }
 
+  @Test(arguments: [
+    ("evil, 10.0.0.1", false, 1, "10.0.0.1"), ("evil, 10.0.0.1", false, 2, "evil, 10.0.0.1"),
+    ("a , ,1.2.3.4 ,", false, 1, "1.2.3.4 ,"), ("a", false, 0, ""),
+    ("for=a;proto=x , for=1.2.3.4 ; proto=https", true, 1, "for=1.2.3.4 ; proto=https"),
+    ("for=a, proto=http;for=b", true, 2, "for=a, proto=http;for=b"), ("for=\"a", true, 1, ""),
+  ])
+  func `an element begins where its first word does`(
+    value: String, forwarded: Bool, count: Int, expected: String
+  ) {
+    let data = bytes(value)
+    var chain =
+      forwarded
+      ? ForwardedChain(forwarded: data.rawSpan) : ForwardedChain(xForwardedFor: data.rawSpan)
+    for _ in 0..<count { _ = chain.next() }
+    #expect(text(Array(data[chain.elementStart...])) == expected)
+  }
+
+  @Test func `values of one parameter are found in all elements, without quotes`() {
+    for (value, expected) in [
+      ("for=a;proto=http, PROTO=\"https\"", ["http", "https"]), ("for=a", []),
+      ("proto=a, proto=\"b", []),
+    ] {
+      let data = bytes(value)
+      let found = ForwardedChain.values(of: "proto", in: data.rawSpan).map {
+        text($0.copy(from: data.rawSpan))
+      }
+      #expect(found == expected)
+    }
+  }
+
   @Test func `what has not been asked for is hearsay, and stays in the field`() {
     let data = bytes("evil, 10.0.0.1 , 192.0.2.1")
     var chain = ForwardedChain(xForwardedFor: data.rawSpan)
