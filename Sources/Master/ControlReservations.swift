@@ -20,7 +20,7 @@ extension ControlCommand {
         everything, others what lies below a reservation that lets them delegate.
         """,
       isOpenToAll: true,
-      run: { master, request, client in .now(master.reserveCommand(request, client)) }),
+      run: { $0.reserveCommand($1, $2) }),
     ControlCommand(
       verb: "reserve delete", usage: "PREFIX [--json]", arity: 1...1, flags: ["json"],
       help: "take a reservation back",
@@ -29,7 +29,7 @@ extension ControlCommand {
         registered goes on until its session ends; that is told, with the command that ends it.
         """,
       isOpenToAll: true,
-      run: { master, request, client in .now(master.releaseCommand(request, client)) }),
+      run: { $0.releaseCommand($1, $2) }),
     ControlCommand(
       verb: "reserve show", usage: "[--json]", arity: 0...0, flags: ["json"],
       help: "all reservations: prefix, users, groups, rights", isOpenToAll: true,

@@ -31,6 +31,8 @@ final class ControlServer {
     var speaksJSON = false
     /// It stays open for more requests: see ControlSessions.
     var isSession = false
+    /// The client of a session sends nothing more: it ends when everything is answered.
+    var hasEnded = false
     /// What has come behind the last request.
     var input: [UInt8] = []
     /// When a session's line that has begun must be whole.

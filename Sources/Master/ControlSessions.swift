@@ -37,7 +37,7 @@ extension ControlServer {
     // What comes beside the bytes is thrown away by the kernel, unseen.
     switch UnixSocket.receive(client.descriptor, byteCountMax: Limits.controlRequestBytes) {
     case .wouldBlock: break
-    case .closed: close(serial)
+    case .closed: clients[serial]?.hasEnded = true
     case .bytes(let bytes): clients[serial]?.input += bytes
     }
   }
@@ -66,6 +66,14 @@ extension ControlServer {
       }
     }
     return nil
+  }
+
+  /// What the next whole line of a session asks for; nil: none has come, or one that is no request.
+  func nextVerb(_ serial: UInt64) -> String? {
+    guard let input = clients[serial]?.input, !input.isEmpty,
+      case .request(let request) = ControlRequest.parse(input, groups: [])
+    else { return nil }
+    return request.verb
   }
 
   func dropLent(_ serial: UInt64) {
@@ -135,19 +143,24 @@ extension Master {
 
   /// Does what a session asks for, as far as it has come.
   func serveSession(_ client: UInt64) {
+    let isLast = control?.clients[client]?.hasEnded == true
+    if isLast, let untold = namespace.untold.removeValue(forKey: client) {
+      control?.answer(client, untold.answer)
+    }
+    defer { if isLast { control?.close(client) } }
     // Who does not read the answers gets no more of them.
-    while control?.hasRoom(client) == true, let request = control?.nextRequest(client),
-      let peer = control?.clients[client]?.peer
+    while control?.hasRoom(client) == true, namespace.untold[client] == nil,
+      let request = control?.nextRequest(client), let peer = control?.clients[client]?.peer
     {
       do throws(SessionRefusal) {
         switch request.verb {
         case "register":
           try register(request, client, peer)
           let prefixes = request.arguments.compactMap { try? UrlPrefix($0) }
-          control?.answer(client, .success(notes(on: prefixes)))
+          answerChange(client, .success(notes(on: prefixes)))
         case "unregister":
           try unregister(request, client)
-          control?.answer(client, .success(""))
+          answerChange(client, .success(""))
         case "owner":
           try setOwner(request, client, peer)
           control?.answer(client, .success(""))
@@ -170,6 +183,17 @@ extension Master {
       control?.dropLent(client)
     }
     control?.noteLine(client)
+  }
+
+  /// Whoever sends changes ahead of their answers waits for the last of them.
+  private func answerChange(_ client: UInt64, _ answer: ControlAnswer) {
+    if control?.clients[client]?.hasEnded == true
+      || control?.nextVerb(client).map({ $0 == "register" || $0 == "unregister" }) == true
+    {
+      control?.answer(client, answer)
+    } else {
+      answerWhenTold(client, answer)
+    }
   }
 
   private func register(

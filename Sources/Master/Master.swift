@@ -16,6 +16,8 @@ struct WorkerRecord {
   let isInherited: Bool
   var process: Int32
   let control: MessageSocket
+  /// Of the last snapshot of the namespace that it has taken.
+  var namespaceGeneration: UInt64 = 0
   /// Orders that the worker has not had room for yet.
   var outbox: [(bytes: [UInt8], descriptors: [Descriptor])] = []
 }
@@ -256,6 +258,7 @@ final class Master {
     sampleQueues(now)
     tendAwaited(now)
     publishNamespace()
+    answerTold(now)
     sendCacheOrders(now)
     keepQueues(now)
     dropEndedElders(now)

@@ -77,7 +77,7 @@ extension Master {
       // Kept before the fork, so that in the child nothing of the master's ends by itself.
       workers[name] = WorkerRecord(
         name: name, generation: generation, index: index, processSlot: slot, isInherited: false,
-        process: 0, control: mine)
+        process: 0, control: mine, namespaceGeneration: namespace.generation)
       slotsInUse.insert(slot)
       upstreams?.board.open(slot: slot)
       queueBoard?.open(slot: slot)
@@ -271,6 +271,7 @@ extension Master {
         switch WorkerReport(bytes: bytes) {
         case .certificateWanted(let question): answer(question, from: name)
         case .namespaceWanted: tellNamespace(name)
+        case .namespaceTaken(let generation): noteTold(name, generation: generation)
         case let report?: dispatch(.reported(name, report))
         case nil:
           log.write(.warn, "worker \(record.index) sent a report that is none")

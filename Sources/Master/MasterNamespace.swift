@@ -31,6 +31,8 @@ struct NamespaceSeat {
   /// When to look again, in monotonic microseconds.
   var publishAt: Int64 = 0
   var publishing = NamespacePublishing()
+  /// By their clients: see NamespaceTelling.
+  var untold: [UInt64: UntoldAnswer] = [:]
   var cacheOrders = CacheOrders()
   var names = UserNames()
   /// Directories that no other server may use meanwhile: see NamespaceDirectories.
@@ -219,8 +221,8 @@ extension Master {
       isAdministrator: mayCommand(peer))
   }
 
-  func reserveCommand(_ request: ControlRequest, _ client: UInt64) -> ControlAnswer {
-    guard let peer = control?.clients[client]?.peer else { return .failure("you are gone\n") }
+  func reserveCommand(_ request: ControlRequest, _ client: UInt64) -> CommandOutcome {
+    guard let peer = control?.clients[client]?.peer else { return .later }
     do {
       let prefix = try UrlPrefix.read(request.arguments[0])
       let reservation = Reservation(prefix, try grants(request))
@@ -228,24 +230,25 @@ extension Master {
         try book.reserve(
           reservation, by: principal(peer), replaces: request.flags["replace"] != nil)
       }
-      if let failure { return failure }
+      if let failure { return .now(failure) }
       log.write(.notice, "\(words(forUser: peer.user)) reserved '\(prefix)'")
       var answer = answer([reservation], request, "reserved ")
       answer.error = notes(on: [prefix]) + text(ofWarnings: warnings(on: reservation))
-      return answer
+      answerWhenTold(client, answer)
+      return .later
     } catch {
-      return .failure("\(error)\n", code: 2)
+      return .now(.failure("\(error)\n", code: 2))
     }
   }
 
-  func releaseCommand(_ request: ControlRequest, _ client: UInt64) -> ControlAnswer {
-    guard let peer = control?.clients[client]?.peer else { return .failure("you are gone\n") }
+  func releaseCommand(_ request: ControlRequest, _ client: UInt64) -> CommandOutcome {
+    guard let peer = control?.clients[client]?.peer else { return .later }
     do {
       let prefix = try UrlPrefix.read(request.arguments[0])
       let failure = change(peer) { (book) throws(NamespaceRefusal) in
         try book.release(prefix, by: principal(peer))
       }
-      if let failure { return failure }
+      if let failure { return .now(failure) }
       log.write(.notice, "\(words(forUser: peer.user)) deleted the reservation of '\(prefix)'")
       var answer: ControlAnswer =
         request.wantsJSON
@@ -253,9 +256,10 @@ extension Master {
         : .success("'\(prefix)' is not reserved any more\n")
       answer.error = text(
         ofWarnings: registrationsGoingOn(in: namespace.book, below: prefix))
-      return answer
+      answerWhenTold(client, answer)
+      return .later
     } catch {
-      return .failure("\(error)\n", code: 2)
+      return .now(.failure("\(error)\n", code: 2))
     }
   }
 

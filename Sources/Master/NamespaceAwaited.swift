@@ -63,7 +63,7 @@ extension Master {
 
   /// When something of it is due, in monotonic milliseconds.
   var namespaceDeadline: Int64? {
-    var deadlines = namespace.awaited.values.map(\.until)
+    var deadlines = namespace.awaited.values.map(\.until) + namespace.untold.values.map(\.until)
     if namespace.hasChanged { deadlines.append(namespace.publishAt / 1000 + 1) }
     if !namespace.keeping.changed.isEmpty { deadlines.append(namespace.keeping.restsUntil) }
     return deadlines.min()

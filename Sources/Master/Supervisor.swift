@@ -230,7 +230,7 @@ extension Supervisor {
     switch report {
     case .ready: ready(place, seat)
     // The master answers questions itself.
-    case .serving, .certificateWanted, .namespaceWanted: break
+    case .serving, .certificateWanted, .namespaceWanted, .namespaceTaken: break
     case .drained:
       // Unasked it means nothing: the end of the process will count as a death.
       if generations[place].members[seat].state == .draining {

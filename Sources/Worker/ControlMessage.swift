@@ -64,6 +64,8 @@ package enum WorkerReport: Equatable, Sendable {
   case certificateWanted(CertificateQuestion)
   /// The last `namespace` order came without its file: please send it again.
   case namespaceWanted
+  /// Requests are led by the snapshot of this number (`NamespaceSnapshot.generation`) from now on.
+  case namespaceTaken(generation: UInt64)
 }
 
 extension WorkerOrder {
@@ -130,6 +132,11 @@ extension WorkerReport {
     case .failed(let text): return [5] + Array(text.utf8.prefix(4096))
     case .certificateWanted(let question): return [6] + question.bytes
     case .namespaceWanted: return [7]
+    case .namespaceTaken(let generation):
+      return [8]
+        + encode([
+          UInt32(truncatingIfNeeded: generation), UInt32(truncatingIfNeeded: generation >> 32),
+        ])
     }
   }
 
@@ -148,6 +155,10 @@ extension WorkerReport {
       }
       self = .certificateWanted(question)
     case 7: self = .namespaceWanted
+    case 8:
+      let words = decode(bytes.dropFirst())
+      guard words.count == 2 else { return nil }
+      self = .namespaceTaken(generation: UInt64(words[1]) << 32 | UInt64(words[0]))
     default: return nil
     }
   }

@@ -11,6 +11,7 @@ extension EventLoop {
     missedOrders.namespaceAskedAt = nil
     takeNamespace(file)
     epoch == 0 ? distrustCache() : adopt(epoch: epoch)
+    if !namespaceIsUnknown { report(.namespaceTaken(generation: claims.generation)) }
   }
 
   /// A snapshot that cannot be read leaves nobody's URLs to somebody else: what would have been
@@ -25,6 +26,7 @@ extension EventLoop {
       return
     }
     namespaceIsUnknown = false
+    claims.generation = snapshot.generation
     for queue in snapshot.queues { claims.queues[Int(queue.slot)] = queue }
     namespace = snapshot.entryCount == 0 ? nil : snapshot
   }

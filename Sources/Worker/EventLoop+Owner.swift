@@ -25,6 +25,8 @@ final class ClaimedOwner {
 final class ClaimMemory {
   /// How often the namespace has changed for this process.
   var turn: UInt64 = 0
+  /// Of the snapshot that was taken last.
+  var generation: UInt64 = 0
   /// By entry of the snapshot: those that were asked for.
   var owners: [Int: ClaimedOwner] = [:]
   /// The last one of them, and his entry.

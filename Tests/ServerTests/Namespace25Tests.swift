@@ -8,55 +8,10 @@ extension ServerTests {
   @Suite struct `25 it lets applications register URLs` {
     static let configuration = "QueueDirectory @root@/queues\n"
 
-    /// The example application, registered; it ends with the test.
-    private final class Application {
-      let program: ChildProgram
-      private let server: TestServer
-      private let output: String
-
-      init(_ server: TestServer, _ queue: String, _ prefixes: [String], user: UInt32? = nil) throws
-      {
-        self.server = server
-        output = "application-\(UUID().uuidString)"
-        let example = server.directory.path("register.py")
-        // Where other users can read them.
-        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-          .deletingLastPathComponent().deletingLastPathComponent()
-        for name in ["register.py", "ring3.py"]
-        where !FileManager.default.fileExists(atPath: server.directory.path(name)) {
-          try FileManager.default.copyItem(
-            atPath: source.appendingPathComponent("etc/examples/\(name)").path,
-            toPath: server.directory.path(name))
-        }
-        let identity =
-          user.map { ["/usr/bin/setpriv", "--reuid=\($0)", "--regid=\($0)", "--clear-groups"] }
-          ?? []
-        program = try ChildProgram(
-          identity + ["/usr/bin/python3", example, server.directory.path("ring3d.sock"), queue]
-            + prefixes.map { $0.hasPrefix("http") ? $0 : "http://+:\(server.port)\($0)" },
-          outputPath: server.directory.path(output))
-      }
-
-      var said: String { server.directory.read(output) }
-
-      /// Whether it has registered.
-      var isReady: Bool {
-        eventually { said == "ready\n" || program.end() != nil }
-          && said == "ready\n"
-      }
-
-      func end() {
-        program.signal(SIGKILL)
-        _ = program.wait(milliseconds: 5_000)
-      }
-
-      deinit { end() }
-    }
-
     @Test func `requests go to who has registered, and back to the site when it ends`() throws {
       let server = try TestServer(Self.configuration, files: ["shop/index.html": "a file\n"])
       #expect(try server.get("/shop/").text == "a file\n")
-      let application = try Application(server, "shop", ["/shop/"])
+      let application = try ClaimingProgram(server, "shop", ["/shop/"])
       #expect(application.isReady, "\(application.said)")
       // Also on a connection that was there before, and though the file was cached.
       let expected = "\(application.program.pid) shop.test:81 /shop/a?b=%2F\n"
@@ -92,7 +47,7 @@ extension ServerTests {
       #expect(try server.get("/").text == "home\n")
       #expect(server.control("status", "--json").output.contains("\"Reserved\""))
       // Added while it runs: at once, and over what is registered above it.
-      let application = try Application(server, "all", ["/"])
+      let application = try ClaimingProgram(server, "all", ["/"])
       #expect(application.isReady)
       #expect(settled { (try? server.get("/team/x").text.contains("/team/x")) == true })
       #expect(server.control("reserve", "add", "http://+:\(server.port)/team/").succeeded)
@@ -117,7 +72,7 @@ extension ServerTests {
           """,
         files: ["first/index.html": "first\n", "named/index.html": "named\n"])
       let port = server.port
-      let application = try Application(
+      let application = try ClaimingProgram(
         server, "q",
         [
           "http://named.test:\(port)/", "http://named.test:\(port)/app/",
@@ -147,7 +102,7 @@ extension ServerTests {
           + "ControlSocket ring3d.sock mode=0666\nUser nobody\n"
           + "UrlReservation http://+:@port@/team/ user=#65533\n")
       try server.letOthersIn()
-      let own = try Application(server, "team", ["/team/app/"], user: 65533)
+      let own = try ClaimingProgram(server, "team", ["/team/app/"], user: 65533)
       #expect(own.isReady, "\(own.said)")
       #expect(
         eventually { (try? server.get("/team/app/x").text.contains("/team/app/x")) == true })
@@ -159,14 +114,14 @@ extension ServerTests {
         ("no name", "/team/x/", "no name of a queue"),
         ("other", "/team", "ends in '/'"),
       ] {
-        let refused = try Application(server, queue, [prefix], user: 65533)
+        let refused = try ClaimingProgram(server, queue, [prefix], user: 65533)
         #expect(
           !refused.isReady && refused.said.contains(message), "\(prefix): \(refused.said)")
       }
-      let stranger = try Application(server, "team", ["/team/y/"], user: 65532)
+      let stranger = try ClaimingProgram(server, "team", ["/team/y/"], user: 65532)
       #expect(!stranger.isReady && stranger.said.contains("not yours"), "\(stranger.said)")
       // A queue of the same name is another one: nobody's URLs end with somebody else unseen.
-      let administrator = try Application(server, "team", ["/ours/"])
+      let administrator = try ClaimingProgram(server, "team", ["/ours/"])
       #expect(administrator.isReady, "\(administrator.said)")
       #expect(settled { (try? server.get("/ours/x").text.contains("/ours/x")) == true })
       own.end()
@@ -185,7 +140,7 @@ extension ServerTests {
       let early = try server.open()
       try early.send("GET /shop/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
       #expect(eventually { origin.requests.count == 1 })
-      let application = try Application(server, "shop", ["/shop/"])
+      let application = try ClaimingProgram(server, "shop", ["/shop/"])
       #expect(application.isReady)
       #expect(settled { (try? server.get("/shop/b").text.contains("/shop/b")) == true })
       claimed.set()
@@ -216,9 +171,36 @@ extension ServerTests {
       #expect(server.control("namespace").output == "nothing is registered or reserved\n")
     }
 
+    @Test func `whoever is told that a prefix is registered can ask for it`() throws {
+      let server = try TestServer("Workers 4\n" + Self.configuration)
+      let text = try talk(
+        server,
+        """
+        import http.client
+        def statuses():
+          found = set()
+          for _ in range(12):
+            c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+            c.request("GET", "/claimed/x")
+            found.add(c.getresponse().status)
+            c.close()
+          return found
+        s = session()
+        ask(s, "register", url("/other/"), "--queue=shop")
+        print(ask(s, "offline", "shop"), end="")
+        for turn in range(8):
+          ask(s, "register", url("/claimed/"), "--queue=shop")
+          claimed = statuses()
+          ask(s, "unregister", url("/claimed/"))
+          if claimed != {503} or statuses() != {404}: print("turn", turn, claimed)
+        print("end")
+        """)
+      #expect(text == "x 0\nend\n")
+    }
+
     @Test func `ten thousand prefixes come, and go with their owner`() throws {
       let server = try TestServer(Self.configuration)
-      let application = try Application(
+      let application = try ClaimingProgram(
         server, "many", (0..<10_000).map { "/many/\($0)/" })
       #expect(application.isReady, "\(application.said)")
       #expect(eventually { (try? server.get("/many/9999/x").status) == 200 })
@@ -230,7 +212,7 @@ extension ServerTests {
 
     @Test func `registrations outlive reloads and workers`() throws {
       let server = try TestServer(Self.configuration)
-      let application = try Application(server, "q", ["/app/"])
+      let application = try ClaimingProgram(server, "q", ["/app/"])
       #expect(application.isReady)
       #expect(eventually { (try? server.get("/app/").status) == 200 })
       #expect(server.reload(Self.configuration + "Timeout 50").succeeded)

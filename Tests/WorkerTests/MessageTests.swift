@@ -43,10 +43,11 @@ import Testing
   @Test func `a report arrives as it was sent`() {
     let reports: [WorkerReport] = [
       .ready, .serving([3, 4]), .drained, .retiring, .failed("no such file"),
-      .namespaceWanted,
+      .namespaceWanted, .namespaceTaken(generation: 1 << 40 | 7),
     ]
     for report in reports { #expect(WorkerReport(bytes: report.bytes) == report) }
     #expect(WorkerReport(bytes: [0]) == nil)
+    #expect(WorkerReport(bytes: [8, 1, 2, 3, 4]) == nil)
   }
 
   @Test func `handed connections arrive with their clients and counts`() throws {
