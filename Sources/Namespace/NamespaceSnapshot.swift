@@ -121,9 +121,15 @@ package struct NamespaceSnapshot: Sendable {
   ///   - local: where the connection arrived; its port is the request's.
   ///   - host: lower case, without port and final dot.
   ///   - path: decoded and normalised; begins with "/". "/shop" lies below "/shop/".
+  ///   - guess: the entry that answered last, of this snapshot; most often it answers again, and
+  ///     nothing is searched for.
   package func lookUp(
-    isSecure: Bool, local: SocketAddress, host: [UInt8], path: [UInt8], configured: Configured
+    isSecure: Bool, local: SocketAddress, host: [UInt8], path: [UInt8], configured: Configured,
+    guess: Int? = nil
   ) -> NamespaceMatch? {
+    if let guess, isSure(guess, isSecure: isSecure, port: local.port, host, path) {
+      return match(guess)
+    }
     if entries.isEmpty { return nil }
     let question = Question(text: host, path: path, isSecure: isSecure, port: local.port)
     if let found = longest(question, .strong, host.endIndex) { return match(found) }
@@ -141,6 +147,25 @@ package struct NamespaceSnapshot: Sendable {
     guard let found = longest(question, .weak, host.endIndex) else { return nil }
     if configured == .catchAll && entries[found].pathCount == 1 { return nil }
     return match(found)
+  }
+
+  /// Whether an entry has the path, nothing below it has it, and nothing comes before its kind.
+  private func isSure(
+    _ index: Int, isSecure: Bool, port: UInt16, _ host: [UInt8], _ path: [UInt8]
+  ) -> Bool {
+    let entry = entries[index]
+    if entry.head == Self.head(isSecure: isSecure, .name, port: port) {
+      // The site's own "/" may come first.
+      guard kinds & 1 << Kind.strong.rawValue == 0, entry.pathCount > 1,
+        Order.compare(text, entry.host, host, host.indices) == 0
+      else { return false }
+    } else if entry.head != Self.head(isSecure: isSecure, .strong, port: port) {
+      return false
+    }
+    // What lies below an entry stands right behind it.
+    let next = index + 1
+    if next < entries.count, Int(entries[next].parent) == index { return false }
+    return Order.contains(text, entry.path, subtree: path)
   }
 
   private struct Question {

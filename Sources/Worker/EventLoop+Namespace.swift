@@ -64,7 +64,7 @@ extension EventLoop {
     let configured = NamespaceSnapshot.Configured(exchange.site)
     let match = namespace.lookUp(
       isSecure: listeners[stream.listener].isEncrypted, local: local, host: exchange.host,
-      path: exchange.currentPath, configured: configured)
+      path: exchange.currentPath, configured: configured, guess: claims.lastOwner?.entry)
     let dependsOnAddress = namespace.dependsOnAddress(match, configured: configured)
     guard let match else {
       var route = configuredRoute(exchange)
@@ -93,18 +93,19 @@ extension EventLoop {
     _ route: inout Route, _ match: NamespaceMatch, _ namespace: NamespaceSnapshot,
     _ exchange: Exchange, _ stream: RequestStream
   ) {
-    guard let reference = match.queue.map({ reference(namespace.queues[$0]) }),
-      let balancer = model.queueBalancer(reference.slot)
-    else {
+    guard let queue = exchange.owner?.queue, let balancer = model.queueBalancer(queue.slot) else {
       let prefix = namespace.prefix(of: match.entry)
       noteRefusal(.reserved, "'\(prefix)' is reserved, and nobody serves it", stream)
       return refuseAsReserved(&route, exchange)
     }
     let current = exchange.currentPath
-    var path: [UInt8] = []
-    path.reserveCapacity(current.count)
-    PercentEncoding.append(path: current.rawSpan, to: &path)
-    if let query = exchange.head.query { path += [0x3f] + exchange.copy(query) }
+    var path = current
+    if exchange.head.query != nil || !PercentEncoding.isPlain(path: current.rawSpan) {
+      path = []
+      path.reserveCapacity(current.count)
+      PercentEncoding.append(path: current.rawSpan, to: &path)
+      if let query = exchange.head.query { path += [0x3f] + exchange.copy(query) }
+    }
     if match.handsOff {
       // Only bytes of HTTP/1 in clear text mean the same to the application as to us.
       guard let connection = stream as? Connection, connection.security == nil,
@@ -117,11 +118,7 @@ extension EventLoop {
       }
     }
     route.action = .proxy(
-      ProxyTarget(balancer: balancer, path: path, queue: reference, handsOff: match.handsOff))
-  }
-
-  private func reference(_ queue: NamespaceQueue) -> QueueReference {
-    QueueReference(slot: Int(queue.slot), serial: queue.serial, user: queue.user)
+      ProxyTarget(balancer: balancer, path: path, queue: queue, handsOff: match.handsOff))
   }
 
   private func refuseAsReserved(_ route: inout Route, _ exchange: Exchange) {

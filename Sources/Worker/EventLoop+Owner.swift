@@ -10,12 +10,15 @@ import Platform
 /// An owner of URLs, with what is asked of him for each request.
 final class ClaimedOwner {
   let name: NamespaceOwner
+  /// Where his requests go.
+  let queue: QueueReference
   /// What labels of his entries begin with.
   let firstLabel: [UInt8]
   let mark: UInt64
 
-  init(_ name: NamespaceOwner) {
+  init(_ name: NamespaceOwner, _ queue: NamespaceQueue) {
     self.name = name
+    self.queue = QueueReference(slot: Int(queue.slot), serial: queue.serial, user: queue.user)
     firstLabel = OwnerLabels.owner(name) + [0]
     mark = Fingerprint.of(name.text)
   }
@@ -63,8 +66,10 @@ extension EventLoop {
       claims.lastOwner = (match.entry, known)
       return known
     }
-    guard let name = namespace?.owner(of: match) else { return nil }
-    let owner = ClaimedOwner(name)
+    guard let namespace, let queue = match.queue, let name = namespace.owner(of: match) else {
+      return nil
+    }
+    let owner = ClaimedOwner(name, namespace.queues[queue])
     claims.owners[match.entry] = owner
     return owner
   }

@@ -244,6 +244,13 @@ private struct NaiveNamespace {
         let found = snapshot.lookUp(
           isSecure: isSecure, local: local, host: Array(host.utf8), path: asked,
           configured: .nothing)
+        // Whichever answered before.
+        if snapshot.entryCount > 0 {
+          let guessed = snapshot.lookUp(
+            isSecure: isSecure, local: local, host: Array(host.utf8), path: asked,
+            configured: .nothing, guess: Int.random(in: 0..<snapshot.entryCount, using: &generator))
+          #expect(guessed == found, "seed \(seed)")
+        }
         let expected = naive.answer(
           isSecure: isSecure, local: local, host: Array(host.utf8), path: asked)
         #expect(

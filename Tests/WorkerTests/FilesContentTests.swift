@@ -81,7 +81,7 @@ import Testing
     guard !File.isInMemory(file.descriptor) else { return }
     var coldCount = 0
     // The kernel drops pages when it likes, and a look at a cold page may already fetch it.
-    for _ in 0..<20 where coldCount == 0 {
+    for _ in 0..<200 where coldCount == 0 {
       // Writes the file out and drops it from memory.
       try tree.run("sh -c", "site/f", #"dd of="$0" oflag=nocache conv=notrunc,fdatasync count=0"#)
       let buffer = ByteBuffer(capacity: size)
@@ -198,9 +198,9 @@ import Testing
     writer.start()
     defer { stop.set() }
     let buffer = ByteBuffer(capacity: size)
-    let end = Date().addingTimeInterval(4)
+    let (end, lastEnd) = (Date().addingTimeInterval(4), Date().addingTimeInterval(30))
     var storable = 0
-    while Date() < end {
+    while Date() < end || storable == 0 && Date() < lastEnd {
       let file = try open("/f")
       var copy = FileCopy(facts: file.facts)
       guard file.facts.size == Int64(size),

@@ -234,7 +234,11 @@ import Testing
     swapper.start()
     defer { stop.set() }
     var served = 0
-    for round in 0..<1_500 {
+    var round = 0
+    // Until the other thread has been seen at work, which may take a while on a busy machine.
+    let end = ContinuousClock.now + .seconds(45)
+    while round < 1_500 || served == 0 && ContinuousClock.now < end {
+      round += 1
       let word = ask("/swapped/b.txt", resolver) {
         $0.isConfined = true
         $0.links = round % 2 == 0 ? .follow : .ownerMatch

@@ -60,9 +60,11 @@ final class Forwarding {
   var staleCount = 0
   var upstream: UpstreamConnection?
 
-  /// When it came to its queue, monotonic microseconds, and no other of this process has the same;
-  /// 0: it has not yet.
+  /// When it began to wait in its queue, monotonic microseconds, and no other of this process has
+  /// the same; 0: it has not had to.
   var ticket: UInt64 = 0
+  /// Its queue may still refuse it, because it is full or drains.
+  var isNewToQueue = true
   /// What lets it go to the application, until it is done there.
   var credit: Int?
   /// It waits in its queue.
@@ -163,6 +165,7 @@ final class Forwarding {
     self.caching = caching
     // It may have waited in its queue already.
     ticket = caching.ticket
+    isNewToQueue = ticket == 0
     waitingSince = caching.ticket
     settings = exchange.settings
     self.pool = pool

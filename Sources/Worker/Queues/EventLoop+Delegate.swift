@@ -70,6 +70,7 @@ extension EventLoop {
     releaseUpstream(forwarding, isReusable: isReusable)
     if let target { forwarding.target = target }
     forwarding.ticket = 0
+    forwarding.isNewToQueue = true
     forwarding.waitingSince = 0
     forwarding.attemptCount = 0
     forwarding.staleCount = 0

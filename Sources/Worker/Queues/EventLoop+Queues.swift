@@ -38,19 +38,22 @@ extension EventLoop {
       return false
     }
     guard let board = heritage.queues else { return false }
-    let isNew = forwarding.ticket == 0
-    if isNew { forwarding.ticket = nextTicket() }
+    let isNew = forwarding.isNewToQueue
+    if !isNew { giveTicket(forwarding) }
+    // What has just come is behind all that waits. When that was is asked only if it must wait, too.
     let isFirst =
       now >= queuePauseEnd
-      && waitingRequests[queue.slot]?.first.map { $0.ticket > forwarding.ticket } ?? true
+      && waitingRequests[queue.slot]?.first.map { !isNew && $0.ticket > forwarding.ticket } ?? true
     if isFirst, let credit = takeCredit(queue, forwarding) {
       forwarding.credit = credit
+      forwarding.isNewToQueue = false
       return true
     }
     if isNew, board.isFull(queue.slot, adding: forwarding.request.count) {
       failQueue(forwarding, .queueFull)
       return false
     }
+    giveTicket(forwarding)
     if forwarding.waitingSince == 0 {
       forwarding.waitingSince = UInt64(Clock.monotonicMicroseconds())
     }
@@ -72,11 +75,11 @@ extension EventLoop {
   }
 
   private func takeCredit(_ queue: QueueReference, _ forwarding: Forwarding) -> Int? {
+    let ticket = forwarding.ticket == 0 ? .max : forwarding.ticket
     guard var last = lastQueue, last.queue == queue else {
-      return heritage.queues?.takeCredit(queue, slot: slot, ticket: forwarding.ticket, near: 0)
+      return heritage.queues?.takeCredit(queue, slot: slot, ticket: ticket, near: 0)
     }
-    let credit = heritage.queues?.takeCredit(
-      queue, slot: slot, ticket: forwarding.ticket, near: last.credit)
+    let credit = heritage.queues?.takeCredit(queue, slot: slot, ticket: ticket, near: last.credit)
     if let credit {
       last.credit = credit + 1
       lastQueue = last
@@ -114,11 +117,17 @@ extension EventLoop {
     guard let queue = forwarding.target.queue else { return }
     queuePauseEnd = now + Limits.tickMilliseconds
     leaveQueue(forwarding)
+    giveTicket(forwarding)
     if forwarding.waitingSince == 0 {
       forwarding.waitingSince = UInt64(Clock.monotonicMicroseconds())
     }
     beginWaiting(forwarding, queue)
     for place in waitingRequests.keys { tellWaiting(place) }
+  }
+
+  private func giveTicket(_ forwarding: Forwarding) {
+    forwarding.isNewToQueue = false
+    if forwarding.ticket == 0 { forwarding.ticket = nextTicket() }
   }
 
   func nextTicket() -> UInt64 {
@@ -127,7 +136,7 @@ extension EventLoop {
   }
 
   private func refusal(of forwarding: Forwarding, _ queue: QueueReference) -> EndReason? {
-    refusal(of: queue, isNew: forwarding.ticket == 0)
+    refusal(of: queue, isNew: forwarding.isNewToQueue)
   }
 
   /// Why a queue takes a request no more; nil: it does.

@@ -74,13 +74,13 @@ extension QueueBoard {
   /// The process whose requests came before, if there are as many as free credits.
   private func precedence(_ queue: Int, _ slot: Int, _ ticket: UInt64, free: Int) -> Int? {
     var older: UInt64 = 0
-    var first: (slot: Int, ticket: UInt64)?
+    var first = (slot: -1, ticket: UInt64.max)
     for other in 0..<slotsUsed where other != slot {
       let oldest = region.loadSequential64(at: line(other, queue, Line.oldest))
       guard oldest != 0, (oldest, other) < (ticket, slot) else { continue }
       older &+= region.loadRelaxed64(at: line(other, queue, Line.waiting))
-      if first.map({ oldest < $0.ticket }) ?? true { first = (other, oldest) }
+      if oldest < first.ticket { first = (other, oldest) }
     }
-    return older >= UInt64(free) ? first?.slot : nil
+    return first.slot >= 0 && older >= UInt64(free) ? first.slot : nil
   }
 }

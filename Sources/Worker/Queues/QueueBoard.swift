@@ -294,12 +294,12 @@ package final class QueueBoard: Sendable {
 
   /// Whose request has waited longest, and since when.
   package func oldest(_ queue: Int, except own: Int? = nil) -> (slot: Int, ticket: UInt64)? {
-    var first: (slot: Int, ticket: UInt64)?
+    var first = (slot: -1, ticket: UInt64.max)
     for slot in 0..<slotsUsed where slot != own {
       let oldest = region.loadSequential64(at: line(slot, queue, Line.oldest))
-      if oldest != 0, first.map({ oldest < $0.ticket }) ?? true { first = (slot, oldest) }
+      if oldest != 0, oldest < first.ticket { first = (slot, oldest) }
     }
-    return first
+    return first.slot < 0 ? nil : first
   }
 
   /// Whether a request of so many bytes is one too many.
