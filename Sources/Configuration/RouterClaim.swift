@@ -5,12 +5,15 @@ extension Router {
   /// Redirect or a ProxyPass of the same path leads nowhere, so it also opens nothing: httpd
   /// decides those before it looks at <Directory>, and a claim comes before both.
   mutating func claimed(_ path: [UInt8]) -> Route {
-    let path = SegmentPath.collapsed(path)
-    collectLocations(path)
+    let isAnyFile =
+      site.aliases.allSatisfy { $0.rules.isEmpty } && !SiteFiles.isProtected(path)
+    var path = path
+    if !(isAnyFile && site.sections.allSatisfy { $0.locations.isEmpty }) {
+      path = SegmentPath.collapsed(path)
+      collectLocations(path)
+    }
     // Whatever file it stands for, nothing is said of it, nor of its name.
-    if locations.isEmpty, site.sections.allSatisfy({ $0.isSilentOnFiles }),
-      site.aliases.allSatisfy({ $0.rules.isEmpty }), !SiteFiles.isProtected(path)
-    {
+    if isAnyFile, locations.isEmpty, site.sections.allSatisfy({ $0.isSilentOnFiles }) {
       return Route(
         action: .refuse(status: 503), sharedSettings: site.sharedSettings, captures: captures,
         decidedBy: site.documentRootLine, limitExceeded: limitExceeded)

@@ -6,12 +6,17 @@ import Platform
 
 /// What is remembered of the queue that a request went through last: most often the next one has
 /// the same.
-struct LastQueue {
+final class LastQueue {
   let queue: QueueReference
   /// Of its socket.
   let path: [UInt8]
   /// Where a credit is probably free.
   var credit = 0
+
+  init(queue: QueueReference, path: [UInt8]) {
+    self.queue = queue
+    self.path = path
+  }
 }
 
 extension EventLoop {
@@ -40,10 +45,8 @@ extension EventLoop {
     guard let board = heritage.queues else { return false }
     let isNew = forwarding.isNewToQueue
     if !isNew { giveTicket(forwarding) }
-    // What has just come is behind all that waits. When that was is asked only if it must wait, too.
-    let isFirst =
-      now >= queuePauseEnd
-      && waitingRequests[queue.slot]?.first.map { !isNew && $0.ticket > forwarding.ticket } ?? true
+    // What has just come is behind all that waits. When it came is asked only if it must wait, too.
+    let isFirst = now >= queuePauseEnd && isFirst(forwarding, queue, isNew: isNew)
     if isFirst, let credit = takeCredit(queue, forwarding) {
       forwarding.credit = credit
       forwarding.isNewToQueue = false
@@ -74,16 +77,18 @@ extension EventLoop {
     return false
   }
 
+  /// Whether nobody waits here who came before.
+  private func isFirst(_ forwarding: Forwarding, _ queue: QueueReference, isNew: Bool) -> Bool {
+    waitingRequests[queue.slot]?.first.map { !isNew && $0.ticket > forwarding.ticket } ?? true
+  }
+
   private func takeCredit(_ queue: QueueReference, _ forwarding: Forwarding) -> Int? {
     let ticket = forwarding.ticket == 0 ? .max : forwarding.ticket
-    guard var last = lastQueue, last.queue == queue else {
+    guard let last = lastQueue, last.queue == queue else {
       return heritage.queues?.takeCredit(queue, slot: slot, ticket: ticket, near: 0)
     }
     let credit = heritage.queues?.takeCredit(queue, slot: slot, ticket: ticket, near: last.credit)
-    if let credit {
-      last.credit = credit + 1
-      lastQueue = last
-    }
+    if let credit { last.credit = credit + 1 }
     return credit
   }
 
@@ -246,10 +251,7 @@ extension EventLoop {
 
   func giveBack(_ queue: QueueReference, _ credit: Int) {
     guard let board = heritage.queues else { return }
-    if var last = lastQueue, last.queue == queue {
-      last.credit = credit
-      lastQueue = last
-    }
+    if let last = lastQueue, last.queue == queue { last.credit = credit }
     if board.giveBack(queue, credit, slot: slot) { queuesWithRoom.insert(queue.slot) }
   }
 
