@@ -14,7 +14,9 @@ ProxyPass /once unix:$directory/origin|http://localhost disablereuse=on retry=0
 ProxyPass /pooled unix:$directory/origin|http://localhost retry=0
 END
   ((${#queue_lines[@]} == 0)) || printf '%s\n' "${queue_lines[@]}" >> "$directory/ring3.conf"
-  (umask 0 && exec taskset -c "$load_core" "$work/floor" "$directory/origin" 1024) \
+  # In a session of its own, like programs that are run for queues: the kernel's scheduler tells
+  # sessions apart.
+  (umask 0 && exec setsid taskset -c "$load_core" "$work/floor" "$directory/origin" 1024) \
     > /dev/null 2>&1 < /dev/null &
   started+=($!)
   "$@" --foreground -c "$directory/ring3.conf" > "$directory/output" 2>&1 < /dev/null &
