@@ -46,19 +46,20 @@ require_packages() {
   rm -f "$log"
 }
 
-# build_release PRODUCT…: both commands if none is named. On a terminal the compiler shows its
-# progress; elsewhere only errors are printed.
+# build_release PRODUCT…: both commands if none is named. Swift's own library is linked into them:
+# they run where there is no toolchain, and calls into it are direct. On a terminal the compiler
+# shows its progress; elsewhere only errors are printed.
 build_release() {
-  local product log
+  local product log options=(-c release --static-swift-stdlib)
   (($#)) || set -- ring3d ring3ctl
   for product in "$@"; do
     say "Building $product for release …"
     if [[ -t 2 ]]; then
-      swift build --package-path "$top" -c release --product "$product" >&2
+      swift build --package-path "$top" "${options[@]}" --product "$product" >&2
       continue
     fi
     log=$(mktemp)
-    if ! swift build --package-path "$top" -c release --product "$product" > "$log" 2>&1; then
+    if ! swift build --package-path "$top" "${options[@]}" --product "$product" > "$log" 2>&1; then
       grep -E -A 3 'error:' "$log" >&2 || tail -n 30 "$log" >&2
       rm -f "$log"
       fail "$product does not build"
