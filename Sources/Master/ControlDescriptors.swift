@@ -32,10 +32,7 @@ extension ControlServer {
     guard let client = clients[serial],
       let next = UnixSocket.peek(client.descriptor, byteCountMax: Limits.controlRequestBytes)
     else { return }
-    guard next.byteCount > 0 else {
-      clients[serial]?.hasEnded = true
-      return
-    }
+    guard next.byteCount > 0 else { return close(serial) }
     guard next.hasDescriptors else { return takeBytes(serial, client, next.byteCount) }
     guard
       let (areOurs, hold) = UnixSocket.holdDescriptors(

@@ -31,8 +31,8 @@ final class ControlServer {
     var speaksJSON = false
     /// It stays open for more requests: see ControlSessions.
     var isSession = false
-    /// The client of a session sends nothing more: it ends when everything is answered.
-    var hasEnded = false
+    /// Nothing is read of it: see `hold`.
+    var isHeld = false
     /// What has come behind the last request.
     var input: [UInt8] = []
     /// When a session's line that has begun must be whole.
@@ -209,6 +209,23 @@ final class ControlServer {
       clients[serial]?.bytes += bytes
     }
     write(serial)
+  }
+
+  /// Until its answer leaves nothing that a client sends is looked at, not even its end.
+  func hold(_ serial: UInt64) {
+    guard let client = clients[serial], !client.isHeld else { return }
+    clients[serial]?.isHeld = true
+    poller.remove(client.descriptor.number)
+  }
+
+  /// Answers a client that was held, and listens to it again.
+  func release(_ serial: UInt64, _ answer: ControlAnswer) {
+    guard let client = clients[serial], client.isHeld else { return }
+    clients[serial]?.isHeld = false
+    let added: Void? = try? poller.add(
+      client.descriptor.number, token: Token.client(serial), interest: .readable)
+    guard added != nil else { return close(serial) }
+    self.answer(serial, answer)
   }
 
   func write(_ serial: UInt64) {

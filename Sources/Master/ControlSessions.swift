@@ -37,7 +37,7 @@ extension ControlServer {
     // What comes beside the bytes is thrown away by the kernel, unseen.
     switch UnixSocket.receive(client.descriptor, byteCountMax: Limits.controlRequestBytes) {
     case .wouldBlock: break
-    case .closed: clients[serial]?.hasEnded = true
+    case .closed: close(serial)
     case .bytes(let bytes): clients[serial]?.input += bytes
     }
   }
@@ -143,11 +143,6 @@ extension Master {
 
   /// Does what a session asks for, as far as it has come.
   func serveSession(_ client: UInt64) {
-    let isLast = control?.clients[client]?.hasEnded == true
-    if isLast, let untold = namespace.untold.removeValue(forKey: client) {
-      control?.answer(client, untold.answer)
-    }
-    defer { if isLast { control?.close(client) } }
     // Who does not read the answers gets no more of them.
     while control?.hasRoom(client) == true, namespace.untold[client] == nil,
       let request = control?.nextRequest(client), let peer = control?.clients[client]?.peer
@@ -177,7 +172,13 @@ extension Master {
           try serveQueueRequest(request, client, peer)
         }
       } catch {
-        control?.answer(client, .failure(error.message + "\n", code: error.code))
+        let answer = ControlAnswer.failure(error.message + "\n", code: error.code)
+        if Self.isChange(request.verb) {
+          // Those that were sent before it may have been done.
+          answerChange(client, answer)
+        } else {
+          control?.answer(client, answer)
+        }
       }
       // Nothing is kept that nobody asked to be taken: not even one's own end of this connection.
       control?.dropLent(client)
@@ -185,11 +186,13 @@ extension Master {
     control?.noteLine(client)
   }
 
+  private static func isChange(_ verb: String) -> Bool {
+    verb == "register" || verb == "unregister"
+  }
+
   /// Whoever sends changes ahead of their answers waits for the last of them.
   private func answerChange(_ client: UInt64, _ answer: ControlAnswer) {
-    if control?.clients[client]?.hasEnded == true
-      || control?.nextVerb(client).map({ $0 == "register" || $0 == "unregister" }) == true
-    {
+    if control?.nextVerb(client).map(Self.isChange) == true {
       control?.answer(client, answer)
     } else {
       answerWhenTold(client, answer)

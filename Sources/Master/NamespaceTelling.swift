@@ -2,12 +2,15 @@
 // that a prefix is registered can ask for its URLs.
 
 import Configuration
+import Namespace
 import Platform
 import Worker
 
 /// An answer that is true once all workers know of the change.
 struct UntoldAnswer {
   let answer: ControlAnswer
+  /// Who has changed something.
+  let user: UInt32
   /// Monotonic milliseconds: it leaves then in any case, for a worker may have been stopped.
   let until: Int64
   /// Of the snapshot that has the change; nil: that is not made yet.
@@ -22,8 +25,11 @@ extension Master {
   /// Answers a client whose request has just changed the namespace. What a session asks for behind
   /// it waits, too.
   func answerWhenTold(_ client: UInt64, _ answer: ControlAnswer) {
+    guard let user = control?.clients[client]?.peer.owner else { return }
+    control?.hold(client)
     namespace.untold[client] = UntoldAnswer(
-      answer: answer, until: Clock.monotonicMilliseconds() + Self.tellingMilliseconds)
+      answer: answer, user: user,
+      until: Clock.monotonicMilliseconds() + Self.tellingMilliseconds)
   }
 
   /// A worker says which snapshot it has taken. It is not trusted, and need not be: one that lies
@@ -42,19 +48,27 @@ extension Master {
         namespace.untold[client]?.generation = generation
       }
     }
-    let isFarOff =
-      namespace.publishAt > Clock.monotonicMicroseconds() + Self.tellingDelayMicroseconds
-    let taken =
-      workers.values.filter { !$0.isInherited && $0.process > 0 }
-      .map(\.namespaceGeneration).min() ?? .max
-    let ready = namespace.untold.filter { client, untold in
-      untold.until <= now || control?.clients[client] == nil
-        || (untold.generation.map { $0 <= taken } ?? isFarOff)
+    let taken = takenGeneration
+    let soon = Clock.monotonicMicroseconds() + Self.tellingDelayMicroseconds
+    let paces = namespace.publishing.paces
+    let ready = namespace.untold.filter { _, untold in
+      untold.until <= now
+        || (untold.generation.map { $0 <= taken } ?? (paces.nextAt(untold.user) > soon))
     }
     for (client, untold) in ready {
       namespace.untold[client] = nil
-      control?.answer(client, untold.answer)
+      control?.release(client, untold.answer)
       if namespace.sessions[client] != nil { serveSession(client) }
     }
+  }
+
+  /// The snapshot that all workers have taken, or a later one. Those from before an exec in place
+  /// cannot be told: while they accept, none is.
+  private var takenGeneration: UInt64 {
+    workers.values.filter { record in
+      record.process > 0
+        && (!record.isInherited || supervisor.member(record.name)?.member.accepts == true)
+    }
+    .map { $0.isInherited ? 0 : $0.namespaceGeneration }.min() ?? .max
   }
 }

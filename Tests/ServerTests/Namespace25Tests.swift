@@ -198,6 +198,39 @@ extension ServerTests {
       #expect(text == "x 0\nend\n")
     }
 
+    @Test func `who waits for a worker that is stopped keeps nobody else waiting`() throws {
+      let server = try TestServer("Workers 2\n" + Self.configuration)
+      let worker = try #require(server.workers.first)
+      kill(worker, SIGSTOP)
+      defer { kill(worker, SIGCONT) }
+      let program = try Talk(
+        server,
+        """
+        s = session()
+        s.setblocking(False)
+        def put(data):
+          try: return s.send(data)
+          except BlockingIOError: time.sleep(0.01); return 0
+        put(("register\\t" + url("/x/") + "\\t--queue=x\\n").encode())
+        time.sleep(0.1)
+        # As much as is taken: nothing of it is looked at before the first answer.
+        rest, end = b"nonsense\\n" * 1000000, time.monotonic() + 0.5
+        taken = 0
+        while taken < len(rest) and time.monotonic() < end: taken += put(rest[taken:])
+        print("sent", taken < len(rest), flush=True)
+        s.setblocking(True)
+        print(s.recv(4), flush=True)
+        s.shutdown(socket.SHUT_WR)
+        time.sleep(60)
+        """)
+      #expect(eventually { program.said.hasPrefix("sent") })
+      #expect(program.said.hasPrefix("sent True"), "\(program.said)")
+      #expect(server.control("queue", "show").succeeded)
+      kill(worker, SIGCONT)
+      #expect(eventually { program.said.contains("b'x 0") }, "\(program.said)")
+      #expect(server.control("queue", "show").succeeded)
+    }
+
     @Test func `ten thousand prefixes come, and go with their owner`() throws {
       let server = try TestServer(Self.configuration)
       let application = try ClaimingProgram(

@@ -60,8 +60,7 @@ final class Forwarding {
   var staleCount = 0
   var upstream: UpstreamConnection?
 
-  /// When it began to wait in its queue, monotonic microseconds, and no other of this process has
-  /// the same; 0: it has not had to.
+  /// When it came to its queue, monotonic microseconds; 0: it has not had to wait there.
   var ticket: UInt64 = 0
   /// Its queue may still refuse it, because it is full or drains.
   var isNewToQueue = true

@@ -297,6 +297,8 @@ extension EventLoop {
     }
     forwarding.attemptCount += 1
     forwarding.waitingSince = 0
+    // It came before all that have had to wait since.
+    if forwarding.ticket == 0 { forwarding.ticket = UInt64(max(1, forwarding.begun)) * 1000 }
     heritage.queues?.count(.retried, queue, slot: slot)
     forwarding.passing?.retryCount += 1
     forwarding.requestSent = 0

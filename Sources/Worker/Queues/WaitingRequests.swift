@@ -3,7 +3,7 @@
 import Configuration
 import Platform
 
-/// Kept in the order of their tickets, which are unique in a process: the one to be removed is
+/// Kept in the order of their tickets, of which hardly two are equal: the one to be removed is
 /// found by halving, and the first one is taken without moving the others.
 struct WaitingRequests {
   private var all: ContiguousArray<Forwarding> = []
@@ -23,7 +23,10 @@ struct WaitingRequests {
   }
 
   mutating func remove(_ forwarding: Forwarding) {
-    let place = place(of: forwarding.ticket)
+    var place = place(of: forwarding.ticket)
+    while place < all.count, all[place] !== forwarding, all[place].ticket == forwarding.ticket {
+      place += 1
+    }
     guard place < all.count, all[place] === forwarding else { return }
     byteCount -= forwarding.waitingByteCount
     guard place == start else {
