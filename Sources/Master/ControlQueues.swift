@@ -128,7 +128,7 @@ extension Master {
     guard let peer = control?.clients[client]?.peer else { return .failure("you are gone\n") }
     var shown: [(key: QueueKey, report: QueueReport)] =
       namespace.queues.values.map { ($0.key, report($0)) }
-      + namespace.awaited.values.filter { !$0.isTaken }.map { ($0.key, report($0)) }
+      + namespace.absentQueues.map { ($0.key, report($0)) }
     if !mayCommand(peer) { shown.removeAll { $0.key.user != peer.user } }
     if let name = request.arguments.first {
       let key = queueKey(name)

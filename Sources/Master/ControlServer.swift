@@ -31,8 +31,6 @@ final class ControlServer {
     var speaksJSON = false
     /// It stays open for more requests: see ControlSessions.
     var isSession = false
-    /// Nothing is read of it: see `hold`.
-    var isHeld = false
     /// What has come behind the last request.
     var input: [UInt8] = []
     /// When a session's line that has begun must be whole.
@@ -213,15 +211,12 @@ final class ControlServer {
 
   /// Until its answer leaves nothing that a client sends is looked at, not even its end.
   func hold(_ serial: UInt64) {
-    guard let client = clients[serial], !client.isHeld else { return }
-    clients[serial]?.isHeld = true
-    poller.remove(client.descriptor.number)
+    if let client = clients[serial] { poller.remove(client.descriptor.number) }
   }
 
   /// Answers a client that was held, and listens to it again.
   func release(_ serial: UInt64, _ answer: ControlAnswer) {
-    guard let client = clients[serial], client.isHeld else { return }
-    clients[serial]?.isHeld = false
+    guard let client = clients[serial] else { return }
     let added: Void? = try? poller.add(
       client.descriptor.number, token: Token.client(serial), interest: .readable)
     guard added != nil else { return close(serial) }

@@ -52,6 +52,11 @@ struct QueueKeeping {
   var problem = ""
 }
 
+extension NamespaceSeat {
+  /// Queues whose users are awaited, and do not have them again yet.
+  var absentQueues: [AwaitedQueue] { awaited.values.filter { !$0.isTaken } }
+}
+
 extension Master {
   /// How long an application may take to come back.
   private static let awaitingMilliseconds: Int64 = 5_000

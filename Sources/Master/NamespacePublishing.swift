@@ -30,7 +30,7 @@ extension Master {
     for queue in namespace.queues.values {
       told[queue.named] = queue.user
     }
-    for queue in namespace.awaited.values where !queue.isTaken {
+    for queue in namespace.absentQueues {
       told[queue.named] = queue.reference.user
     }
     return told

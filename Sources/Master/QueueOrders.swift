@@ -102,7 +102,7 @@ extension Master {
     guard let peer = control?.clients[client]?.peer else { return nil }
     let named = queueKey(name)
     let isOperators = mayCommand(peer)
-    var keys = Set(namespace.awaited.values.filter { !$0.isTaken }.map(\.key))
+    var keys = Set(namespace.absentQueues.map(\.key))
     if order == .enabled { keys.formUnion(namespace.queueOrders.keys) }
     keys = keys.filter { key in
       let before = namespace.queueOrders[key]

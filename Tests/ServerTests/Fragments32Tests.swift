@@ -182,11 +182,7 @@ extension ServerTests.`32 applications put and get what is kept of their URLs` {
 
   @Test func `fragments are their owner's alone`() throws {
     guard isRoot() else { return }
-    let server = try TestServer(Self.shared, workers: 2)
-    try server.letOthersIn()
-    let one = try ClaimedApplication(server, "one", ["/shop/"], user: 65533)
-    let two = try ClaimedApplication(server, "two", ["/other/"], queue: "other", user: 65532)
-    #expect(one.isReady && two.isReady, "\(one.said)\(two.said)")
+    let (server, one, two) = try Self.strangers()
     try putFragments(server, two, ["/other/f": "secret"])
     #expect(
       try one.put("put-fragment", Self.url(server, "/other/f"), "--policy=seconds:9", bytes: "x")

@@ -12,6 +12,18 @@ extension ServerTests {
       "QueueDirectory @root@/queues\nControlSocket ring3d.sock mode=0666\nUser nobody\n"
       + "UrlReservation http://+:@port@/shop/ user=#65533\n"
       + "UrlReservation http://+:@port@/other/ user=#65532\n"
+    /// Two applications of two users beside each other.
+    static func strangers() throws -> (
+      server: TestServer, one: ClaimedApplication, two: ClaimedApplication
+    ) {
+      let server = try TestServer(shared, workers: 2)
+      try server.letOthersIn()
+      let one = try ClaimedApplication(server, "one", ["/shop/"], user: 65533)
+      let two = try ClaimedApplication(server, "two", ["/other/"], queue: "other", user: 65532)
+      #expect(one.isReady && two.isReady, "\(one.said)\(two.said)")
+      return (server, one, two)
+    }
+
     static let stored = "{\"result\":\"stored\"}\n"
 
     static func refused(_ reason: String) -> String {

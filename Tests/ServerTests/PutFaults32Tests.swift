@@ -38,11 +38,7 @@ extension ServerTests.`32 applications put and get what is kept of their URLs` {
 
   @Test func `users do not reach each other's`() throws {
     guard isRoot() else { return }
-    let server = try TestServer(Self.shared, workers: 2)
-    try server.letOthersIn()
-    let one = try ClaimedApplication(server, "one", ["/shop/"], user: 65533)
-    let two = try ClaimedApplication(server, "two", ["/other/"], queue: "other", user: 65532)
-    #expect(one.isReady && two.isReady, "\(one.said)\(two.said)")
+    let (server, one, two) = try Self.strangers()
     let answer = Self.answer("put")
     let url = Self.url(server, "/shop/a")
     #expect(try one.put("put", url, "--policy=seconds:600", bytes: answer) == Self.stored)

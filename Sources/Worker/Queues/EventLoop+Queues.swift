@@ -56,10 +56,6 @@ extension EventLoop {
       failQueue(forwarding, .queueFull)
       return false
     }
-    giveTicket(forwarding)
-    if forwarding.waitingSince == 0 {
-      forwarding.waitingSince = UInt64(Clock.monotonicMicroseconds())
-    }
     beginWaiting(forwarding, queue)
     tellWaiting(queue.slot)
     // A credit may have become free, or the queue closed, before anybody could see that it waits.
@@ -93,6 +89,10 @@ extension EventLoop {
   }
 
   private func beginWaiting(_ forwarding: Forwarding, _ queue: QueueReference) {
+    giveTicket(forwarding)
+    if forwarding.waitingSince == 0 {
+      forwarding.waitingSince = UInt64(Clock.monotonicMicroseconds())
+    }
     forwarding.phase = .queued
     forwarding.isWaiting = true
     waitingRequests[queue.slot, default: WaitingRequests()].insert(forwarding)
@@ -122,10 +122,6 @@ extension EventLoop {
     guard let queue = forwarding.target.queue else { return }
     queuePauseEnd = now + Limits.tickMilliseconds
     leaveQueue(forwarding)
-    giveTicket(forwarding)
-    if forwarding.waitingSince == 0 {
-      forwarding.waitingSince = UInt64(Clock.monotonicMicroseconds())
-    }
     beginWaiting(forwarding, queue)
     for place in waitingRequests.keys { tellWaiting(place) }
   }
