@@ -63,7 +63,7 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "Platform", dependencies: ["CLinux", "CPCRE2", "CIDN2"]),
     .target(name: "TLS", dependencies: ["COpenSSL", "Platform"]),
-    .target(name: "HTTP2", dependencies: ["CNGHTTP2", "Platform"]),
+    .target(name: "HTTP2", dependencies: ["HTTP", "Platform"]),
     .target(name: "HTTP"),
     .target(name: "Coding", dependencies: ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform"]),
     .target(name: "Namespace", dependencies: ["HTTP", "Platform"]),

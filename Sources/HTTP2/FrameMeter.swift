@@ -1,4 +1,4 @@
-// Frames counted before the library sees them, so that a flood ends where it becomes one.
+// Frames counted before anything else is done with them, so that a flood ends where it becomes one.
 
 /// What is left of one budget.
 struct Purse {
@@ -69,118 +69,47 @@ struct Purses {
   }
 }
 
-/// The first octets of a frame (RFC 9113 §4.1), as far as they are needed here.
-struct FrameHead {
-  static let byteCount = 9
-  var payloadBytes: Int
-  var type: UInt8
-  var flags: UInt8
-  var isForConnection = true
-
-  static let endStream: UInt8 = 0x1
-  static let acknowledgement: UInt8 = 0x1
-  static let padded: UInt8 = 0x8
-  static let endHeaders: UInt8 = 0x4
-}
-
-/// Follows the frames in a stream of bytes that may be cut anywhere.
+/// Counts the frames of one connection.
 struct FrameMeter {
   /// The length octet and as much padding as it can tell of (RFC 9113 §6.1).
   static let paddingBytesMax = 256
 
-  /// Bytes of the current payload (at first: of the client's preface) still to come.
-  private var payloadLeft = 24
-  private var headBytes: UInt8 = 0
-  private var head = FrameHead(payloadBytes: 0, type: 0, flags: 0)
-  /// The current payload is the last of a header block.
-  private var endsBlock = false
   private var continuationCount = 0
   private var blockBytes = 0
-
-  /// What lies next in the bytes.
-  enum Step {
-    /// A header block ends before this offset.
-    case blockEnd(Int)
-    /// A frame's head ends before this offset; `start` is where it began, or 0.
-    case frame(FrameHead, start: Int, end: Int)
-    /// Nothing more.
-    case exhausted
-  }
-
-  /// Goes on at an offset to the next thing worth knowing.
-  @inline(__always)
-  mutating func advance(_ bytes: RawSpan, from offset: inout Int) -> Step {
-    let count = bytes.byteCount
-    while true {
-      if payloadLeft > 0 {
-        let taken = min(payloadLeft, count &- offset)
-        offset &+= taken
-        payloadLeft &-= taken
-        guard payloadLeft == 0 else { return .exhausted }
-      }
-      if endsBlock {
-        endsBlock = false
-        return .blockEnd(offset)
-      }
-      let start = offset
-      while headBytes < 9 {
-        guard offset < count else { return .exhausted }
-        take(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
-        offset &+= 1
-      }
-      headBytes = 0
-      payloadLeft = head.payloadBytes
-      return .frame(head, start: start, end: offset)
-    }
-  }
-
-  @inline(__always)
-  private mutating func take(_ byte: UInt8) {
-    switch headBytes {
-    case 0: head.payloadBytes = Int(byte) << 16
-    case 1: head.payloadBytes |= Int(byte) << 8
-    case 2: head.payloadBytes |= Int(byte)
-    case 3: head.type = byte
-    case 4: head.flags = byte
-    case 5: head.isForConnection = byte & 0x7f == 0
-    default: if byte != 0 { head.isForConnection = false }
-    }
-    headBytes &+= 1
-  }
 
   /// Charges a frame; the failure if its kind has become a flood.
   mutating func judge(
     _ frame: FrameHead, _ purses: inout Purses, _ settings: HTTP2Settings
   ) -> HTTP2Failure? {
     switch frame.type {
-    case 0x0:  // DATA
+    case FrameType.data:
       let mayBePadding =
-        frame.flags & FrameHead.padded != 0 && frame.payloadBytes <= FrameMeter.paddingBytesMax
+        frame.isPadded && frame.payloadBytes <= FrameMeter.paddingBytesMax
       // Content that comes with padding gives this back; on a stream that is over, nothing does.
-      if mayBePadding || frame.payloadBytes == 0 && frame.flags & FrameHead.endStream == 0 {
+      if mayBePadding || frame.payloadBytes == 0 && !frame.endsStream {
         return purses.emptyFrames.take() ? nil : .emptyFrameFlood
       }
-    case 0x1:  // HEADERS; a request or its end gives this back
+    case FrameType.headers:  // A request or its end gives this back.
       continuationCount = 0
       blockBytes = 0
       if let failure = block(frame, settings) { return failure }
       return purses.emptyFrames.take() ? nil : .emptyFrameFlood
-    case 0x2 where frame.isForConnection: return .protocolError  // RFC 9113 §6.3
-    case 0x2, 0x10:  // PRIORITY, PRIORITY_UPDATE
+    case FrameType.priority, FrameType.priorityUpdate:
       return purses.priorities.take() ? nil : .priorityFlood
-    case 0x3:  // RST_STREAM
+    case FrameType.reset:
       return purses.resets.take() ? nil : .rapidReset
-    case 0x4:  // SETTINGS; an acknowledgement that answers ours is free
+    case FrameType.settings:
       return purses.settings.take() ? nil : .settingsFlood
-    case 0x6:  // PING
+    case FrameType.ping:
       return purses.pings.take() ? nil : .pingFlood
-    case 0x8:  // WINDOW_UPDATE
+    case FrameType.windowUpdate:
       return purses.windowUpdates.take() ? nil : .windowUpdateFlood
-    case 0x9:  // CONTINUATION
+    case FrameType.continuation:
       continuationCount &+= 1
       if continuationCount > settings.limits.continuationsMax { return .continuationFlood }
       return block(frame, settings)
-    case 0x5, 0x7: break  // PUSH_PROMISE is an error; GOAWAY comes once or twice
+    // The first is an error, and the second comes once or twice.
+    case FrameType.pushPromise, FrameType.goAway: break
     default: return purses.unknownFrames.take() ? nil : .unknownFrameFlood
     }
     return nil
@@ -188,7 +117,6 @@ struct FrameMeter {
 
   private mutating func block(_ frame: FrameHead, _ settings: HTTP2Settings) -> HTTP2Failure? {
     blockBytes &+= frame.payloadBytes
-    endsBlock = frame.flags & FrameHead.endHeaders != 0
-    return blockBytes > 4 * settings.headerListBytesMax ? .headerListFlood : nil
+    return blockBytes > 2 * settings.headerListBytesMax ? .headerListFlood : nil
   }
 }

@@ -1,7 +1,5 @@
 // The error codes of HTTP/2 (RFC 9113 §7).
 
-import CNGHTTP2
-
 /// Why a stream or a connection ended, as a peer is told.
 package enum HTTP2ErrorCode: UInt32, Sendable {
   case noError = 0x0
@@ -18,7 +16,4 @@ package enum HTTP2ErrorCode: UInt32, Sendable {
   case enhanceYourCalm = 0xb
   case inadequateSecurity = 0xc
   case http11Required = 0xd
-
-  /// Of the version that was built against; for `ring3d --version`.
-  package static var libraryVersion: String { NGHTTP2_VERSION }
 }

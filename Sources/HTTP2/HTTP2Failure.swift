@@ -30,7 +30,7 @@ package enum HTTP2Failure: UInt8, Error, Sendable, CaseIterable {
   case outboundFlood = 15
   /// The session's cap on memory was reached.
   case memory = 16
-  /// The library failed in a way that is no fault of the peer.
+  /// This side failed in a way that is no fault of the peer.
   case `internal` = 17
   /// The worker ended the session with an error code of its own.
   case terminated = 18
@@ -72,19 +72,6 @@ package enum HTTP2Failure: UInt8, Error, Sendable, CaseIterable {
     case .rapidReset, .continuationFlood, .headerListFlood, .settingsFlood, .pingFlood,
       .emptyFrameFlood, .windowUpdateFlood, .priorityFlood, .unknownFrameFlood, .outboundFlood:
       .enhanceYourCalm
-    }
-  }
-
-  /// What a GOAWAY that the library sent by itself means; nil for the end in peace.
-  init?(sentCode: UInt32) {
-    switch HTTP2ErrorCode(rawValue: sentCode) {
-    case .noError: return nil
-    case .flowControlError: self = .flowControl
-    case .frameSizeError: self = .frameSize
-    case .compressionError: self = .compression
-    case .streamClosed: self = .streamClosed
-    case .internalError: self = .internal
-    default: self = .protocolError
     }
   }
 }

@@ -5,7 +5,6 @@
 // all streams together hold more than `keptBodyBytesMax` does the connection wait too (RFC 9113
 // §5.2.2): a session never keeps more than that and one window of the connection.
 
-import CNGHTTP2
 import Platform
 
 extension HTTP2Session {
@@ -14,8 +13,8 @@ extension HTTP2Session {
   /// of the body is lost already.
   @discardableResult
   package func keepBody(of stream: HTTP2Stream) -> Bool {
-    guard !isBroken, failure == nil, let slot = slot(of: stream), !streams[slot].isCompleted,
-      !streams[slot].isResetByUs, !streams[slot].hasLostBody
+    guard !isTerminated, let slot = slot(of: stream), !streams[slot].isCompleted,
+      !streams[slot].isEnding, !streams[slot].hasLostBody
     else { return false }
     streams[slot].keepsBody = true
     return true
@@ -76,16 +75,17 @@ extension HTTP2Session {
     giveBackConnection(arrived: 0)
   }
 
-  // MARK: What the library finds
+  // MARK: What comes
 
-  /// A part of a body; `isLastFrame`: of its last frame, behind which no window is needed.
-  func dataCame(_ id: Int32, _ bytes: RawSpan, isLastFrame: Bool) {
+  /// A part of a body.
+  func dataCame(_ id: Int32, _ bytes: RawSpan) {
     let count = bytes.byteCount
     counters.bodyBytes += count
-    guard let slot = slot(of: id), streams[slot].isKnown else {
+    guard let slot = streams.slot(of: id), !streams[slot].isEnding, streams[slot].isKnown,
+      isExpected(count, slot)
+    else {
       return giveBackConnection(arrived: count)
     }
-    if isLastFrame { streams[slot].hasLastFrame = true }
     if streams[slot].keepsBody {
       keptBodies.append(bytes, to: slot)
     } else {
@@ -97,33 +97,68 @@ extension HTTP2Session {
     workspace.add(bodyBytes: count, handle(slot), of: self)
   }
 
-  func dataFrameCame(_ id: Int32, contentBytes: Int, isPadded: Bool, endsStream: Bool) {
-    if isPadded, contentBytes > 0 || endsStream, contentBytes < FrameMeter.paddingBytesMax {
+  /// RFC 9113 §8.1.1: no more than the length that was said.
+  private func isExpected(_ count: Int, _ slot: Int) -> Bool {
+    guard streams[slot].bodyBytesLeft >= 0 else { return true }
+    guard count <= streams[slot].bodyBytesLeft else {
+      endStream(slot, .protocolError)
+      return false
+    }
+    streams[slot].bodyBytesLeft -= Int64(count)
+    return true
+  }
+
+  /// Padding, which nobody waits for.
+  func takePadding(_ count: Int) {
+    if let slot = streams.slot(of: input.frame.stream), !streams[slot].isEnding {
+      giveBack(count, of: slot)
+    }
+    giveBackConnection(arrived: count)
+  }
+
+  func dataFrameCame(_ frame: FrameHead, contentBytes: Int) {
+    if frame.isPadded, contentBytes > 0 || frame.endsStream,
+      contentBytes < FrameMeter.paddingBytesMax
+    {
       purses.emptyFrames.give(1, settings.limits.emptyFrames)
     }
-    if endsStream, let slot = slot(of: id) { bodyEnded(slot) }
+    guard frame.endsStream, let slot = streams.slot(of: frame.stream), !streams[slot].isEnding
+    else { return }
+    bodyEnded(slot)
   }
 
+  /// The request is whole.
   func bodyEnded(_ slot: Int) {
+    // RFC 9113 §8.1.1: no less than the length that was said.
+    guard streams[slot].bodyBytesLeft <= 0 else { return endStream(slot, .protocolError) }
     streams[slot].requestEnded = true
-    guard streams[slot].isKnown else { return }
-    workspace.add(.bodyEnded(handle(slot)), of: self)
+    if streams[slot].isKnown { workspace.add(.bodyEnded(handle(slot)), of: self) }
+    if streams[slot].isCompleted { closeStream(slot) }
   }
 
-  // MARK: Windows
+  // MARK: Windows (RFC 9113 §5.2)
 
   private func giveBack(_ count: Int, of slot: Int) {
-    guard count > 0, !isBroken, failure == nil, !streams[slot].isResetByUs,
-      !streams[slot].requestEnded, !streams[slot].hasLastFrame
+    guard count > 0, !isTerminated, !streams[slot].isEnding, !streams[slot].requestEnded,
+      !streams[slot].hasLastFrame
     else { return }
-    check(unsafe nghttp2_session_consume_stream(session, streams[slot].id, count))
+    streams[slot].takenBytes += Int32(count)
+    guard Int(streams[slot].takenBytes) >= max(1, settings.windowBytes / 2) else { return }
+    queueWindow(streams[slot].id, UInt32(streams[slot].takenBytes))
+    streams[slot].receiveWindow += streams[slot].takenBytes
+    streams[slot].takenBytes = 0
   }
 
   private func giveBackConnection(arrived: Int) {
     let credit = keptBodies.connectionCredit(
       arrived: arrived, byteCountMax: settings.limits.keptBodyBytesMax)
-    guard credit > 0, !isBroken, failure == nil else { return }
-    check(unsafe nghttp2_session_consume_connection(session, credit))
+    guard credit > 0, !isTerminated else { return }
+    takenBytes += Int32(credit)
+    let windowBytes = max(settings.windowBytes, HTTP2Session.windowBytesUsual)
+    guard Int(takenBytes) >= windowBytes / 2 else { return }
+    queueWindow(0, UInt32(takenBytes))
+    receiveWindow += takenBytes
+    takenBytes = 0
   }
 
   // MARK: Behind the response
@@ -143,10 +178,10 @@ extension HTTP2Session {
 
   /// A second has passed: clients that neither end nor send what they began have had their time.
   func tickLateStreams() {
-    guard hasLateStreams, !isBroken, failure == nil else { return }
+    guard hasLateStreams, !isTerminated else { return }
     hasLateStreams = false
     for slot in streams.indices
-    where streams[slot].isLiving && streams[slot].isCompleted && !streams[slot].isResetByUs {
+    where streams[slot].isLiving && streams[slot].isCompleted && !streams[slot].isEnding {
       streams[slot].lateSeconds += 1
       if streams[slot].lateSeconds > HTTP2Session.lateSecondsMax {
         resetLate(slot)
@@ -157,12 +192,9 @@ extension HTTP2Session {
   }
 
   private func resetLate(_ slot: Int) {
-    guard !streams[slot].isResetByUs else { return }
+    guard !streams[slot].isEnding else { return }
     streams[slot].isResetByUs = true
-    check(
-      unsafe nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams[slot].id,
-        HTTP2ErrorCode.noError.rawValue))
+    endStream(slot, .noError)
   }
 
   /// What a client may go on sending after its answer, and for how many seconds: as on a lingering

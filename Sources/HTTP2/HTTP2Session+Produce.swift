@@ -1,6 +1,6 @@
-// Bytes out: frames in the order of the library's queues, bodies straight into the output.
+// Bytes out: what was queued, then bodies, straight into the output.
 
-import CNGHTTP2
+import HTTP
 import Platform
 
 extension HTTP2Session {
@@ -15,125 +15,101 @@ extension HTTP2Session {
   @discardableResult
   package func produce(into output: ByteBuffer, bodies: any HTTP2BodySource) -> Int {
     precondition(output.capacity >= HTTP2Session.outputBytesMin)
+    guard !isBroken else { return 0 }
     let before = output.count
-    self.output = output
-    self.bodies = bodies
-    defer {
-      self.output = nil
-      self.bodies = nil
-    }
-    if !leftover.isEmpty { appendLeftover(to: output) }
-    while !isBroken, leftover.isEmpty, output.free > FrameHead.byteCount {
-      // Behind the last GOAWAY there is nothing, even if streams had something.
-      if failure != nil, unsafe nghttp2_session_want_write(session) == 0 { break }
-      var start: UnsafePointer<UInt8>?
-      let count = unsafe nghttp2_session_mem_send(session, &start)
-      dropUnsentData()
-      guard count > 0, let start = unsafe start else {
-        if count < 0 { breakDown(count == NGHTTP2_ERR_NOMEM.rawValue ? .memory : .internal) }
-        break
-      }
-      let fitting = min(count, output.free)
-      unsafe output.append(RawSpan(_unsafeStart: start, byteCount: fitting))
-      if fitting < count {
-        leftover = unsafe [UInt8](
-          UnsafeBufferPointer(start: start + fitting, count: count - fitting))
-      }
+    if !endingSlots.isEmpty { finishStreams() }
+    if !frames.isEmpty { frames.move(to: output) }
+    while frames.isEmpty, !isTerminated, sendWindow > 0, let slot = sendQueue.next {
+      guard sendData(slot, output, bodies) else { break }
+      if !endingSlots.isEmpty { finishStreams() }
+      if !frames.isEmpty { frames.move(to: output) }
     }
     return output.count - before
   }
 
-  private func appendLeftover(to output: ByteBuffer) {
-    let fitting = min(leftover.count, output.free)
-    output.append(leftover.rawSpan.extracting(0..<fitting))
-    leftover = Array(leftover[fitting...])
-  }
-
-  /// A DATA frame that was begun, but whose stream ended before it was sent.
-  private func dropUnsentData() {
-    guard dataHeadOffset >= 0, let output else { return }
-    output.truncate(to: dataHeadOffset)
-    dataHeadOffset = -1
-  }
-
-  /// The library asks for the content of one DATA frame: it is written behind room for the frame's
-  /// head. Bytes, or one of the library's codes.
-  func readBody(_ slot: Int, upTo length: Int, end: inout BodyEnd) -> Int {
-    dropUnsentData()
-    guard let output, let bodies, slot >= 0, slot < streams.count else {
-      return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+  /// Streams that ended with their head, or by a reset of ours.
+  private func finishStreams() {
+    let slots = endingSlots
+    endingSlots.removeAll(keepingCapacity: true)
+    for place in slots {
+      let slot = Int(place)
+      guard streams[slot].isLiving else { continue }
+      if streams[slot].isEnding {
+        closeStream(slot)
+      } else if streams[slot].endsWithHead, !streams[slot].isCompleted {
+        complete(slot)
+      }
     }
+  }
+
+  /// Writes one DATA frame of a stream; false if there is too little room for one.
+  private func sendData(_ slot: Int, _ output: ByteBuffer, _ bodies: any HTTP2BodySource) -> Bool {
+    let most = min(
+      Int(min(sendWindow, streams[slot].sendWindow)), FrameHead.payloadBytesMax)
     let room = output.free - FrameHead.byteCount
-    guard room >= min(length, HTTP2Session.dataBytesMin) else {
-      return Int(NGHTTP2_ERR_PAUSE.rawValue)
-    }
+    guard room >= min(most, HTTP2Session.dataBytesMin) else { return false }
     let start = output.count
-    output.append(word: 0)
-    output.append(0)
-    let step = bodies.appendBody(of: handle(slot), to: output, upTo: min(length, room))
-    let added = output.count - start - FrameHead.byteCount
-    precondition(added >= 0 && added <= length, "a body wrote more than it was asked for")
+    let id = streams[slot].id
+    FrameHead(type: FrameType.data, stream: id, payloadBytes: 0).write(to: output)
+    let step = bodies.appendBody(of: handle(slot), to: output, upTo: min(most, room))
+    let count = output.count - start - FrameHead.byteCount
+    precondition(count >= 0 && count <= most, "a body wrote more than it was asked for")
     switch step {
-    case .more where added > 0, .end:
-      if case .end = step { end = submitTrailers(slot) ? .ofBody : .ofStream }
-      dataHeadOffset = start
-      return added
+    case .more where count > 0:
+      FrameHead(type: FrameType.data, stream: id, payloadBytes: count)
+        .overwrite(at: start, of: output)
+      noteSent(count, slot)
+      if streams[slot].sendWindow > 0 {
+        sendQueue.passTurn(slot, &streams)
+      } else {
+        sendQueue.remove(slot, &streams)
+      }
+    case .end:
+      endBody(slot, count, at: start, output)
     case .more, .deferred:
       output.truncate(to: start)
       streams[slot].isDeferred = true
-      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+      sendQueue.remove(slot, &streams)
     case .failed:
       output.truncate(to: start)
       streams[slot].isResetByUs = true
-      return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+      endStream(slot, .internalError)
     }
+    return true
   }
 
-  /// The frame's head belongs before the content that `readBody` wrote.
-  func sendData(_ head: UnsafePointer<UInt8>) -> CInt {
-    guard let output, dataHeadOffset >= 0 else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
-    unsafe output.overwrite(
-      at: dataHeadOffset, with: RawSpan(_unsafeStart: head, byteCount: FrameHead.byteCount))
-    dataHeadOffset = -1
+  /// The last bytes of a body are in the output: they end the stream, or its trailers do.
+  private func endBody(_ slot: Int, _ count: Int, at start: Int, _ output: ByteBuffer) {
+    let id = streams[slot].id
+    let hasTrailers = queueTrailers(slot)
+    if hasTrailers, count == 0 {
+      output.truncate(to: start)
+    } else {
+      let flags = hasTrailers ? FrameFlag.none : FrameFlag.endStream
+      FrameHead(type: FrameType.data, flags: flags, stream: id, payloadBytes: count)
+        .overwrite(at: start, of: output)
+      noteSent(count, slot)
+    }
+    sendQueue.remove(slot, &streams)
+    streams[slot].hasBody = false
+    complete(slot)
+  }
+
+  private func noteSent(_ count: Int, _ slot: Int) {
+    sendWindow -= Int32(count)
+    streams[slot].sendWindow -= Int32(count)
     purses.windowUpdates.work(settings.limits.windowUpdates)
-    return 0
   }
 
-  /// What ends with the DATA frame at hand.
-  enum BodyEnd {
-    case nothing
-    /// Trailers follow.
-    case ofBody
-    case ofStream
-  }
-
-  // MARK: What was sent
-
-  func responseFrameSent(_ id: Int32, endsStream: Bool) {
-    guard endsStream, let slot = slot(of: id) else { return }
+  /// The whole response is in the output: its stream is over when the request is.
+  private func complete(_ slot: Int) {
     streams[slot].isCompleted = true
     counters.completed += 1
     purses.responseCompleted(settings.limits)
-    if !streams[slot].requestEnded { responseOvertookBody(slot) }
-  }
-
-  func resetSent(_ id: Int32) {
-    counters.resetsSent += 1
-    if let slot = slot(of: id), streams[slot].isResetByUs { return }
-    // Provoked: costs us as much as a reset of theirs.
-    if !purses.resets.take() { fail(.rapidReset) }
-  }
-
-  func goAwaySent(_ code: UInt32) {
-    if failure == nil { failure = HTTP2Failure(sentCode: code) }
-  }
-
-  /// A head that the library could not send must not leave its stream waiting for ever.
-  func headersNotSent(_ id: Int32) {
-    guard let slot = slot(of: id) else { return }
-    streams[slot].isResetByUs = true
-    check(
-      unsafe nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, HTTP2ErrorCode.internalError.rawValue))
+    if streams[slot].requestEnded {
+      closeStream(slot)
+    } else {
+      responseOvertookBody(slot)
+    }
   }
 }

@@ -1,6 +1,6 @@
-// Bytes in: frames are counted, then given to the library, whose findings become events.
+// Bytes in: frames are counted, then taken one by one.
 
-import CNGHTTP2
+import HTTP
 import Platform
 
 /// Whether bytes are the beginning of HTTP/2.
@@ -12,180 +12,209 @@ package enum HTTP2PrefaceMatch: Sendable {
 }
 
 extension HTTP2Session {
+  private static let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+
   /// Whether received bytes begin with the client's connection preface (RFC 9113 §3.4). No request
   /// of HTTP/1 does.
   package static func isPrefaceBeginning(_ bytes: RawSpan) -> HTTP2PrefaceMatch {
-    let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    for index in 0..<min(bytes.byteCount, preface.utf8CodeUnitCount) {
-      let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
-      guard unsafe byte == preface.utf8Start[index] else { return .no }
+    let preface = preface
+    let count = min(bytes.byteCount, preface.count)
+    guard Scan.equal(bytes.extracting(0..<count), preface.rawSpan.extracting(0..<count)) else {
+      return .no
     }
-    return bytes.byteCount < preface.utf8CodeUnitCount ? .needMore : .yes
+    return count < preface.count ? .needMore : .yes
   }
 
   /// Takes received bytes; returns how many. Fewer than given: take the events, then give the rest
   /// again. Events not taken before are lost, and what they spoke of is overwritten.
   package func receive(_ bytes: RawSpan) -> Int {
     workspace.begin()
-    guard failure == nil, !isBroken else { return bytes.byteCount }
-    resumeAssembly()
-    var fed = 0
-    var offset = 0
-    while true {
-      switch meter.advance(bytes, from: &offset) {
-      case .frame(let frame, let start, _):
-        guard let flood = meter.judge(frame, &purses, settings) else { continue }
-        guard feed(bytes.extracting(fed..<max(fed, start))) else { return bytes.byteCount }
-        fail(flood)
-        return bytes.byteCount
-      case .blockEnd(let end):
-        guard feed(bytes.extracting(fed..<end)) else { return bytes.byteCount }
-        fed = end
-        endBlock()
-        // What is to become of a body must be said before it comes.
-        guard workspace.hasRoom, !assembly.beginsBody else {
-          assembly.beginsBody = false
-          return fed
-        }
-      case .exhausted:
-        guard feed(bytes.extracting(fed..<bytes.byteCount)) else { return bytes.byteCount }
-        suspendAssembly()
-        return bytes.byteCount
-      }
-    }
-  }
-
-  /// False when the session has ended.
-  private func feed(_ bytes: RawSpan) -> Bool {
     let count = bytes.byteCount
-    guard count > 0 else { return true }
-    let taken = unsafe bytes.withUnsafeBytes { bytes in
-      unsafe nghttp2_session_mem_recv(
-        session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), count)
-    }
-    if failure != nil { return false }
-    guard taken == count else {
-      failed(taken)
-      return false
-    }
-    // A peer that takes nothing could pile up our answers.
-    if unsafe nghttp2_session_get_outbound_queue_size(session) > settings.limits.outboundFramesMax {
-      fail(.outboundFlood)
-      return false
-    }
-    return true
-  }
-
-  private func failed(_ result: Int) {
-    switch Int32(truncatingIfNeeded: result) {
-    case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: fail(.preface)
-    case NGHTTP2_ERR_FLOODED.rawValue: fail(.outboundFlood)
-    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue: fail(.continuationFlood)
-    case NGHTTP2_ERR_NOMEM.rawValue: breakDown()
-    default: fail(.internal)
-    }
-  }
-
-  /// Behind the last byte of a header block: one that the library refused leaves nothing.
-  private func endBlock() {
-    guard assembly.slot >= 0 else { return }
-    dropAssembly()
-    counters.malformed += 1
-  }
-
-  func dropAssembly() {
-    workspace.heads.truncate(to: min(assembly.headStart, workspace.heads.count))
-    workspace.scratch.removeAll()
-    assembly.slot = -1
-  }
-
-  // MARK: What the library finds
-
-  func headersBegan(_ id: Int32, isRequest: Bool) {
-    workspace.scratch.removeAll()
-    let known: Int?
-    if isRequest {
-      let slot = takeSlot(for: id)
-      let user = unsafe UnsafeMutableRawPointer(bitPattern: slot + 1)
-      guard check(unsafe nghttp2_session_set_stream_user_data(session, id, user)) else { return }
-      known = slot
-    } else {
-      known = slot(of: id)
-    }
-    guard let slot = known else { return }
-    assembly = RequestAssembly(
-      slot: slot, isTrailer: !isRequest, headStart: workspace.heads.count)
-  }
-
-  func headersEnded(endsStream: Bool) {
-    let slot = assembly.slot
-    guard slot >= 0 else { return }
-    // The HEADERS frame was charged when it came; this one was worth it.
-    purses.emptyFrames.give(1, settings.limits.emptyFrames)
-    if assembly.isTrailer {
-      let section = assembly.headStart..<workspace.heads.count
-      if endsStream, !section.isEmpty { requestTrailers[slot] = workspace.heads.copy(section) }
-      dropAssembly()
-      counters.trailers += 1
-      if endsStream { bodyEnded(slot) }
-      return
-    }
-    streams[slot].requestEnded = endsStream
-    if assembly.isTooLarge {
-      dropAssembly()
-      tell(
-        .headTooLarge(
-          handle(slot), isHead: assembly.isHead, bodyFollows: !endsStream), slot)
-      return
-    }
-    guard let head = finishHead() else {
-      dropAssembly()
-      refuse(slot)
-      return
-    }
-    let request = HTTP2Request(
-      stream: handle(slot), head: head, fieldCount: assembly.lineCount, bodyFollows: !endsStream)
-    assembly.slot = -1
-    assembly.beginsBody = !endsStream
-    tell(.request(request), slot)
-  }
-
-  private func tell(_ event: HTTP2Event, _ slot: Int) {
-    counters.requests += 1
-    openStreamCount += 1
-    streams[slot].isKnown = true
-    workspace.add(event, of: self)
-  }
-
-  /// A malformed request that the library let through (RFC 9113 §8.1.1).
-  private func refuse(_ slot: Int) {
-    counters.malformed += 1
-    check(
-      unsafe nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), streams[slot].id,
-        HTTP2ErrorCode.protocolError.rawValue))
-  }
-
-  func streamClosed(_ id: Int32, code: UInt32) {
-    guard let slot = slot(of: id) else { return }
-    let record = streams[slot]
-    if record.isKnown {
-      openStreamCount -= 1
-      let event = HTTP2Event.closed(
-        handle(slot), completed: record.isCompleted, code: code, byUs: record.isResetByUs)
-      workspace.add(event, of: self)
-    }
-    if assembly.slot == slot {
-      if suspended == nil {
-        dropAssembly()
-      } else {
-        // Between two receives the workspace is another's.
-        suspended = nil
-        assembly.slot = -1
+    var offset = 0
+    if case .preface = input.phase { offset = takePreface(bytes) }
+    while offset < count, !isTerminated, !isBroken {
+      switch input.phase {
+      case .preface: preconditionFailure("the preface was taken")
+      case .head: takeHead(bytes, &offset)
+      case .data: takeData(bytes, &offset)
+      case .skipped: skip(bytes, &offset)
+      case .payload: takePayload(bytes, &offset)
+      }
+      // What is to become of a body must be said before it comes.
+      guard workspace.hasRoom, !assembly.beginsBody else {
+        assembly.beginsBody = false
+        return offset
       }
     }
-    forgetBody(slot)
-    if !responseTrailers.isEmpty { responseTrailers[slot] = nil }
-    freeSlot(slot)
+    return count
   }
+
+  private func takePreface(_ bytes: RawSpan) -> Int {
+    let before = input.prefaceBytes
+    let count = min(bytes.byteCount, HTTP2Session.preface.count - before)
+    let preface = HTTP2Session.preface
+    let wanted = preface.rawSpan.extracting(before..<before + count)
+    guard Scan.equal(bytes.extracting(0..<count), wanted) else {
+      fail(.preface)
+      return bytes.byteCount
+    }
+    input.prefaceBytes += count
+    if input.prefaceBytes == HTTP2Session.preface.count { input.phase = .head }
+    return count
+  }
+
+  // MARK: Frames
+
+  @inline(__always)
+  private func takeHead(_ bytes: RawSpan, _ offset: inout Int) {
+    if input.collected.isEmpty, bytes.byteCount &- offset >= FrameHead.byteCount {
+      begin(FrameHead(bytes, at: offset))
+      offset &+= FrameHead.byteCount
+    } else {
+      collectHead(bytes, &offset)
+    }
+    // Nothing more will come of this one.
+    if case .payload = input.phase, input.payloadLeft == 0 {
+      endPayload(bytes.extracting(offset..<offset))
+    }
+  }
+
+  private func collectHead(_ bytes: RawSpan, _ offset: inout Int) {
+    let end = min(bytes.byteCount, offset + FrameHead.byteCount - input.collected.count)
+    input.collect(bytes, offset..<end)
+    offset = end
+    guard input.collected.count == FrameHead.byteCount else { return }
+    let head = FrameHead(input.collected.rawSpan, at: 0)
+    input.collected = []
+    begin(head)
+  }
+
+  /// A frame's head has come: what is to be done with its payload.
+  private func begin(_ frame: FrameHead) {
+    if let flood = meter.judge(frame, &purses, settings) { return fail(flood) }
+    guard frame.payloadBytes <= FrameHead.payloadBytesMax else { return fail(.frameSize) }
+    if input.blockStream != 0 || frame.type == FrameType.continuation {
+      // RFC 9113 §6.10: a header block is not interrupted.
+      guard frame.type == FrameType.continuation, frame.stream == input.blockStream,
+        frame.stream != 0
+      else { return fail(.protocolError) }
+    }
+    // RFC 9113 §3.4: SETTINGS come first.
+    guard hasPeerSettings || frame.type == FrameType.settings && !frame.isAcknowledgement else {
+      return fail(.protocolError)
+    }
+    input.frame = frame
+    input.payloadLeft = frame.payloadBytes
+    switch frame.type {
+    case FrameType.data: beginData(frame)
+    case FrameType.headers, FrameType.priority, FrameType.reset, FrameType.settings,
+      FrameType.pushPromise, FrameType.ping, FrameType.goAway, FrameType.windowUpdate,
+      FrameType.continuation, FrameType.priorityUpdate:
+      input.phase = .payload
+    default: input.phase = frame.payloadBytes > 0 ? .skipped : .head
+    }
+  }
+
+  private func skip(_ bytes: RawSpan, _ offset: inout Int) {
+    let count = min(input.payloadLeft, bytes.byteCount &- offset)
+    offset &+= count
+    input.payloadLeft &-= count
+    if input.payloadLeft == 0 { input.phase = .head }
+  }
+
+  @inline(__always)
+  private func takePayload(_ bytes: RawSpan, _ offset: inout Int) {
+    let count = min(input.payloadLeft, bytes.byteCount &- offset)
+    let range = offset..<offset &+ count
+    offset &+= count
+    input.payloadLeft &-= count
+    if input.payloadLeft == 0, input.collected.isEmpty {
+      return endPayload(bytes.extracting(range))
+    }
+    input.collect(bytes, range)
+    guard input.payloadLeft == 0 else { return }
+    let payload = input.collected
+    input.collected = []
+    endPayload(payload.rawSpan)
+  }
+
+  /// A payload is whole.
+  private func endPayload(_ payload: RawSpan) {
+    input.phase = .head
+    let frame = input.frame
+    switch frame.type {
+    case FrameType.headers: takeHeaders(frame, payload)
+    case FrameType.continuation: takeContinuation(frame, payload)
+    case FrameType.windowUpdate: takeWindowUpdate(frame, payload)
+    default: takeControl(frame, payload)
+    }
+    guard frames.frameCount > settings.limits.acknowledgementsMax else { return }
+    // A peer that takes nothing could pile up our answers.
+    if frames.frameCount > settings.limits.outboundFramesMax
+      || frames.acknowledgementCount > settings.limits.acknowledgementsMax
+    {
+      fail(.outboundFlood)
+    }
+  }
+
+  // MARK: DATA (RFC 9113 §6.1)
+
+  private func beginData(_ frame: FrameHead) {
+    guard frame.stream != 0, !isIdle(frame.stream) else { return fail(.protocolError) }
+    let byteCount = Int32(frame.payloadBytes)
+    guard byteCount <= receiveWindow else { return fail(.flowControl) }
+    receiveWindow -= byteCount
+    input.paddingLeft = 0
+    input.contentBytes = 0
+    input.awaitsPadding = frame.isPadded
+    // RFC 9113 §6.1: the padding's length is there, and no longer than the rest.
+    if frame.isPadded, frame.payloadBytes == 0 { return fail(.frameSize) }
+    if let slot = streams.slot(of: frame.stream), !streams[slot].isEnding {
+      guard !streams[slot].requestEnded else { return fail(.streamClosed) }
+      if byteCount > streams[slot].receiveWindow {
+        endStream(slot, .flowControlError)
+      } else {
+        streams[slot].receiveWindow -= byteCount
+        if frame.endsStream { streams[slot].hasLastFrame = true }
+      }
+    }
+    input.phase = .data
+    if frame.payloadBytes == 0 { endData() }
+  }
+
+  private func takeData(_ bytes: RawSpan, _ offset: inout Int) {
+    if input.awaitsPadding {
+      input.awaitsPadding = false
+      input.paddingLeft = Int(Scan.byte(bytes, at: offset))
+      offset += 1
+      input.payloadLeft -= 1
+      guard input.paddingLeft <= input.payloadLeft else { return fail(.protocolError) }
+      takePadding(input.paddingLeft + 1)
+    }
+    let content = input.payloadLeft - input.paddingLeft
+    if content > 0 {
+      let count = min(content, bytes.byteCount - offset)
+      if count > 0 { dataCame(input.frame.stream, bytes.extracting(offset..<offset + count)) }
+      input.contentBytes += count
+      offset += count
+      input.payloadLeft -= count
+    }
+    if input.payloadLeft > 0, input.payloadLeft <= input.paddingLeft {
+      let count = min(input.payloadLeft, bytes.byteCount - offset)
+      offset += count
+      input.payloadLeft -= count
+      input.paddingLeft -= count
+    }
+    if input.payloadLeft == 0 { endData() }
+  }
+
+  private func endData() {
+    input.phase = .head
+    dataFrameCame(input.frame, contentBytes: input.contentBytes)
+  }
+
+  // MARK: Streams
+
+  /// Nobody has opened it yet (RFC 9113 §5.1).
+  func isIdle(_ id: Int32) -> Bool { id > lastStream || id & 1 == 0 }
 }

@@ -51,7 +51,7 @@ package struct HTTP2Limits: Equatable, Sendable {
   /// Bytes of kept bodies, over all streams, from which on the connection's window is held back:
   /// at most this and one window of the connection are kept. Beyond it nothing ends, all wait.
   package var keptBodyBytesMax = 1 << 20
-  /// All memory the library holds for one session, in bytes; kept bodies are not among it.
+  /// All memory that one session holds, in bytes; kept bodies are not among it.
   package var memoryBytesMax = 2 << 20
 
   package init() {}
@@ -69,8 +69,6 @@ package struct HTTP2Settings: Equatable, Sendable {
   package var headerListBytesMax = 65_536
   /// Fields of a request (LimitRequestFields), pseudo-fields not counted; more is answered 431.
   package var fieldCountMax = 100
-  /// SETTINGS_HEADER_TABLE_SIZE and the bound of our own table: memory for HPACK, each way.
-  package var compressionTableBytes = 4096
   /// The scheme that requests must name; nil: http or https.
   package var scheme: HTTP2Scheme?
   package var limits = HTTP2Limits()

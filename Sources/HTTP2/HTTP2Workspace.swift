@@ -1,12 +1,12 @@
 // Room that is needed only while a session is worked on: one for all sessions of a loop.
 
-import CNGHTTP2
+import HTTP
 import Platform
 
 /// Buffers and tables shared by the sessions of one event loop, so that an idle session costs
 /// little. Events belong to the session that was worked on last: those not taken when another one
 /// is worked on are lost, which suits a connection that was closed meanwhile, and none else.
-@safe package final class HTTP2Workspace {
+package final class HTTP2Workspace {
   /// Heads of requests, as `HTTP2Request.head` tells.
   package let heads: ByteBuffer
   /// The head of a response: a status line and field lines as HTTP/1.1 has them, each with its line
@@ -18,56 +18,58 @@ import Platform
 
   /// Pseudo-fields and cookies of the head that is being gathered.
   let scratch: ByteBuffer
-  /// For `respond`.
-  let fields: UnsafeMutablePointer<nghttp2_nv>
-  /// The head that `fields` point into: the next answer is often the same, byte by byte.
-  let parsedHead: ByteBuffer
-  /// Fields of the final response in `parsedHead`; 0 if it holds none.
-  @exclusivity(unchecked) var parsedFieldCount = 0
+  /// A field's line, while it is read or written.
+  let line: ByteBuffer
+  /// Where the lines of a head stand that is being written.
+  var lines: [HeadLine] = []
+  /// The last head that was written, and what became of it: the next answer is often the same, byte
+  /// by byte.
+  let writtenHead: ByteBuffer
+  let block: ByteBuffer
+  /// Whose table the block was written for, and what the table was like; 0: nobody's.
+  var blockOwner = 0
+  var blockVersion = 0
+  let staticTable = StaticTable()
+  let huffman = HuffmanCode()
+  /// Numbers for sessions, from 1.
+  private var sessionCount = 0
+
+  private var events: [HTTP2Event] = []
+  private var nextEvent = 0
+  /// Told or not; what is behind them in `events` is of earlier times.
+  private var eventCount = 0
+  private var owner = 0
+
   /// Field lines of a response.
   static let responseFieldCountMax = 512
-  let callbacks: OpaquePointer
-  private var events: [HTTP2Event] {
-    @inline(__always) get { unsafe eventsStored }
-    @inline(__always) _modify { yield unsafe &eventsStored }
-  }
-  @exclusivity(unchecked) private var eventsStored: [HTTP2Event] = []
-  private var nextEvent: Int {
-    @inline(__always) get { unsafe nextEventStored }
-    @inline(__always) _modify { yield unsafe &nextEventStored }
-  }
-  @exclusivity(unchecked) private var nextEventStored = 0
-  /// Told or not; what is behind them in `events` is of earlier times.
-  private var eventCount: Int {
-    @inline(__always) get { unsafe eventCountStored }
-    @inline(__always) _modify { yield unsafe &eventCountStored }
-  }
-  @exclusivity(unchecked) private var eventCountStored = 0
-  private var owner: ObjectIdentifier?
 
-  /// `headerListBytesMax`: the largest of all sessions' settings; `responseHeadBytesMax`: what the
-  /// longest head of a response may have.
+  /// `headerListBytesMax`: the largest of all sessions' settings, at most 65,536;
+  /// `responseHeadBytesMax`: what the longest head of a response may have.
   package init(headerListBytesMax: Int = 65_536, responseHeadBytesMax: Int = 65_536) {
+    precondition(headerListBytesMax <= 65_536)
     self.headerListBytesMax = headerListBytesMax
-    heads = ByteBuffer(capacity: 4 * headerListBytesMax + 2 * HTTP2Workspace.slackBytes)
+    let longBytes = 4 * headerListBytesMax + 2 * HTTP2Workspace.slackBytes
+    heads = ByteBuffer(capacity: longBytes)
     scratch = ByteBuffer(capacity: headerListBytesMax + HTTP2Workspace.slackBytes)
+    line = ByteBuffer(capacity: max(longBytes, responseHeadBytesMax + HTTP2Workspace.slackBytes))
     responseHead = ByteBuffer(capacity: responseHeadBytesMax)
-    parsedHead = ByteBuffer(capacity: responseHeadBytesMax)
-    unsafe fields = .allocate(capacity: HTTP2Workspace.responseFieldCountMax)
-    unsafe callbacks = Callbacks.make()
+    writtenHead = ByteBuffer(capacity: responseHeadBytesMax)
+    // No field takes more than its line and what says how long its strings are.
+    block = ByteBuffer(
+      capacity: responseHeadBytesMax + 16 * HTTP2Workspace.responseFieldCountMax)
     events.reserveCapacity(64)
   }
 
-  deinit {
-    unsafe fields.deallocate()
-    unsafe nghttp2_session_callbacks_del(callbacks)
+  func takeNumber() -> Int {
+    sessionCount += 1
+    return sessionCount
   }
 
   /// What a head's text may have beyond the list it is made from.
   static let slackBytes = 256
 
   /// Room for one more head, however long, and its events soon enough: what a few requests take
-  /// is given back before the next ones come, so that the allocator's small lists suffice.
+  /// is given back before the next ones come.
   @inline(__always)
   var hasRoom: Bool {
     heads.free >= 2 * headerListBytesMax + HTTP2Workspace.slackBytes
@@ -91,16 +93,15 @@ import Platform
 
   @inline(__always)
   func add(_ event: HTTP2Event, of session: HTTP2Session) {
-    let session = ObjectIdentifier(session)
-    if nextEvent == eventCount || owner != session { forgetEvents() }
-    owner = session
+    if nextEvent == eventCount || owner != session.number { forgetEvents() }
+    owner = session.number
     if eventCount < events.count { events[eventCount] = event } else { events.append(event) }
     eventCount &+= 1
   }
 
   /// Adds to the last event if it speaks of the same body.
   func add(bodyBytes byteCount: Int, _ stream: HTTP2Stream, of session: HTTP2Session) {
-    if owner == ObjectIdentifier(session), nextEvent < eventCount,
+    if owner == session.number, nextEvent < eventCount,
       case .body(stream, let before) = events[eventCount - 1]
     {
       events[eventCount - 1] = .body(stream, byteCount: before + byteCount)
@@ -111,7 +112,7 @@ import Platform
 
   @inline(__always)
   func takeEvent(of session: HTTP2Session) -> HTTP2Event? {
-    guard nextEvent < eventCount, owner == ObjectIdentifier(session) else { return nil }
+    guard nextEvent < eventCount, owner == session.number else { return nil }
     let event = events[nextEvent]
     nextEvent &+= 1
     return event

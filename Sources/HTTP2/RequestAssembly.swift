@@ -1,12 +1,16 @@
 // From the fields of a header block to the text of a request head.
 
+import HTTP
 import Platform
 
-/// The header block that is being received. Blocks of a connection never interleave.
+/// The header block that is being worked on.
 struct RequestAssembly {
+  /// Of trailers: their stream's; -1 for a request, which has none before it is whole.
   var slot = -1
   /// A request's end, not its beginning: kept with a body that is kept, else let go.
   var isTrailer = false
+  /// Of a stream that is over or will not be served: only the tables count.
+  var isIgnored = false
   /// As RFC 9113 §6.5.2 counts.
   var listBytes = 0
   var fieldCount = 0
@@ -14,7 +18,7 @@ struct RequestAssembly {
   /// Of one that is too large: its answer must have no content.
   var isHead = false
   var isMalformed = false
-  /// Ranges of `scratch`.
+  /// Ranges of `scratch`; empty: there was none.
   var method = 0..<0
   var path = 0..<0
   var authority = 0..<0
@@ -25,45 +29,30 @@ struct RequestAssembly {
   var headStart = 0
   /// The request line stands.
   var isBegun = false
+  var hasHost = false
+  /// -1: none.
+  var contentLength: Int64 = -1
+  var priority: StreamPriority?
   var lineCount = 0
   /// It was told as a request whose body follows.
   var beginsBody = false
-
-  init() {}
-  init(slot: Int, isTrailer: Bool, headStart: Int) {
-    self.slot = slot
-    self.isTrailer = isTrailer
-    self.headStart = headStart
-  }
-}
-
-/// A head that was cut by the end of the received bytes.
-struct SuspendedHead {
-  let text: [UInt8]
-  let scratch: [UInt8]
 }
 
 extension HTTP2Session {
-  /// Takes one field, which the library has found to be well-formed: a name of lower-case token
-  /// characters, a value without control characters and without white space around it.
+  /// Takes one field; its line is in `text`.
   @inline(__always)
-  func gather(_ name: RawSpan, _ value: RawSpan) {
-    assembly.listBytes &+= name.byteCount &+ value.byteCount &+ 32
-    guard assembly.listBytes <= settings.headerListBytesMax else {
-      return noteTooLarge()
-    }
+  func gather(_ field: FieldEntry, _ text: RawSpan) {
+    assembly.listBytes &+= field.nameBytes &+ field.valueBytes &+ FieldTable.entryBytes
+    guard assembly.listBytes <= settings.headerListBytesMax else { return noteTooLarge() }
     guard !assembly.isTooLarge, !assembly.isMalformed else { return }
-    if assembly.isTrailer { return gatherTrailer(name, value) }
-    let first = unsafe name.unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
-    if first == UInt8(ascii: ":") { return gatherPseudo(name, value) }
-    // Crumbs of cookies are one field (RFC 9113 §8.2.3).
-    if assembly.cookieStart < 0 || !Bytes.equal(name, "cookie") { assembly.fieldCount &+= 1 }
-    guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
-    if !assembly.isBegun { begin() }
-    switch name.byteCount {
-    case 4 where Bytes.equal(name, "host"): gatherHost(value)
-    case 6 where Bytes.equal(name, "cookie"): gatherCookie(value)
-    default: writeLine(name, value)
+    if assembly.isTrailer { return gatherTrailer(field, text) }
+    switch field.kind {
+    case .method: gather(field, text, into: \.method)
+    case .path: gather(field, text, into: \.path)
+    case .authority: gather(field, text, into: \.authority)
+    case .scheme: gather(field, text, into: \.scheme)
+    case .malformed: assembly.isMalformed = true
+    default: gatherField(field, text)
     }
   }
 
@@ -73,37 +62,67 @@ extension HTTP2Session {
     if !assembly.isTooLarge {
       assembly.isTooLarge = true
       let scratch = workspace.scratch
-      assembly.isHead = Bytes.equal(scratch.bytes.extracting(assembly.method), "HEAD")
+      assembly.isHead = Scan.equal(scratch.bytes.extracting(assembly.method), "HEAD")
       workspace.heads.truncate(to: assembly.headStart)
       workspace.scratch.removeAll()
     }
     if assembly.listBytes > 4 * settings.headerListBytesMax { fail(.headerListFlood) }
   }
 
-  private func gatherPseudo(_ name: RawSpan, _ value: RawSpan) {
-    let scratch = workspace.scratch
-    let start = scratch.count
-    scratch.append(value)
-    let range = start..<scratch.count
-    // The library has refused repeated, empty and unknown ones, and those behind a field.
-    switch unsafe name.unsafeLoad(fromUncheckedByteOffset: 1, as: UInt8.self) {
-    case UInt8(ascii: "m"): assembly.method = range
-    case UInt8(ascii: "p"): assembly.path = range
-    case UInt8(ascii: "a"):
-      assembly.authority = range
-      // RFC 9113 §8.3.1: no user information.
-      if Bytes.contains(value, UInt8(ascii: "@")) { assembly.isMalformed = true }
-    case UInt8(ascii: "s"): assembly.scheme = range
-    default: assembly.isMalformed = true
+  /// RFC 9113 §8.3: each once, and before all others.
+  @inline(__always)
+  private func gather(
+    _ field: FieldEntry, _ text: RawSpan, into place: WritableKeyPath<RequestAssembly, Range<Int>>
+  ) {
+    guard assembly[keyPath: place].isEmpty, !assembly.isBegun, assembly.cookieStart < 0 else {
+      assembly.isMalformed = true
+      return
     }
+    let start = workspace.scratch.count
+    workspace.scratch.append(text.extracting(field.values))
+    assembly[keyPath: place] = start..<workspace.scratch.count
   }
 
-  /// The library has refused pseudo-fields here (RFC 9113 §8.1).
-  private func gatherTrailer(_ name: RawSpan, _ value: RawSpan) {
-    guard streams[assembly.slot].keepsBody else { return }
-    assembly.fieldCount &+= 1
+  @inline(__always)
+  private func gatherField(_ field: FieldEntry, _ text: RawSpan) {
+    // Crumbs of cookies are one field (RFC 9113 §8.2.3).
+    if field.kind != .cookie || assembly.cookieStart < 0 { assembly.fieldCount &+= 1 }
     guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
-    writeLine(name, value)
+    if !assembly.isBegun { begin() }
+    switch field.kind {
+    case .host: return gatherHost(text.extracting(field.values))
+    case .cookie: return gatherCookie(text.extracting(field.values))
+    case .contentLength:
+      // RFC 9113 §8.1.1: two of them could be read differently.
+      guard assembly.contentLength < 0 else {
+        assembly.isMalformed = true
+        return
+      }
+      assembly.contentLength = number(text.extracting(field.values))
+    case .priority: assembly.priority = StreamPriority(text.extracting(field.values))
+    default: break
+    }
+    writeLine(field, text)
+  }
+
+  private func number(_ digits: RawSpan) -> Int64 {
+    var value: Int64 = 0
+    for index in 0..<digits.byteCount {
+      value = value * 10 + Int64(Scan.byte(digits, at: index) & 0xf)
+    }
+    return value
+  }
+
+  /// RFC 9113 §8.1: no pseudo-fields, and nothing that a head may not have.
+  private func gatherTrailer(_ field: FieldEntry, _ text: RawSpan) {
+    switch field.kind {
+    case .malformed, .method, .path, .authority, .scheme: assembly.isMalformed = true
+    default:
+      guard streams[assembly.slot].keepsBody else { return }
+      assembly.fieldCount &+= 1
+      guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
+      writeLine(field, text)
+    }
   }
 
   /// Writes the request line and the Host line.
@@ -113,13 +132,13 @@ extension HTTP2Session {
     let scratch = workspace.scratch
     let bytes = scratch.bytes
     let method = bytes.extracting(assembly.method)
-    let isConnect = Bytes.equal(method, "CONNECT")
+    let isConnect = Scan.equal(method, "CONNECT")
     heads.append(method)
     heads.append(UInt8(ascii: " "))
     heads.append(bytes.extracting(isConnect ? assembly.authority : assembly.path))
-    Bytes.append(" HTTP/1.1\r\n", to: heads)
+    heads.append(" HTTP/1.1\r\n")
     if !assembly.authority.isEmpty {
-      Bytes.append("host: ", to: heads)
+      heads.append("host: ")
       heads.append(bytes.extracting(assembly.authority))
       endLine(heads)
     }
@@ -133,25 +152,26 @@ extension HTTP2Session {
   }
 
   @inline(__always)
-  private func writeLine(_ name: RawSpan, _ value: RawSpan) {
-    let heads = workspace.heads
-    heads.append(name)
-    heads.append(UInt8(ascii: ":"))
-    heads.append(UInt8(ascii: " "))
-    heads.append(value)
-    endLine(heads)
+  private func writeLine(_ field: FieldEntry, _ text: RawSpan) {
+    workspace.heads.append(text.extracting(field.start..<field.start &+ field.lineBytes))
+    assembly.lineCount &+= 1
   }
 
   /// RFC 9113 §8.3.1: Host beside `:authority` must name the same.
   private func gatherHost(_ value: RawSpan) {
+    guard !assembly.hasHost else {
+      assembly.isMalformed = true
+      return
+    }
+    assembly.hasHost = true
     guard !assembly.authority.isEmpty else {
       let heads = workspace.heads
-      Bytes.append("host: ", to: heads)
+      heads.append("host: ")
       heads.append(value)
       return endLine(heads)
     }
     let scratch = workspace.scratch
-    if !Bytes.equalIgnoringCase(scratch.bytes.extracting(assembly.authority), value) {
+    if !equalIgnoringCase(scratch.bytes.extracting(assembly.authority), value) {
       assembly.isMalformed = true
     }
   }
@@ -161,36 +181,52 @@ extension HTTP2Session {
     if assembly.cookieStart < 0 {
       assembly.cookieStart = workspace.scratch.count
     } else {
-      Bytes.append("; ", to: workspace.scratch)
+      workspace.scratch.append("; ")
     }
     workspace.scratch.append(value)
   }
 
-  /// The block is complete and the library has no objection: where its text stands in `heads`, or
-  /// nil if the request is malformed in a way that only we know of.
+  /// The block is complete: where its text stands in `heads`, or nil if it is no request
+  /// (RFC 9113 §8.3.1).
   func finishHead() -> Range<Int>? {
-    guard !assembly.isMalformed, schemeIsRight() else { return nil }
+    guard !assembly.isMalformed, hasPseudoFields(), schemeIsRight() else { return nil }
     if !assembly.isBegun { begin() }
     let heads = workspace.heads
     if assembly.cookieStart >= 0 {
       let scratch = workspace.scratch
       let bytes = scratch.bytes
-      Bytes.append("cookie: ", to: heads)
+      heads.append("cookie: ")
       heads.append(bytes.extracting(assembly.cookieStart..<bytes.byteCount))
       endLine(heads)
     }
-    heads.append(0x0d)
-    heads.append(0x0a)
+    heads.append(ASCII.carriageReturn)
+    heads.append(ASCII.lineFeed)
     return assembly.headStart..<heads.count
   }
 
-  /// CONNECT has none (RFC 9113 §8.5); the library has seen to that.
+  private func hasPseudoFields() -> Bool {
+    let scratch = workspace.scratch
+    let bytes = scratch.bytes
+    guard !assembly.method.isEmpty else { return false }
+    let method = bytes.extracting(assembly.method)
+    if Scan.equal(method, "CONNECT") {
+      // RFC 9113 §8.5
+      return assembly.path.isEmpty && assembly.scheme.isEmpty && !assembly.authority.isEmpty
+    }
+    guard !assembly.path.isEmpty, !assembly.scheme.isEmpty,
+      !assembly.authority.isEmpty || assembly.hasHost
+    else { return false }
+    return Scan.byte(bytes, at: assembly.path.lowerBound) == ASCII.slash
+      || Scan.equal(method, "OPTIONS")
+  }
+
   private func schemeIsRight() -> Bool {
+    // CONNECT has none.
     guard !assembly.scheme.isEmpty else { return true }
     let scratch = workspace.scratch
     let value = scratch.bytes.extracting(assembly.scheme)
-    let isHTTP = Bytes.equalIgnoringCase(value, "http")
-    let isHTTPS = Bytes.equalIgnoringCase(value, "https")
+    let isHTTP = value.byteCount == 4 && Scan.spells(value, at: 0, "http")
+    let isHTTPS = value.byteCount == 5 && Scan.spells(value, at: 0, "https")
     switch settings.scheme {
     case .http: return isHTTP
     case .https: return isHTTPS
@@ -198,21 +234,14 @@ extension HTTP2Session {
     }
   }
 
-  // MARK: Across receives
-
-  /// The bytes ended inside a block: its text is kept by the session.
-  func suspendAssembly() {
-    guard assembly.slot >= 0 else { return }
-    suspended = SuspendedHead(
-      text: workspace.heads.copy(assembly.headStart..<workspace.heads.count),
-      scratch: workspace.scratch.copy(0..<workspace.scratch.count))
-  }
-
-  func resumeAssembly() {
-    guard let kept = suspended else { return }
-    suspended = nil
-    assembly.headStart = workspace.heads.count
-    workspace.heads.append(kept.text)
-    workspace.scratch.append(kept.scratch)
+  private func equalIgnoringCase(_ one: RawSpan, _ other: RawSpan) -> Bool {
+    guard one.byteCount == other.byteCount else { return false }
+    for index in 0..<one.byteCount
+    where ASCII.lowercase(Scan.byte(one, at: index))
+      != ASCII.lowercase(Scan.byte(other, at: index))
+    {
+      return false
+    }
+    return true
   }
 }

@@ -138,6 +138,21 @@ import Glibc
     unsafe filled += 8
   }
 
+  /// Adds a number, its highest byte first.
+  @inlinable @inline(__always)
+  package func append<Number: FixedWidthInteger & BitwiseCopyable>(bigEndian number: Number) {
+    precondition(capacity - count >= MemoryLayout<Number>.size)
+    unsafe base.storeBytes(of: number.bigEndian, toByteOffset: count, as: Number.self)
+    unsafe filled += MemoryLayout<Number>.size
+  }
+
+  /// Puts a number, its highest byte first, in place of eight valid bytes.
+  @inlinable @inline(__always)
+  package func overwrite(at offset: Int, bigEndian number: UInt64) {
+    precondition(offset >= 0 && offset <= count - 8)
+    unsafe base.storeBytes(of: number.bigEndian, toByteOffset: offset, as: UInt64.self)
+  }
+
   /// Adds bytes with A … Z turned into a … z.
   @inlinable @inline(__always)
   package func append(lowercasing span: RawSpan) {

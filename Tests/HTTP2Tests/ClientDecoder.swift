@@ -8,6 +8,11 @@ import CNGHTTP2
   init() { unsafe nghttp2_hd_inflate_new(&inflater) }
   deinit { unsafe nghttp2_hd_inflate_del(inflater) }
 
+  /// What SETTINGS have said to the encoder.
+  func changeTable(_ byteCount: Int) {
+    unsafe nghttp2_hd_inflate_change_table_size(inflater, byteCount)
+  }
+
   /// "name: value" for each field; nil if the block cannot be decoded.
   func decode(_ block: [UInt8]) -> [String]? {
     var fields: [String] = []

@@ -195,6 +195,26 @@ import Testing
     #expect(order(["i", "i", "i"]).prefix(6).elementsEqual([1, 3, 5, 1, 3, 5]))
   }
 
+  @Test func `one that is not incremental takes turns with those that are`() {
+    #expect(order(["u=3", "i", "u=3", "i"]).prefix(8).elementsEqual([1, 3, 1, 7, 1, 3, 1, 5]))
+  }
+
+  @Test func `a stream that had to wait is again before those behind it`() {
+    let peer = Peer()
+    peer.send(settingsFrame([(4, 1 << 20)]), windowFrame(0, 1 << 20))
+    peer.send(requestFrame(1), requestFrame(3), requestFrame(5))
+    for stream in peer.requests { peer.respond(stream, bytes: 50_000) }
+    peer.bodies.deferred = [1, 3]
+    peer.output.removeAll()
+    let short = ByteBuffer(capacity: 20_000)
+    peer.session.produce(into: short, bodies: peer.bodies)
+    peer.bodies.deferred = []
+    peer.session.resume(peer.requests[1])
+    peer.session.resume(peer.requests[0])
+    let order = peer.produce().filter { $0.type == Frame.data }.map(\.stream)
+    #expect(compact(order) == [1, 3, 5])
+  }
+
   @Test func `the more urgent comes first`() {
     #expect(compact(order(["u=5", "u=1", "u=3"])) == [3, 5, 1])
   }

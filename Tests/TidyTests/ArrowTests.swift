@@ -17,7 +17,7 @@ import Testing
     "Platform": ["CLinux", "CPCRE2", "CIDN2", "Glibc", "Synchronization"],
     "TLS": ["COpenSSL", "Platform", "Glibc", "Synchronization"],
     "HTTP": [],
-    "HTTP2": ["CNGHTTP2", "Platform", "Glibc"],
+    "HTTP2": ["HTTP", "Platform"],
     "Coding": ["CZlib", "CBrotli", "CZstd", "HTTP", "Platform", "Glibc"],
     "Namespace": ["HTTP", "Platform"],
     "Programs": ["Platform"],
@@ -60,7 +60,7 @@ import Testing
 
   /// The rooms that meet foreign code: the kernel and the C library, OpenSSL, nghttp2, the codings'
   /// libraries. The latter have rooms of their own so that `ring3ctl` and the pure rooms need none.
-  static let floor: Set<String> = ["Platform", "TLS", "HTTP2", "Coding"]
+  static let floor: Set<String> = ["Platform", "TLS", "Coding"]
 
   @Test func `unsafe code stands only on the floor and in one Unsafe file a room`() {
     let words = [

@@ -72,7 +72,7 @@ private final class Invariants {
     produce()
     precondition(session.isDone)
     checkBodies()
-    precondition(session.libraryMemoryBytes.most <= (512 << 10) + 65_536)
+    precondition(session.memoryBytes <= (512 << 10) + 65_536)
   }
 
   private func produce() {

@@ -1,0 +1,210 @@
+// Frames about the connection and about streams, but for those with fields and bodies.
+
+import HTTP
+import Platform
+
+extension HTTP2Session {
+  func takeControl(_ frame: FrameHead, _ payload: RawSpan) {
+    switch frame.type {
+    case FrameType.priority:
+      // RFC 9113 §5.3.2: what it says is not used any more.
+      guard frame.stream != 0 else { return fail(.protocolError) }
+      guard payload.byteCount == 5 else { return fail(.frameSize) }
+    case FrameType.reset: takeReset(frame, payload)
+    case FrameType.settings: takeSettings(frame, payload)
+    case FrameType.ping: takePing(frame, payload)
+    case FrameType.goAway: takeGoAway(frame, payload)
+    case FrameType.priorityUpdate: takePriorityUpdate(frame, payload)
+    // RFC 9113 §8.4: a client cannot push.
+    default: fail(.protocolError)
+    }
+  }
+
+  /// RFC 9113 §6.4
+  private func takeReset(_ frame: FrameHead, _ payload: RawSpan) {
+    guard payload.byteCount == 4 else { return fail(.frameSize) }
+    guard frame.stream != 0, !isIdle(frame.stream) else { return fail(.protocolError) }
+    counters.resetsReceived += 1
+    guard let slot = streams.slot(of: frame.stream), !streams[slot].isEnding else { return }
+    streams[slot].code = FrameNumber.word(payload, at: 0)
+    closeStream(slot)
+  }
+
+  /// RFC 9113 §6.7
+  private func takePing(_ frame: FrameHead, _ payload: RawSpan) {
+    guard frame.stream == 0 else { return fail(.protocolError) }
+    guard payload.byteCount == 8 else { return fail(.frameSize) }
+    guard !frame.isAcknowledgement else { return }
+    frames.append(
+      FrameHead(type: FrameType.ping, flags: FrameFlag.acknowledgement, payloadBytes: 8), payload)
+  }
+
+  /// RFC 9113 §6.8
+  private func takeGoAway(_ frame: FrameHead, _ payload: RawSpan) {
+    guard frame.stream == 0 else { return fail(.protocolError) }
+    guard payload.byteCount >= 8 else { return fail(.frameSize) }
+    peerIsLeaving = true
+  }
+
+  // MARK: SETTINGS (RFC 9113 §6.5)
+
+  private func takeSettings(_ frame: FrameHead, _ payload: RawSpan) {
+    guard frame.stream == 0 else { return fail(.protocolError) }
+    if frame.isAcknowledgement {
+      guard payload.byteCount == 0 else { return fail(.frameSize) }
+      settingsAcknowledged = true
+      return
+    }
+    guard payload.byteCount % 6 == 0 else { return fail(.frameSize) }
+    hasPeerSettings = true
+    var offset = 0
+    while offset < payload.byteCount, failure == nil {
+      takeSetting(
+        FrameNumber.half(payload, at: offset), FrameNumber.word(payload, at: offset + 2))
+      offset += 6
+    }
+    guard failure == nil else { return }
+    let nothing: [UInt8] = []
+    frames.append(
+      FrameHead(type: FrameType.settings, flags: FrameFlag.acknowledgement, payloadBytes: 0),
+      nothing.rawSpan)
+  }
+
+  private func takeSetting(_ setting: UInt16, _ value: UInt32) {
+    switch setting {
+    case Setting.headerTableSize: writer.peerAllows(Int(value))
+    case Setting.initialWindowSize:
+      guard value <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      changeInitialWindow(Int32(value))
+    case Setting.frameSizeMax:
+      // More than we ever send, or an error.
+      if value < FrameHead.payloadBytesMax || value > 0xff_ffff { fail(.protocolError) }
+    case Setting.enablePush, Setting.enableConnectProtocol, Setting.noEarlierPriorities:
+      if value > 1 { fail(.protocolError) }
+    default: break
+    }
+  }
+
+  /// RFC 9113 §6.9.2: it changes the windows of all streams, maybe to less than nothing.
+  private func changeInitialWindow(_ byteCount: Int32) {
+    let change = Int(byteCount) - Int(sendWindowInitial)
+    sendWindowInitial = byteCount
+    for slot in streams.indices where streams[slot].isLiving {
+      let window = Int(streams[slot].sendWindow) + change
+      guard window <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      streams[slot].sendWindow = Int32(window)
+      noteSendWindow(slot)
+    }
+  }
+
+  // MARK: Windows (RFC 9113 §6.9)
+
+  func takeWindowUpdate(_ frame: FrameHead, _ payload: RawSpan) {
+    guard payload.byteCount == 4 else { return fail(.frameSize) }
+    let count = Int(FrameNumber.word(payload, at: 0) & 0x7fff_ffff)
+    if frame.stream == 0 {
+      guard count > 0 else { return fail(.protocolError) }
+      let window = Int(sendWindow) + count
+      guard window <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      sendWindow = Int32(window)
+      return
+    }
+    guard !isIdle(frame.stream) else { return fail(.protocolError) }
+    guard let slot = streams.slot(of: frame.stream), !streams[slot].isEnding else { return }
+    let window = Int(streams[slot].sendWindow) + count
+    guard count > 0 else { return endStream(slot, .protocolError) }
+    guard window <= HTTP2Session.windowBytesMax else {
+      return endStream(slot, .flowControlError)
+    }
+    streams[slot].sendWindow = Int32(window)
+    noteSendWindow(slot)
+  }
+
+  /// A stream's window or body has changed: whether it may send.
+  func noteSendWindow(_ slot: Int) {
+    let stream = streams[slot]
+    if stream.hasBody, !stream.isDeferred, !stream.isEnding, stream.sendWindow > 0 {
+      sendQueue.enter(slot, &streams)
+    } else {
+      sendQueue.remove(slot, &streams)
+    }
+  }
+
+  func queueWindow(_ stream: Int32, _ byteCount: UInt32) {
+    frames.append(
+      FrameHead(type: FrameType.windowUpdate, stream: stream, payloadBytes: 4), byteCount)
+  }
+
+  // MARK: Priorities (RFC 9218)
+
+  private func takePriorityUpdate(_ frame: FrameHead, _ payload: RawSpan) {
+    guard frame.stream == 0 else { return fail(.protocolError) }
+    guard payload.byteCount >= 4 else { return fail(.frameSize) }
+    let stream = Int32(bitPattern: FrameNumber.word(payload, at: 0) & 0x7fff_ffff)
+    guard stream & 1 == 1 else { return fail(.protocolError) }
+    guard let priority = StreamPriority(payload.extracting(4..<payload.byteCount)) else { return }
+    if let slot = streams.slot(of: stream) {
+      if !streams[slot].isPreferred { change(slot, priority) }
+    } else if stream > lastStream, earlyPriorities.count < settings.concurrentStreamsMax {
+      earlyPriorities[stream] = priority
+    }
+  }
+
+  func change(_ slot: Int, _ priority: StreamPriority) {
+    sendQueue.remove(slot, &streams)
+    streams[slot].urgency = priority.urgency
+    streams[slot].isIncremental = priority.isIncremental
+    noteSendWindow(slot)
+  }
+
+  // MARK: The end of a stream
+
+  /// Ends a stream by a reset of ours, once: it is over with the next `produce`.
+  func endStream(_ slot: Int, _ code: HTTP2ErrorCode) {
+    guard !streams[slot].isEnding else { return }
+    streams[slot].isEnding = true
+    streams[slot].code = code.rawValue
+    sendQueue.remove(slot, &streams)
+    endingSlots.append(Int32(truncatingIfNeeded: slot))
+    queueReset(streams[slot].id, code, isProvoked: !streams[slot].isResetByUs)
+  }
+
+  /// RST_STREAM; one that the peer provokes costs it as much as a reset of its own.
+  func queueReset(_ stream: Int32, _ code: HTTP2ErrorCode, isProvoked: Bool) {
+    counters.resetsSent += 1
+    frames.append(
+      FrameHead(type: FrameType.reset, stream: stream, payloadBytes: 4), code.rawValue)
+    if isProvoked, !purses.resets.take() { fail(.rapidReset) }
+  }
+
+  /// A stream is over: its owner is told, and its slot is free.
+  func closeStream(_ slot: Int) {
+    sendQueue.remove(slot, &streams)
+    let record = streams[slot]
+    if record.isKnown {
+      openStreamCount -= 1
+      let event = HTTP2Event.closed(
+        handle(slot), completed: record.isCompleted, code: record.code, byUs: record.isResetByUs)
+      workspace.add(event, of: self)
+    }
+    forgetBody(slot)
+    if !responseTrailers.isEmpty { responseTrailers[slot] = nil }
+    streams.free(slot)
+  }
+
+  // MARK: Handles
+
+  /// The slot of a handle; nil if its stream is over.
+  @inline(__always)
+  func slot(of stream: HTTP2Stream) -> Int? {
+    let slot = Int(stream.slot)
+    guard slot >= 0, slot < streams.indices.count, streams[slot].id == stream.id, stream.id != 0
+    else { return nil }
+    return slot
+  }
+
+  @inline(__always)
+  func handle(_ slot: Int) -> HTTP2Stream {
+    HTTP2Stream(id: streams[slot].id, slot: Int32(truncatingIfNeeded: slot))
+  }
+}
