@@ -92,16 +92,16 @@ package final class HTTP2Workspace {
   }
 
   @inline(__always)
-  func add(_ event: HTTP2Event, of session: HTTP2Session) {
-    if nextEvent == eventCount || owner != session.number { forgetEvents() }
-    owner = session.number
+  func add(_ event: HTTP2Event, of session: Int) {
+    if nextEvent == eventCount || owner != session { forgetEvents() }
+    owner = session
     if eventCount < events.count { events[eventCount] = event } else { events.append(event) }
     eventCount &+= 1
   }
 
   /// Adds to the last event if it speaks of the same body.
-  func add(bodyBytes byteCount: Int, _ stream: HTTP2Stream, of session: HTTP2Session) {
-    if owner == session.number, nextEvent < eventCount,
+  func add(bodyBytes byteCount: Int, _ stream: HTTP2Stream, of session: Int) {
+    if owner == session, nextEvent < eventCount,
       case .body(stream, let before) = events[eventCount - 1]
     {
       events[eventCount - 1] = .body(stream, byteCount: before + byteCount)
@@ -111,8 +111,8 @@ package final class HTTP2Workspace {
   }
 
   @inline(__always)
-  func takeEvent(of session: HTTP2Session) -> HTTP2Event? {
-    guard nextEvent < eventCount, owner == session.number else { return nil }
+  func takeEvent(of session: Int) -> HTTP2Event? {
+    guard nextEvent < eventCount, owner == session else { return nil }
     let event = events[nextEvent]
     nextEvent &+= 1
     return event

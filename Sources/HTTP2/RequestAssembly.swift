@@ -38,10 +38,10 @@ struct RequestAssembly {
   var beginsBody = false
 }
 
-extension HTTP2Session {
+extension SessionState {
   /// Takes one field; its line is in `text`.
   @inline(__always)
-  func gather(_ field: FieldEntry, _ text: RawSpan) {
+  mutating func gather(_ field: FieldEntry, _ text: RawSpan) {
     assembly.listBytes &+= field.nameBytes &+ field.valueBytes &+ FieldTable.entryBytes
     guard assembly.listBytes <= settings.headerListBytesMax else { return noteTooLarge() }
     guard !assembly.isTooLarge, !assembly.isMalformed else { return }
@@ -58,7 +58,7 @@ extension HTTP2Session {
 
   /// Gathers no more of this block; far beyond the limit the connection ends.
   @inline(never)
-  private func noteTooLarge() {
+  private mutating func noteTooLarge() {
     if !assembly.isTooLarge {
       assembly.isTooLarge = true
       let scratch = workspace.scratch
@@ -71,7 +71,7 @@ extension HTTP2Session {
 
   /// RFC 9113 §8.3: each once, and before all others.
   @inline(__always)
-  private func gather(
+  private mutating func gather(
     _ field: FieldEntry, _ text: RawSpan, into place: WritableKeyPath<RequestAssembly, Range<Int>>
   ) {
     guard assembly[keyPath: place].isEmpty, !assembly.isBegun, assembly.cookieStart < 0 else {
@@ -84,7 +84,7 @@ extension HTTP2Session {
   }
 
   @inline(__always)
-  private func gatherField(_ field: FieldEntry, _ text: RawSpan) {
+  private mutating func gatherField(_ field: FieldEntry, _ text: RawSpan) {
     // Crumbs of cookies are one field (RFC 9113 §8.2.3).
     if field.kind != .cookie || assembly.cookieStart < 0 { assembly.fieldCount &+= 1 }
     guard assembly.fieldCount <= settings.fieldCountMax else { return noteTooLarge() }
@@ -114,7 +114,7 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §8.1: no pseudo-fields, and nothing that a head may not have.
-  private func gatherTrailer(_ field: FieldEntry, _ text: RawSpan) {
+  private mutating func gatherTrailer(_ field: FieldEntry, _ text: RawSpan) {
     switch field.kind {
     case .malformed, .method, .path, .authority, .scheme: assembly.isMalformed = true
     default:
@@ -126,7 +126,7 @@ extension HTTP2Session {
   }
 
   /// Writes the request line and the Host line.
-  private func begin() {
+  private mutating func begin() {
     assembly.isBegun = true
     let heads = workspace.heads
     let scratch = workspace.scratch
@@ -145,20 +145,20 @@ extension HTTP2Session {
   }
 
   @inline(__always)
-  private func endLine(_ heads: ByteBuffer) {
+  private mutating func endLine(_ heads: ByteBuffer) {
     heads.append(0x0d)
     heads.append(0x0a)
     assembly.lineCount &+= 1
   }
 
   @inline(__always)
-  private func writeLine(_ field: FieldEntry, _ text: RawSpan) {
+  private mutating func writeLine(_ field: FieldEntry, _ text: RawSpan) {
     workspace.heads.append(text.extracting(field.start..<field.start &+ field.lineBytes))
     assembly.lineCount &+= 1
   }
 
   /// RFC 9113 §8.3.1: Host beside `:authority` must name the same.
-  private func gatherHost(_ value: RawSpan) {
+  private mutating func gatherHost(_ value: RawSpan) {
     guard !assembly.hasHost else {
       assembly.isMalformed = true
       return
@@ -177,7 +177,7 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §8.2.3: crumbs are put together again.
-  private func gatherCookie(_ value: RawSpan) {
+  private mutating func gatherCookie(_ value: RawSpan) {
     if assembly.cookieStart < 0 {
       assembly.cookieStart = workspace.scratch.count
     } else {
@@ -188,7 +188,7 @@ extension HTTP2Session {
 
   /// The block is complete: where its text stands in `heads`, or nil if it is no request
   /// (RFC 9113 §8.3.1).
-  func finishHead() -> Range<Int>? {
+  mutating func finishHead() -> Range<Int>? {
     guard !assembly.isMalformed, hasPseudoFields(), schemeIsRight() else { return nil }
     if !assembly.isBegun { begin() }
     let heads = workspace.heads

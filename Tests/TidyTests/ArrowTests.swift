@@ -10,7 +10,6 @@ import Testing
     "CPCRE2": [],
     "CIDN2": [],
     "COpenSSL": [],
-    "CNGHTTP2": [],
     "CZlib": [],
     "CBrotli": [],
     "CZstd": [],

@@ -7,12 +7,8 @@
 
 import Platform
 
-extension HTTP2Session {
-  /// Orders a request's body to be kept, instead of being let go, until it is taken. To be said
-  /// when its `.request` was told, before the next `receive`. False: the stream is over, or a part
-  /// of the body is lost already.
-  @discardableResult
-  package func keepBody(of stream: HTTP2Stream) -> Bool {
+extension SessionState {
+  mutating func keepBody(of stream: HTTP2Stream) -> Bool {
     guard !isTerminated, let slot = slot(of: stream), !streams[slot].isCompleted,
       !streams[slot].isEnding, !streams[slot].hasLostBody
     else { return false }
@@ -20,16 +16,12 @@ extension HTTP2Session {
     return true
   }
 
-  /// Bytes of a kept body that wait to be taken; 0 … the stream's window.
-  package func bodyByteCount(of stream: HTTP2Stream) -> Int {
+  func bodyByteCount(of stream: HTTP2Stream) -> Int {
     guard let slot = slot(of: stream), streams[slot].keepsBody else { return 0 }
     return keptBodies.byteCount(of: slot)
   }
 
-  /// Moves the next bytes of a kept body to the end of a buffer, as many as wait, fit and are
-  /// wanted; their number. The client may send as many more, once `produce` has told it, if that
-  /// is worth a frame: see `hasOutput`.
-  package func takeBody(
+  mutating func takeBody(
     of stream: HTTP2Stream, into buffer: ByteBuffer, upTo byteCountMax: Int
   ) -> Int {
     guard let slot = slot(of: stream), streams[slot].keepsBody else { return 0 }
@@ -39,25 +31,21 @@ extension HTTP2Session {
     return count
   }
 
-  /// The fields that stood behind a kept body, once it has ended (RFC 9113 §8.1): whole lines
-  /// `name: value CR LF`. Empty if there were none, or more than a head may have.
-  package func takeTrailers(of stream: HTTP2Stream) -> [UInt8] {
+  mutating func takeTrailers(of stream: HTTP2Stream) -> [UInt8] {
     guard !requestTrailers.isEmpty, let slot = slot(of: stream) else { return [] }
     return requestTrailers.removeValue(forKey: slot) ?? []
   }
 
-  /// A kept body is no longer wanted: what waits is let go, and so is all that still comes.
-  package func dropBody(of stream: HTTP2Stream) {
+  mutating func dropBody(of stream: HTTP2Stream) {
     guard let slot = slot(of: stream) else { return }
     dropBody(slot)
   }
 
-  /// Bytes of kept bodies that wait, over all streams, and the memory that is reserved for them.
-  package var keptBodyBytes: (waiting: Int, reserved: Int) {
+  var keptBodyBytes: (waiting: Int, reserved: Int) {
     (keptBodies.byteCount, keptBodies.reservedBytes)
   }
 
-  func dropBody(_ slot: Int) {
+  mutating func dropBody(_ slot: Int) {
     guard streams[slot].keepsBody else { return }
     streams[slot].keepsBody = false
     streams[slot].hasLostBody = true
@@ -67,7 +55,7 @@ extension HTTP2Session {
   }
 
   /// The stream is no more, and its window with it.
-  func forgetBody(_ slot: Int) {
+  mutating func forgetBody(_ slot: Int) {
     guard streams[slot].keepsBody else { return }
     streams[slot].keepsBody = false
     requestTrailers[slot] = nil
@@ -78,7 +66,7 @@ extension HTTP2Session {
   // MARK: What comes
 
   /// A part of a body.
-  func dataCame(_ id: Int32, _ bytes: RawSpan) {
+  mutating func dataCame(_ id: Int32, _ bytes: RawSpan) {
     let count = bytes.byteCount
     counters.bodyBytes += count
     guard let slot = streams.slot(of: id), !streams[slot].isEnding, streams[slot].isKnown,
@@ -94,11 +82,11 @@ extension HTTP2Session {
       giveBack(count, of: slot)
     }
     giveBackConnection(arrived: count)
-    workspace.add(bodyBytes: count, handle(slot), of: self)
+    workspace.add(bodyBytes: count, handle(slot), of: number)
   }
 
   /// RFC 9113 §8.1.1: no more than the length that was said.
-  private func isExpected(_ count: Int, _ slot: Int) -> Bool {
+  private mutating func isExpected(_ count: Int, _ slot: Int) -> Bool {
     guard streams[slot].bodyBytesLeft >= 0 else { return true }
     guard count <= streams[slot].bodyBytesLeft else {
       endStream(slot, .protocolError)
@@ -109,14 +97,14 @@ extension HTTP2Session {
   }
 
   /// Padding, which nobody waits for.
-  func takePadding(_ count: Int) {
+  mutating func takePadding(_ count: Int) {
     if let slot = streams.slot(of: input.frame.stream), !streams[slot].isEnding {
       giveBack(count, of: slot)
     }
     giveBackConnection(arrived: count)
   }
 
-  func dataFrameCame(_ frame: FrameHead, contentBytes: Int) {
+  mutating func dataFrameCame(_ frame: FrameHead, contentBytes: Int) {
     if frame.isPadded, contentBytes > 0 || frame.endsStream,
       contentBytes < FrameMeter.paddingBytesMax
     {
@@ -128,17 +116,17 @@ extension HTTP2Session {
   }
 
   /// The request is whole.
-  func bodyEnded(_ slot: Int) {
+  mutating func bodyEnded(_ slot: Int) {
     // RFC 9113 §8.1.1: no less than the length that was said.
     guard streams[slot].bodyBytesLeft <= 0 else { return endStream(slot, .protocolError) }
     streams[slot].requestEnded = true
-    if streams[slot].isKnown { workspace.add(.bodyEnded(handle(slot)), of: self) }
+    if streams[slot].isKnown { workspace.add(.bodyEnded(handle(slot)), of: number) }
     if streams[slot].isCompleted { closeStream(slot) }
   }
 
   // MARK: Windows (RFC 9113 §5.2)
 
-  private func giveBack(_ count: Int, of slot: Int) {
+  private mutating func giveBack(_ count: Int, of slot: Int) {
     guard count > 0, !isTerminated, !streams[slot].isEnding, !streams[slot].requestEnded,
       !streams[slot].hasLastFrame
     else { return }
@@ -149,12 +137,12 @@ extension HTTP2Session {
     streams[slot].takenBytes = 0
   }
 
-  private func giveBackConnection(arrived: Int) {
+  private mutating func giveBackConnection(arrived: Int) {
     let credit = keptBodies.connectionCredit(
       arrived: arrived, byteCountMax: settings.limits.keptBodyBytesMax)
     guard credit > 0, !isTerminated else { return }
     takenBytes += Int32(credit)
-    let windowBytes = max(settings.windowBytes, HTTP2Session.windowBytesUsual)
+    let windowBytes = max(settings.windowBytes, SessionState.windowBytesUsual)
     guard Int(takenBytes) >= windowBytes / 2 else { return }
     queueWindow(0, UInt32(takenBytes))
     receiveWindow += takenBytes
@@ -164,26 +152,26 @@ extension HTTP2Session {
   // MARK: Behind the response
 
   /// The whole response is in the output, and more of the request may come, which nobody wants.
-  func responseOvertookBody(_ slot: Int) {
+  mutating func responseOvertookBody(_ slot: Int) {
     dropBody(slot)
     hasLateStreams = true
   }
 
   /// RFC 9113 §8.1: the rest of the request is not wanted, and that is no error. Not before the
   /// client had time to read the response: some forget it when the reset comes together with it.
-  private func noteLateBytes(_ count: Int, _ slot: Int) {
+  private mutating func noteLateBytes(_ count: Int, _ slot: Int) {
     streams[slot].lateBytes += count
-    if streams[slot].lateBytes > HTTP2Session.lateBytesMax { resetLate(slot) }
+    if streams[slot].lateBytes > SessionState.lateBytesMax { resetLate(slot) }
   }
 
   /// A second has passed: clients that neither end nor send what they began have had their time.
-  func tickLateStreams() {
+  mutating func tickLateStreams() {
     guard hasLateStreams, !isTerminated else { return }
     hasLateStreams = false
     for slot in streams.indices
     where streams[slot].isLiving && streams[slot].isCompleted && !streams[slot].isEnding {
       streams[slot].lateSeconds += 1
-      if streams[slot].lateSeconds > HTTP2Session.lateSecondsMax {
+      if streams[slot].lateSeconds > SessionState.lateSecondsMax {
         resetLate(slot)
       } else {
         hasLateStreams = true
@@ -191,7 +179,7 @@ extension HTTP2Session {
     }
   }
 
-  private func resetLate(_ slot: Int) {
+  private mutating func resetLate(_ slot: Int) {
     guard !streams[slot].isEnding else { return }
     streams[slot].isResetByUs = true
     endStream(slot, .noError)

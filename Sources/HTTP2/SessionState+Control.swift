@@ -3,8 +3,8 @@
 import HTTP
 import Platform
 
-extension HTTP2Session {
-  func takeControl(_ frame: FrameHead, _ payload: RawSpan) {
+extension SessionState {
+  mutating func takeControl(_ frame: FrameHead, _ payload: RawSpan) {
     switch frame.type {
     case FrameType.priority:
       // RFC 9113 §5.3.2: what it says is not used any more.
@@ -21,7 +21,7 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §6.4
-  private func takeReset(_ frame: FrameHead, _ payload: RawSpan) {
+  private mutating func takeReset(_ frame: FrameHead, _ payload: RawSpan) {
     guard payload.byteCount == 4 else { return fail(.frameSize) }
     guard frame.stream != 0, !isIdle(frame.stream) else { return fail(.protocolError) }
     counters.resetsReceived += 1
@@ -31,7 +31,7 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §6.7
-  private func takePing(_ frame: FrameHead, _ payload: RawSpan) {
+  private mutating func takePing(_ frame: FrameHead, _ payload: RawSpan) {
     guard frame.stream == 0 else { return fail(.protocolError) }
     guard payload.byteCount == 8 else { return fail(.frameSize) }
     guard !frame.isAcknowledgement else { return }
@@ -40,7 +40,7 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §6.8
-  private func takeGoAway(_ frame: FrameHead, _ payload: RawSpan) {
+  private mutating func takeGoAway(_ frame: FrameHead, _ payload: RawSpan) {
     guard frame.stream == 0 else { return fail(.protocolError) }
     guard payload.byteCount >= 8 else { return fail(.frameSize) }
     peerIsLeaving = true
@@ -48,7 +48,7 @@ extension HTTP2Session {
 
   // MARK: SETTINGS (RFC 9113 §6.5)
 
-  private func takeSettings(_ frame: FrameHead, _ payload: RawSpan) {
+  private mutating func takeSettings(_ frame: FrameHead, _ payload: RawSpan) {
     guard frame.stream == 0 else { return fail(.protocolError) }
     if frame.isAcknowledgement {
       guard payload.byteCount == 0 else { return fail(.frameSize) }
@@ -70,11 +70,11 @@ extension HTTP2Session {
       nothing.rawSpan)
   }
 
-  private func takeSetting(_ setting: UInt16, _ value: UInt32) {
+  private mutating func takeSetting(_ setting: UInt16, _ value: UInt32) {
     switch setting {
     case Setting.headerTableSize: writer.peerAllows(Int(value))
     case Setting.initialWindowSize:
-      guard value <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      guard value <= SessionState.windowBytesMax else { return fail(.flowControl) }
       changeInitialWindow(Int32(value))
     case Setting.frameSizeMax:
       // More than we ever send, or an error.
@@ -86,12 +86,12 @@ extension HTTP2Session {
   }
 
   /// RFC 9113 §6.9.2: it changes the windows of all streams, maybe to less than nothing.
-  private func changeInitialWindow(_ byteCount: Int32) {
+  private mutating func changeInitialWindow(_ byteCount: Int32) {
     let change = Int(byteCount) - Int(sendWindowInitial)
     sendWindowInitial = byteCount
     for slot in streams.indices where streams[slot].isLiving {
       let window = Int(streams[slot].sendWindow) + change
-      guard window <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      guard window <= SessionState.windowBytesMax else { return fail(.flowControl) }
       streams[slot].sendWindow = Int32(window)
       noteSendWindow(slot)
     }
@@ -99,13 +99,13 @@ extension HTTP2Session {
 
   // MARK: Windows (RFC 9113 §6.9)
 
-  func takeWindowUpdate(_ frame: FrameHead, _ payload: RawSpan) {
+  mutating func takeWindowUpdate(_ frame: FrameHead, _ payload: RawSpan) {
     guard payload.byteCount == 4 else { return fail(.frameSize) }
     let count = Int(FrameNumber.word(payload, at: 0) & 0x7fff_ffff)
     if frame.stream == 0 {
       guard count > 0 else { return fail(.protocolError) }
       let window = Int(sendWindow) + count
-      guard window <= HTTP2Session.windowBytesMax else { return fail(.flowControl) }
+      guard window <= SessionState.windowBytesMax else { return fail(.flowControl) }
       sendWindow = Int32(window)
       return
     }
@@ -113,7 +113,7 @@ extension HTTP2Session {
     guard let slot = streams.slot(of: frame.stream), !streams[slot].isEnding else { return }
     let window = Int(streams[slot].sendWindow) + count
     guard count > 0 else { return endStream(slot, .protocolError) }
-    guard window <= HTTP2Session.windowBytesMax else {
+    guard window <= SessionState.windowBytesMax else {
       return endStream(slot, .flowControlError)
     }
     streams[slot].sendWindow = Int32(window)
@@ -121,7 +121,7 @@ extension HTTP2Session {
   }
 
   /// A stream's window or body has changed: whether it may send.
-  func noteSendWindow(_ slot: Int) {
+  mutating func noteSendWindow(_ slot: Int) {
     let stream = streams[slot]
     if stream.hasBody, !stream.isDeferred, !stream.isEnding, stream.sendWindow > 0 {
       sendQueue.enter(slot, &streams)
@@ -130,14 +130,14 @@ extension HTTP2Session {
     }
   }
 
-  func queueWindow(_ stream: Int32, _ byteCount: UInt32) {
+  mutating func queueWindow(_ stream: Int32, _ byteCount: UInt32) {
     frames.append(
       FrameHead(type: FrameType.windowUpdate, stream: stream, payloadBytes: 4), byteCount)
   }
 
   // MARK: Priorities (RFC 9218)
 
-  private func takePriorityUpdate(_ frame: FrameHead, _ payload: RawSpan) {
+  private mutating func takePriorityUpdate(_ frame: FrameHead, _ payload: RawSpan) {
     guard frame.stream == 0 else { return fail(.protocolError) }
     guard payload.byteCount >= 4 else { return fail(.frameSize) }
     let stream = Int32(bitPattern: FrameNumber.word(payload, at: 0) & 0x7fff_ffff)
@@ -150,7 +150,7 @@ extension HTTP2Session {
     }
   }
 
-  func change(_ slot: Int, _ priority: StreamPriority) {
+  mutating func change(_ slot: Int, _ priority: StreamPriority) {
     sendQueue.remove(slot, &streams)
     streams[slot].urgency = priority.urgency
     streams[slot].isIncremental = priority.isIncremental
@@ -160,7 +160,7 @@ extension HTTP2Session {
   // MARK: The end of a stream
 
   /// Ends a stream by a reset of ours, once: it is over with the next `produce`.
-  func endStream(_ slot: Int, _ code: HTTP2ErrorCode) {
+  mutating func endStream(_ slot: Int, _ code: HTTP2ErrorCode) {
     guard !streams[slot].isEnding else { return }
     streams[slot].isEnding = true
     streams[slot].code = code.rawValue
@@ -170,7 +170,7 @@ extension HTTP2Session {
   }
 
   /// RST_STREAM; one that the peer provokes costs it as much as a reset of its own.
-  func queueReset(_ stream: Int32, _ code: HTTP2ErrorCode, isProvoked: Bool) {
+  mutating func queueReset(_ stream: Int32, _ code: HTTP2ErrorCode, isProvoked: Bool) {
     counters.resetsSent += 1
     frames.append(
       FrameHead(type: FrameType.reset, stream: stream, payloadBytes: 4), code.rawValue)
@@ -178,14 +178,14 @@ extension HTTP2Session {
   }
 
   /// A stream is over: its owner is told, and its slot is free.
-  func closeStream(_ slot: Int) {
+  mutating func closeStream(_ slot: Int) {
     sendQueue.remove(slot, &streams)
     let record = streams[slot]
     if record.isKnown {
       openStreamCount -= 1
       let event = HTTP2Event.closed(
         handle(slot), completed: record.isCompleted, code: record.code, byUs: record.isResetByUs)
-      workspace.add(event, of: self)
+      workspace.add(event, of: number)
     }
     forgetBody(slot)
     if !responseTrailers.isEmpty { responseTrailers[slot] = nil }

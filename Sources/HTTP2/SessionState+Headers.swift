@@ -3,8 +3,8 @@
 import HTTP
 import Platform
 
-extension HTTP2Session {
-  func takeHeaders(_ frame: FrameHead, _ payload: RawSpan) {
+extension SessionState {
+  mutating func takeHeaders(_ frame: FrameHead, _ payload: RawSpan) {
     guard frame.stream & 1 == 1 else { return fail(.protocolError) }
     var start = 0
     var end = payload.byteCount
@@ -24,7 +24,7 @@ extension HTTP2Session {
     add(payload, start..<end)
   }
 
-  func takeContinuation(_ frame: FrameHead, _ payload: RawSpan) {
+  mutating func takeContinuation(_ frame: FrameHead, _ payload: RawSpan) {
     add(payload, 0..<payload.byteCount)
     guard frame.endsBlock else { return }
     let block = input.block
@@ -33,14 +33,14 @@ extension HTTP2Session {
     takeBlock(block.rawSpan, frame.stream, input.blockEndsStream)
   }
 
-  private func add(_ payload: RawSpan, _ range: Range<Int>) {
+  private mutating func add(_ payload: RawSpan, _ range: Range<Int>) {
     input.block.reserveCapacity(input.block.count + range.count)
     for index in range { input.block.append(Scan.byte(payload, at: index)) }
   }
 
   // MARK: Blocks
 
-  private func takeBlock(_ block: RawSpan, _ id: Int32, _ endsStream: Bool) {
+  private mutating func takeBlock(_ block: RawSpan, _ id: Int32, _ endsStream: Bool) {
     workspace.scratch.removeAll()
     assembly = RequestAssembly()
     assembly.headStart = workspace.heads.count
@@ -61,7 +61,7 @@ extension HTTP2Session {
   }
 
   /// Reads all fields; false: the connection is at its end.
-  private func read(_ block: RawSpan) -> Bool {
+  private mutating func read(_ block: RawSpan) -> Bool {
     var table = FieldTable()
     swap(&table, &readTable)
     defer { swap(&table, &readTable) }
@@ -86,13 +86,13 @@ extension HTTP2Session {
     }
   }
 
-  private func dropAssembly() {
+  private mutating func dropAssembly() {
     workspace.heads.truncate(to: assembly.headStart)
     workspace.scratch.removeAll()
   }
 
   /// RFC 9113 §8.1: trailers end their stream.
-  private func endTrailers(_ endsStream: Bool) {
+  private mutating func endTrailers(_ endsStream: Bool) {
     let slot = assembly.slot
     guard endsStream, !assembly.isMalformed else {
       dropAssembly()
@@ -108,7 +108,7 @@ extension HTTP2Session {
     bodyEnded(slot)
   }
 
-  private func endRequest(_ id: Int32, _ endsStream: Bool) {
+  private mutating func endRequest(_ id: Int32, _ endsStream: Bool) {
     guard streams.count < settings.concurrentStreamsMax else {
       dropAssembly()
       return queueReset(id, .refusedStream, isProvoked: true)
@@ -132,7 +132,7 @@ extension HTTP2Session {
     tell(.request(request), slot)
   }
 
-  private func open(_ id: Int32, _ endsStream: Bool) -> Int {
+  private mutating func open(_ id: Int32, _ endsStream: Bool) -> Int {
     var record = StreamRecord(
       id: id, sendWindow: sendWindowInitial, receiveWindow: Int32(clamping: settings.windowBytes))
     record.requestEnded = endsStream
@@ -148,17 +148,17 @@ extension HTTP2Session {
 
   /// What PRIORITY_UPDATE said of a stream that begins now; of those that were passed over, nothing
   /// will come any more.
-  private func earlyPriority(_ id: Int32) -> StreamPriority? {
+  private mutating func earlyPriority(_ id: Int32) -> StreamPriority? {
     let priority = earlyPriorities[id]
     earlyPriorities = earlyPriorities.filter { $0.key > id }
     return priority
   }
 
-  private func tell(_ event: HTTP2Event, _ slot: Int) {
+  private mutating func tell(_ event: HTTP2Event, _ slot: Int) {
     purses.emptyFrames.give(1, settings.limits.emptyFrames)
     counters.requests += 1
     openStreamCount += 1
     streams[slot].isKnown = true
-    workspace.add(event, of: self)
+    workspace.add(event, of: number)
   }
 }

@@ -3,31 +3,8 @@
 import HTTP
 import Platform
 
-/// Whether bytes are the beginning of HTTP/2.
-package enum HTTP2PrefaceMatch: Sendable {
-  case yes
-  case no
-  /// So far they agree, but there are fewer than 24.
-  case needMore
-}
-
-extension HTTP2Session {
-  private static let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
-
-  /// Whether received bytes begin with the client's connection preface (RFC 9113 §3.4). No request
-  /// of HTTP/1 does.
-  package static func isPrefaceBeginning(_ bytes: RawSpan) -> HTTP2PrefaceMatch {
-    let preface = preface
-    let count = min(bytes.byteCount, preface.count)
-    guard Scan.equal(bytes.extracting(0..<count), preface.rawSpan.extracting(0..<count)) else {
-      return .no
-    }
-    return count < preface.count ? .needMore : .yes
-  }
-
-  /// Takes received bytes; returns how many. Fewer than given: take the events, then give the rest
-  /// again. Events not taken before are lost, and what they spoke of is overwritten.
-  package func receive(_ bytes: RawSpan) -> Int {
+extension SessionState {
+  mutating func receive(_ bytes: RawSpan) -> Int {
     workspace.begin()
     let count = bytes.byteCount
     var offset = 0
@@ -49,7 +26,7 @@ extension HTTP2Session {
     return count
   }
 
-  private func takePreface(_ bytes: RawSpan) -> Int {
+  private mutating func takePreface(_ bytes: RawSpan) -> Int {
     let before = input.prefaceBytes
     let count = min(bytes.byteCount, HTTP2Session.preface.count - before)
     let preface = HTTP2Session.preface
@@ -66,7 +43,7 @@ extension HTTP2Session {
   // MARK: Frames
 
   @inline(__always)
-  private func takeHead(_ bytes: RawSpan, _ offset: inout Int) {
+  private mutating func takeHead(_ bytes: RawSpan, _ offset: inout Int) {
     if input.collected.isEmpty, bytes.byteCount &- offset >= FrameHead.byteCount {
       begin(FrameHead(bytes, at: offset))
       offset &+= FrameHead.byteCount
@@ -79,7 +56,7 @@ extension HTTP2Session {
     }
   }
 
-  private func collectHead(_ bytes: RawSpan, _ offset: inout Int) {
+  private mutating func collectHead(_ bytes: RawSpan, _ offset: inout Int) {
     let end = min(bytes.byteCount, offset + FrameHead.byteCount - input.collected.count)
     input.collect(bytes, offset..<end)
     offset = end
@@ -90,7 +67,7 @@ extension HTTP2Session {
   }
 
   /// A frame's head has come: what is to be done with its payload.
-  private func begin(_ frame: FrameHead) {
+  private mutating func begin(_ frame: FrameHead) {
     if let flood = meter.judge(frame, &purses, settings) { return fail(flood) }
     guard frame.payloadBytes <= FrameHead.payloadBytesMax else { return fail(.frameSize) }
     if input.blockStream != 0 || frame.type == FrameType.continuation {
@@ -115,7 +92,7 @@ extension HTTP2Session {
     }
   }
 
-  private func skip(_ bytes: RawSpan, _ offset: inout Int) {
+  private mutating func skip(_ bytes: RawSpan, _ offset: inout Int) {
     let count = min(input.payloadLeft, bytes.byteCount &- offset)
     offset &+= count
     input.payloadLeft &-= count
@@ -123,7 +100,7 @@ extension HTTP2Session {
   }
 
   @inline(__always)
-  private func takePayload(_ bytes: RawSpan, _ offset: inout Int) {
+  private mutating func takePayload(_ bytes: RawSpan, _ offset: inout Int) {
     let count = min(input.payloadLeft, bytes.byteCount &- offset)
     let range = offset..<offset &+ count
     offset &+= count
@@ -139,7 +116,7 @@ extension HTTP2Session {
   }
 
   /// A payload is whole.
-  private func endPayload(_ payload: RawSpan) {
+  private mutating func endPayload(_ payload: RawSpan) {
     input.phase = .head
     let frame = input.frame
     switch frame.type {
@@ -159,7 +136,7 @@ extension HTTP2Session {
 
   // MARK: DATA (RFC 9113 §6.1)
 
-  private func beginData(_ frame: FrameHead) {
+  private mutating func beginData(_ frame: FrameHead) {
     guard frame.stream != 0, !isIdle(frame.stream) else { return fail(.protocolError) }
     let byteCount = Int32(frame.payloadBytes)
     guard byteCount <= receiveWindow else { return fail(.flowControl) }
@@ -182,7 +159,7 @@ extension HTTP2Session {
     if frame.payloadBytes == 0 { endData() }
   }
 
-  private func takeData(_ bytes: RawSpan, _ offset: inout Int) {
+  private mutating func takeData(_ bytes: RawSpan, _ offset: inout Int) {
     if input.awaitsPadding {
       input.awaitsPadding = false
       input.paddingLeft = Int(Scan.byte(bytes, at: offset))
@@ -208,7 +185,7 @@ extension HTTP2Session {
     if input.payloadLeft == 0 { endData() }
   }
 
-  private func endData() {
+  private mutating func endData() {
     input.phase = .head
     dataFrameCame(input.frame, contentBytes: input.contentBytes)
   }

@@ -3,19 +3,14 @@
 import HTTP
 import Platform
 
-extension HTTP2Session {
-  /// Orders a response whose head stands in `workspace.responseHead`, which is then empty. A status
-  /// of 100 … 199 makes an interim response, after which a final one belongs. Without
-  /// `bodyFollows` the stream ends with the head. False if the stream is over, has been
-  /// answered, or the head is none: in the last case the stream is reset.
-  @discardableResult
-  package func respond(to stream: HTTP2Stream, bodyFollows: Bool) -> Bool {
+extension SessionState {
+  mutating func respond(to stream: HTTP2Stream, bodyFollows: Bool) -> Bool {
     defer { workspace.responseHead.removeAll() }
     guard !isTerminated, let slot = slot(of: stream), !streams[slot].isResponding,
       !streams[slot].isEnding
     else { return false }
     guard let isInterim = writeHead() else {
-      reset(stream, .internalError)
+      _ = reset(stream, .internalError)
       return false
     }
     let endsStream = !isInterim && !bodyFollows
@@ -35,7 +30,7 @@ extension HTTP2Session {
 
   /// Writes the response's head as a header block; whether its status is an interim one, nil if it
   /// is no head. Lines that are about the connection stay behind (RFC 9113 §8.2.2).
-  private func writeHead() -> Bool? {
+  private mutating func writeHead() -> Bool? {
     let head = workspace.responseHead
     let written = workspace.writtenHead
     if workspace.blockOwner == number, workspace.blockVersion == writer.version, !writer.hasNews,
@@ -57,7 +52,7 @@ extension HTTP2Session {
   }
 
   /// HEADERS, and CONTINUATION as far as it is needed, of what stands in the workspace's block.
-  private func queueBlock(_ stream: Int32, endsStream: Bool) {
+  private mutating func queueBlock(_ stream: Int32, endsStream: Bool) {
     let block = workspace.block
     let bytes = block.bytes
     var start = 0
@@ -79,11 +74,7 @@ extension HTTP2Session {
     }
   }
 
-  /// Sends fields behind the body of a response (RFC 9113 §8.1): whole lines `name: value CR LF`.
-  /// To be said before the body has said that it is at its end. False if the stream is over, or
-  /// they are longer than a head may be.
-  @discardableResult
-  package func setTrailers(_ lines: RawSpan, of stream: HTTP2Stream) -> Bool {
+  mutating func setTrailers(_ lines: RawSpan, of stream: HTTP2Stream) -> Bool {
     guard !isTerminated, let slot = slot(of: stream), !streams[slot].isEnding,
       lines.byteCount > 0, lines.byteCount <= workspace.responseHead.capacity
     else { return false }
@@ -94,7 +85,7 @@ extension HTTP2Session {
   }
 
   /// The body is at its end: queues its trailers; false if it has none.
-  func queueTrailers(_ slot: Int) -> Bool {
+  mutating func queueTrailers(_ slot: Int) -> Bool {
     guard !responseTrailers.isEmpty, let lines = responseTrailers.removeValue(forKey: slot) else {
       return false
     }
@@ -106,18 +97,14 @@ extension HTTP2Session {
     return true
   }
 
-  /// The stream's body has something again after `.deferred`. False if nothing was waiting.
-  @discardableResult
-  package func resume(_ stream: HTTP2Stream) -> Bool {
+  mutating func resume(_ stream: HTTP2Stream) -> Bool {
     guard !isTerminated, let slot = slot(of: stream), streams[slot].isDeferred else { return false }
     streams[slot].isDeferred = false
     noteSendWindow(slot)
     return true
   }
 
-  /// Ends one stream at once. False if it is over.
-  @discardableResult
-  package func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) -> Bool {
+  mutating func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) -> Bool {
     guard !isTerminated, let slot = slot(of: stream), !streams[slot].isEnding else { return false }
     streams[slot].isResetByUs = true
     dropBody(slot)
@@ -125,9 +112,7 @@ extension HTTP2Session {
     return true
   }
 
-  /// Sets a stream's priority (RFC 9218) in place of the client's wish, as a Priority field of the
-  /// response does. `urgency`: 0 (first) … 7.
-  package func prefer(_ stream: HTTP2Stream, urgency: Int, isIncremental: Bool) {
+  mutating func prefer(_ stream: HTTP2Stream, urgency: Int, isIncremental: Bool) {
     guard !isTerminated, let slot = slot(of: stream), !streams[slot].isEnding else { return }
     var priority = StreamPriority()
     priority.urgency = UInt8(min(max(urgency, 0), 7))

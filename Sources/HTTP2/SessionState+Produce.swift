@@ -3,18 +3,15 @@
 import HTTP
 import Platform
 
-extension HTTP2Session {
+extension SessionState {
   /// The least room in which a DATA frame is begun; less would make many small frames.
   static let dataBytesMin = 1024
 
   /// The least capacity of a buffer for `produce`.
-  package static let outputBytesMin = 4096
+  static let outputBytesMin = 4096
 
-  /// Appends frames until nothing more may be sent now or the buffer is full; returns the number
-  /// of bytes. Bodies are asked in turn, as flow control and priorities allow.
-  @discardableResult
-  package func produce(into output: ByteBuffer, bodies: any HTTP2BodySource) -> Int {
-    precondition(output.capacity >= HTTP2Session.outputBytesMin)
+  mutating func produce(into output: ByteBuffer, bodies: any HTTP2BodySource) -> Int {
+    precondition(output.capacity >= SessionState.outputBytesMin)
     guard !isBroken else { return 0 }
     let before = output.count
     if !endingSlots.isEmpty { finishStreams() }
@@ -28,7 +25,7 @@ extension HTTP2Session {
   }
 
   /// Streams that ended with their head, or by a reset of ours.
-  private func finishStreams() {
+  private mutating func finishStreams() {
     let slots = endingSlots
     endingSlots.removeAll(keepingCapacity: true)
     for place in slots {
@@ -43,11 +40,13 @@ extension HTTP2Session {
   }
 
   /// Writes one DATA frame of a stream; false if there is too little room for one.
-  private func sendData(_ slot: Int, _ output: ByteBuffer, _ bodies: any HTTP2BodySource) -> Bool {
+  private mutating func sendData(_ slot: Int, _ output: ByteBuffer, _ bodies: any HTTP2BodySource)
+    -> Bool
+  {
     let most = min(
       Int(min(sendWindow, streams[slot].sendWindow)), FrameHead.payloadBytesMax)
     let room = output.free - FrameHead.byteCount
-    guard room >= min(most, HTTP2Session.dataBytesMin) else { return false }
+    guard room >= min(most, SessionState.dataBytesMin) else { return false }
     let start = output.count
     let id = streams[slot].id
     FrameHead(type: FrameType.data, stream: id, payloadBytes: 0).write(to: output)
@@ -79,7 +78,7 @@ extension HTTP2Session {
   }
 
   /// The last bytes of a body are in the output: they end the stream, or its trailers do.
-  private func endBody(_ slot: Int, _ count: Int, at start: Int, _ output: ByteBuffer) {
+  private mutating func endBody(_ slot: Int, _ count: Int, at start: Int, _ output: ByteBuffer) {
     let id = streams[slot].id
     let hasTrailers = queueTrailers(slot)
     if hasTrailers, count == 0 {
@@ -95,14 +94,14 @@ extension HTTP2Session {
     complete(slot)
   }
 
-  private func noteSent(_ count: Int, _ slot: Int) {
+  private mutating func noteSent(_ count: Int, _ slot: Int) {
     sendWindow -= Int32(count)
     streams[slot].sendWindow -= Int32(count)
     purses.windowUpdates.work(settings.limits.windowUpdates)
   }
 
   /// The whole response is in the output: its stream is over when the request is.
-  private func complete(_ slot: Int) {
+  private mutating func complete(_ slot: Int) {
     streams[slot].isCompleted = true
     counters.completed += 1
     purses.responseCompleted(settings.limits)
