@@ -55,18 +55,32 @@ import Platform
     guard let session = unsafe session(of: bio), let source = unsafe source else { return 0 }
     unsafe ring3_bio_clear_retry(bio)
     let bytes = unsafe UnsafeRawBufferPointer(start: source, count: byteCount)
-    guard unsafe session.queue(bytes) else { return 0 }
+    let isTaken =
+      unsafe session.isSentByKernel ? session.sendMessage([UInt8](bytes)) : session.queue(bytes)
+    guard isTaken else { return 0 }
     unsafe count?.pointee = byteCount
     return 1
   }
 
   private static func control(
-    _ bio: OpaquePointer?, _ command: CInt, _: Int, _: UnsafeMutableRawPointer?
+    _ bio: OpaquePointer?, _ command: CInt, _ number: Int, _ pointer: UnsafeMutableRawPointer?
   ) -> Int {
     switch command {
-    case BIO_CTRL_FLUSH: 1
-    case BIO_CTRL_EOF: unsafe session(of: bio)?.input == .ended ? 1 : 0
-    default: 0
+    case BIO_CTRL_FLUSH: return 1
+    case BIO_CTRL_EOF: return unsafe session(of: bio)?.input == .ended ? 1 : 0
+    case ring3_bio_set_ktls:
+      // Not 0: for what is sent. What is received stays with us, and with its limits.
+      guard number != 0, let session = unsafe session(of: bio) else { return 0 }
+      return unsafe session.giveKeys(pointer) ? 1 : 0
+    case BIO_CTRL_GET_KTLS_SEND:
+      return unsafe session(of: bio)?.isSentByKernel == true ? 1 : 0
+    case ring3_bio_set_ktls_message:
+      unsafe session(of: bio)?.messageType = UInt8(truncatingIfNeeded: number)
+      return 0
+    case ring3_bio_clear_ktls_message:
+      unsafe session(of: bio)?.messageType = nil
+      return 0
+    default: return 0
     }
   }
 }
