@@ -30,8 +30,6 @@ package enum HTTP2Failure: UInt8, Error, Sendable, CaseIterable {
   case outboundFlood = 15
   /// The session's cap on memory was reached.
   case memory = 16
-  /// This side failed in a way that is no fault of the peer.
-  case `internal` = 17
   /// The worker ended the session with an error code of its own.
   case terminated = 18
 
@@ -55,7 +53,6 @@ package enum HTTP2Failure: UInt8, Error, Sendable, CaseIterable {
     case .unknownFrameFlood: "H2_UnknownFrame_Flood"
     case .outboundFlood: "H2_Outbound_Flood"
     case .memory: "H2_Memory"
-    case .internal: "H2_Internal"
     case .terminated: "H2_Terminated"
     }
   }
@@ -68,7 +65,7 @@ package enum HTTP2Failure: UInt8, Error, Sendable, CaseIterable {
     case .frameSize: .frameSizeError
     case .compression: .compressionError
     case .streamClosed: .streamClosed
-    case .internal, .terminated, .memory: .internalError
+    case .terminated, .memory: .internalError
     case .rapidReset, .continuationFlood, .headerListFlood, .settingsFlood, .pingFlood,
       .emptyFrameFlood, .windowUpdateFlood, .priorityFlood, .unknownFrameFlood, .outboundFlood:
       .enhanceYourCalm

@@ -83,7 +83,7 @@ package final class HTTP2Session {
   @discardableResult
   package func resume(_ stream: HTTP2Stream) -> Bool { state.resume(stream) }
 
-  /// Ends one stream at once. False if it is over.
+  /// Ends one stream, which is over with the next `produce`. False if it is over already.
   @discardableResult
   package func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) -> Bool {
     state.reset(stream, code)

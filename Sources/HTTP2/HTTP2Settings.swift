@@ -65,7 +65,8 @@ package struct HTTP2Settings: Equatable, Sendable {
   /// room, 0 … 2³¹ - 1.
   package var windowBytes = 65_535
   /// SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113 §6.5.2 does. A longer one is answered 431;
-  /// four times as much ends the connection. At most what the workspace was made for.
+  /// four times as much, or a block that takes twice as much on its way, ends the connection. At
+  /// most what the workspace was made for.
   package var headerListBytesMax = 65_536
   /// Fields of a request (LimitRequestFields), pseudo-fields not counted; more is answered 431.
   package var fieldCountMax = 100

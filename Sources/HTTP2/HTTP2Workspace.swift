@@ -31,6 +31,8 @@ package final class HTTP2Workspace {
   var blockVersion = 0
   let staticTable = StaticTable()
   let huffman = HuffmanCode()
+  /// What spreads the numbers of streams over their tables.
+  let seed = UInt32.random(in: .min ... .max)
   /// Numbers for sessions, from 1.
   private var sessionCount = 0
 

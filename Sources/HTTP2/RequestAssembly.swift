@@ -32,6 +32,7 @@ struct RequestAssembly {
   var hasHost = false
   /// -1: none.
   var contentLength: Int64 = -1
+  var hasPriority = false
   var priority: StreamPriority?
   var lineCount = 0
   /// It was told as a request whose body follows.
@@ -99,7 +100,10 @@ extension SessionState {
         return
       }
       assembly.contentLength = number(text.extracting(field.values))
-    case .priority: assembly.priority = StreamPriority(text.extracting(field.values))
+    // The first counts: few bytes can name a long one again and again.
+    case .priority where !assembly.hasPriority:
+      assembly.hasPriority = true
+      assembly.priority = StreamPriority(text.extracting(field.values))
     default: break
     }
     writeLine(field, text)

@@ -105,14 +105,13 @@ extension SessionState {
   }
 
   mutating func dataFrameCame(_ frame: FrameHead, contentBytes: Int) {
+    guard let slot = streams.slot(of: frame.stream), !streams[slot].isEnding else { return }
     if frame.isPadded, contentBytes > 0 || frame.endsStream,
       contentBytes < FrameMeter.paddingBytesMax
     {
       purses.emptyFrames.give(1, settings.limits.emptyFrames)
     }
-    guard frame.endsStream, let slot = streams.slot(of: frame.stream), !streams[slot].isEnding
-    else { return }
-    bodyEnded(slot)
+    if frame.endsStream { bodyEnded(slot) }
   }
 
   /// The request is whole.

@@ -52,17 +52,24 @@ extension SessionState {
     guard frame.stream == 0 else { return fail(.protocolError) }
     if frame.isAcknowledgement {
       guard payload.byteCount == 0 else { return fail(.frameSize) }
-      settingsAcknowledged = true
+      if !settingsAcknowledged { noteAcknowledgement() }
       return
     }
     guard payload.byteCount % 6 == 0 else { return fail(.frameSize) }
+    guard payload.byteCount <= 6 * SessionState.settingsPerFrameMax else {
+      return fail(.settingsFlood)
+    }
     hasPeerSettings = true
+    var initialWindow = sendWindowInitial
     var offset = 0
     while offset < payload.byteCount, failure == nil {
       takeSetting(
-        FrameNumber.half(payload, at: offset), FrameNumber.word(payload, at: offset + 2))
+        FrameNumber.half(payload, at: offset), FrameNumber.word(payload, at: offset + 2),
+        &initialWindow)
       offset += 6
     }
+    // Once for the frame: it is work for each stream.
+    if failure == nil, initialWindow != sendWindowInitial { changeInitialWindow(initialWindow) }
     guard failure == nil else { return }
     let nothing: [UInt8] = []
     frames.append(
@@ -70,12 +77,34 @@ extension SessionState {
       nothing.rawSpan)
   }
 
-  private mutating func takeSetting(_ setting: UInt16, _ value: UInt32) {
+  /// There are ten settings; a frame that repeats them is no client's (CVE-2020-11080).
+  private static let settingsPerFrameMax = 32
+
+  /// Until now the client could count with the usual windows (RFC 9113 §6.9.3): with a smaller one
+  /// less than nothing may be left.
+  private mutating func noteAcknowledgement() {
+    let excess = receiveWindowInitial - Int32(clamping: settings.windowBytes)
+    settingsAcknowledged = true
+    guard excess > 0 else { return }
+    for slot in streams.indices where streams[slot].isLiving {
+      streams[slot].receiveWindow -= excess
+    }
+  }
+
+  /// What a stream that begins now may be sent.
+  var receiveWindowInitial: Int32 {
+    let byteCount = Int32(clamping: settings.windowBytes)
+    return settingsAcknowledged ? byteCount : max(byteCount, Int32(SessionState.windowBytesUsual))
+  }
+
+  private mutating func takeSetting(
+    _ setting: UInt16, _ value: UInt32, _ initialWindow: inout Int32
+  ) {
     switch setting {
     case Setting.headerTableSize: writer.peerAllows(Int(value))
     case Setting.initialWindowSize:
       guard value <= SessionState.windowBytesMax else { return fail(.flowControl) }
-      changeInitialWindow(Int32(value))
+      initialWindow = Int32(value)
     case Setting.frameSizeMax:
       // More than we ever send, or an error.
       if value < FrameHead.payloadBytesMax || value > 0xff_ffff { fail(.protocolError) }
@@ -90,10 +119,11 @@ extension SessionState {
     let change = Int(byteCount) - Int(sendWindowInitial)
     sendWindowInitial = byteCount
     for slot in streams.indices where streams[slot].isLiving {
-      let window = Int(streams[slot].sendWindow) + change
+      let before = streams[slot].sendWindow
+      let window = Int(before) + change
       guard window <= SessionState.windowBytesMax else { return fail(.flowControl) }
       streams[slot].sendWindow = Int32(window)
-      noteSendWindow(slot)
+      if before > 0 && window <= 0 || before <= 0 && window > 0 { noteSendWindow(slot) }
     }
   }
 
@@ -145,10 +175,27 @@ extension SessionState {
     guard let priority = StreamPriority(payload.extracting(4..<payload.byteCount)) else { return }
     if let slot = streams.slot(of: stream) {
       if !streams[slot].isPreferred { change(slot, priority) }
-    } else if stream > lastStream, earlyPriorities.count < settings.concurrentStreamsMax {
-      earlyPriorities[stream] = priority
+    } else if stream > lastStream {
+      keepEarly(priority, stream)
     }
   }
+
+  /// Of a stream that is not there yet, but could be soon (RFC 9218 §7.1).
+  private mutating func keepEarly(_ priority: StreamPriority, _ stream: Int32) {
+    guard Int(stream) - Int(lastStream) <= 2 * settings.concurrentStreamsMax else { return }
+    if earlyPriorities.count >= SessionState.earlyPrioritiesMax {
+      // Of those that were passed over nothing will come any more.
+      let last = lastStream
+      earlyPriorities = earlyPriorities.filter { $0.key > last }
+    }
+    guard
+      earlyPriorities.count < SessionState.earlyPrioritiesMax
+        || earlyPriorities[stream] != nil
+    else { return }
+    earlyPriorities[stream] = priority
+  }
+
+  private static let earlyPrioritiesMax = 100
 
   mutating func change(_ slot: Int, _ priority: StreamPriority) {
     sendQueue.remove(slot, &streams)

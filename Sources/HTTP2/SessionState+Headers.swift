@@ -102,7 +102,10 @@ extension SessionState {
     // The HEADERS frame was charged when it came; this one was worth it.
     purses.emptyFrames.give(1, settings.limits.emptyFrames)
     let section = assembly.headStart..<workspace.heads.count
-    if !section.isEmpty { requestTrailers[slot] = workspace.heads.copy(section) }
+    if !section.isEmpty {
+      requestTrailers[slot] = workspace.heads.copy(section)
+      if memoryBytes > settings.limits.memoryBytesMax { breakDown() }
+    }
     dropAssembly()
     counters.trailers += 1
     bodyEnded(slot)
@@ -134,24 +137,16 @@ extension SessionState {
 
   private mutating func open(_ id: Int32, _ endsStream: Bool) -> Int {
     var record = StreamRecord(
-      id: id, sendWindow: sendWindowInitial, receiveWindow: Int32(clamping: settings.windowBytes))
+      id: id, sendWindow: sendWindowInitial, receiveWindow: receiveWindowInitial)
     record.requestEnded = endsStream
     record.bodyBytesLeft = endsStream ? -1 : assembly.contentLength
     var priority = assembly.priority
-    if !earlyPriorities.isEmpty { priority = earlyPriority(id) ?? priority }
+    if !earlyPriorities.isEmpty { priority = earlyPriorities.removeValue(forKey: id) ?? priority }
     if let priority {
       record.urgency = priority.urgency
       record.isIncremental = priority.isIncremental
     }
     return streams.take(record)
-  }
-
-  /// What PRIORITY_UPDATE said of a stream that begins now; of those that were passed over, nothing
-  /// will come any more.
-  private mutating func earlyPriority(_ id: Int32) -> StreamPriority? {
-    let priority = earlyPriorities[id]
-    earlyPriorities = earlyPriorities.filter { $0.key > id }
-    return priority
   }
 
   private mutating func tell(_ event: HTTP2Event, _ slot: Int) {

@@ -12,14 +12,19 @@ extension SessionState {
 
   mutating func produce(into output: ByteBuffer, bodies: any HTTP2BodySource) -> Int {
     precondition(output.capacity >= SessionState.outputBytesMin)
-    guard !isBroken else { return 0 }
     let before = output.count
-    if !endingSlots.isEmpty { finishStreams() }
-    if !frames.isEmpty { frames.move(to: output) }
-    while frames.isEmpty, !isTerminated, sendWindow > 0, let slot = sendQueue.next {
-      guard sendData(slot, output, bodies) else { break }
-      if !endingSlots.isEmpty { finishStreams() }
-      if !frames.isEmpty { frames.move(to: output) }
+    while !isBroken {
+      if !frames.isEmpty {
+        frames.move(to: output)
+        guard frames.isEmpty else { break }
+      }
+      if !endingSlots.isEmpty {
+        finishStreams()
+        continue
+      }
+      guard !isTerminated, sendWindow > 0, let slot = sendQueue.next,
+        sendData(slot, output, bodies)
+      else { break }
     }
     return output.count - before
   }
@@ -81,6 +86,7 @@ extension SessionState {
   private mutating func endBody(_ slot: Int, _ count: Int, at start: Int, _ output: ByteBuffer) {
     let id = streams[slot].id
     let hasTrailers = queueTrailers(slot)
+    guard !isBroken else { return output.truncate(to: start) }
     if hasTrailers, count == 0 {
       output.truncate(to: start)
     } else {

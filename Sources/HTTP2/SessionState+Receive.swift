@@ -125,8 +125,12 @@ extension SessionState {
     case FrameType.windowUpdate: takeWindowUpdate(frame, payload)
     default: takeControl(frame, payload)
     }
+    checkQueue()
+  }
+
+  /// A peer that takes nothing could pile up our answers.
+  private mutating func checkQueue() {
     guard frames.frameCount > settings.limits.acknowledgementsMax else { return }
-    // A peer that takes nothing could pile up our answers.
     if frames.frameCount > settings.limits.outboundFramesMax
       || frames.acknowledgementCount > settings.limits.acknowledgementsMax
     {
@@ -154,6 +158,9 @@ extension SessionState {
         streams[slot].receiveWindow -= byteCount
         if frame.endsStream { streams[slot].hasLastFrame = true }
       }
+    } else if frame.payloadBytes == 0, frame.endsStream, !purses.emptyFrames.take() {
+      // It ends nothing.
+      return fail(.emptyFrameFlood)
     }
     input.phase = .data
     if frame.payloadBytes == 0 { endData() }
@@ -188,6 +195,7 @@ extension SessionState {
   private mutating func endData() {
     input.phase = .head
     dataFrameCame(input.frame, contentBytes: input.contentBytes)
+    checkQueue()
   }
 
   // MARK: Streams

@@ -39,8 +39,8 @@ struct SessionState {
 
   // MARK: Streams
 
-  var streams = StreamTable()
-  /// Slots of streams that a reset of ours ends.
+  var streams: StreamTable
+  /// Slots of streams that end when what is queued has left: with their head, or by our reset.
   var endingSlots: [Int32] = []
   var keptBodies = KeptBodies()
   /// Trailers of responses that wait for the end of their body, by slot.
@@ -80,6 +80,7 @@ struct SessionState {
     self.workspace = workspace
     self.number = number
     purses = Purses(settings.limits)
+    streams = StreamTable(seed: workspace.seed)
     receiveWindow = Int32(
       clamping: max(settings.windowBytes, SessionState.windowBytesUsual))
     announce()
@@ -156,8 +157,9 @@ struct SessionState {
   mutating func finishShutdown() {
     guard !isBroken, !isTerminated else { return }
     isLeaving = true
-    lastServedStream = lastStream
-    queueGoAway(last: lastStream, .noError)
+    // RFC 9113 §6.8: never more than was said before.
+    lastServedStream = min(lastStream, lastServedStream)
+    queueGoAway(last: lastServedStream, .noError)
   }
 
   mutating func terminate(_ code: HTTP2ErrorCode) {

@@ -9,11 +9,16 @@ struct StreamPriority {
 
   init() {}
 
-  /// Of a field's value or a PRIORITY_UPDATE's; nil if it is no dictionary: then it says nothing.
-  /// Members of other types or ranges are passed over (RFC 9218 §4).
+  /// More than any client has to say.
+  private static let byteCountMax = 64
+
+  /// Of a field's value or a PRIORITY_UPDATE's; nil if it is no dictionary, or a long one: then it
+  /// says nothing. Members of other types or ranges are passed over (RFC 9218 §4).
   init?(_ value: RawSpan) {
     guard !parseUsual(value) else { return }
-    guard let entries = StructuredFields.dictionary([copy(value)]) else { return nil }
+    guard value.byteCount <= StreamPriority.byteCountMax,
+      let entries = StructuredFields.dictionary([copy(value)])
+    else { return nil }
     for entry in entries {
       guard case .item(let item) = entry.member else { continue }
       switch (entry.key, item.value) {

@@ -60,8 +60,12 @@ struct StreamTable {
   /// Living streams, told of or not.
   private(set) var count = 0
   /// Slots + 1 by a hash of the number; 0 for none. As many places as a power of two, half of them
-  /// free at least. Numbers follow each other, so most streams stand where they are looked for.
+  /// free at least.
   private var places: [Int32] = []
+  /// Odd, and nobody's to guess: who chooses numbers does not choose places.
+  private let seed: UInt32
+
+  init(seed: UInt32) { self.seed = seed | 1 }
 
   var reservedBytes: Int {
     records.capacity * MemoryLayout<StreamRecord>.stride
@@ -113,7 +117,9 @@ struct StreamTable {
   }
 
   @inline(__always)
-  private func home(_ id: Int32) -> Int { Int(id &>> 1) & (places.count &- 1) }
+  private func home(_ id: Int32) -> Int {
+    Int((UInt32(bitPattern: id) &* seed) &>> 16) & (places.count &- 1)
+  }
 
   private mutating func enter(_ id: Int32, _ slot: Int) {
     var place = home(id)

@@ -95,7 +95,6 @@ extension EndReason {
     case .settingsFlood, .pingFlood, .emptyFrameFlood, .windowUpdateFlood, .priorityFlood,
       .unknownFrameFlood, .outboundFlood, .memory:
       self = .http2Flood
-    case .internal: self = .internal
     case .terminated: self = .connectionClose
     }
   }

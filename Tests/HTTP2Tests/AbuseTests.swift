@@ -113,6 +113,39 @@ import Testing
     #expect(peer.session.memoryBytes <= 52_000)
   }
 
+  @Test func `answers that nobody takes are bounded while only bodies come`() {
+    let peer = Peer()
+    peer.send(requestFrame(1, ends: false))
+    _ = peer.produce()
+    let data = Frame(type: Frame.data, stream: 1, payload: [UInt8](repeating: 1, count: 16_000))
+    for _ in 0..<5000 where peer.session.failure == nil { peer.send(data) }
+    expectEnd(peer, .outboundFlood)
+  }
+
+  @Test func `settings that are repeated in one frame end the connection`() {
+    let peer = Peer()
+    peer.send(settingsFrame((0..<32).map { (4, Int32($0)) }))
+    #expect(peer.session.failure == nil)
+    peer.send(settingsFrame((0..<33).map { (4, Int32($0)) }))
+    expectEnd(peer, .settingsFlood)
+  }
+
+  @Test func `ends of streams that are over are not free`() {
+    let peer = Peer()
+    peer.answerBytes = 0
+    peer.send(requestFrame(1))
+    _ = peer.produce()
+    #expect(flood(peer) { _ in [dataFrame(1, "", ends: true)] } <= 201)
+    expectEnd(peer, .emptyFrameFlood)
+    let padded = Peer()
+    padded.answerBytes = 0
+    padded.send(requestFrame(1))
+    _ = padded.produce()
+    let frame = Frame(type: 0, flags: 9, stream: 1, payload: [0])
+    #expect(flood(padded) { _ in [frame] } <= 201)
+    expectEnd(padded, .emptyFrameFlood)
+  }
+
   @Test func `a long honest connection never trips`() {
     let peer = Peer()
     peer.answerBytes = 1000

@@ -121,6 +121,25 @@ final class Windows {
     #expect(fill(peer, 1, windows) == 40_000 && peer.session.failure == nil)
   }
 
+  @Test func `a small window holds from the acknowledgement on, not before`() {
+    var settings = HTTP2Settings()
+    settings.windowBytes = 16_384
+    let peer = keeping(settings)
+    // RFC 9113 §6.9.3: a client may have begun with what is usual.
+    let bytes = bytes(17_384, seed: 1)
+    peer.send(
+      requestFrame(1, ends: false), frame(1, bytes.prefix(16_384)), frame(1, bytes.suffix(1000)))
+    #expect(peer.session.failure == nil && peer.closed.isEmpty)
+    peer.send(Frame(type: Frame.settings, flags: 1), frame(1, [1]))
+    let resets = peer.produce().filter { $0.type == Frame.reset }
+    #expect(resets.map(\.code) == [3])
+    peer.send(requestFrame(3, ends: false), frame(3, bytes.prefix(16_384)))
+    #expect(peer.take(peer.requests[1]) == Array(bytes.prefix(16_384)))
+    #expect(peer.produce().contains { $0.type == Frame.windowUpdate && $0.stream == 3 })
+    peer.send(frame(3, bytes.prefix(16_000)))
+    #expect(peer.session.failure == nil && peer.take(peer.requests[1]).count == 16_000)
+  }
+
   @Test func `whoever sends beyond the window loses the stream`() {
     let peer = keeping()
     let windows = Windows()

@@ -233,6 +233,17 @@ import Testing
     #expect(compact(order) == [5, 3, 1])
   }
 
+  @Test func `a priority is taken once, and only if it is short`() {
+    let peer = Peer()
+    peer.send(settingsFrame([(4, 1 << 20)]), windowFrame(0, 1 << 20))
+    peer.send(requestFrame(1), requestFrame(3, [("priority", "u=5"), ("priority", "u=0")]))
+    let long = Array(repeating: "a", count: 2000).joined(separator: ",")
+    peer.send(requestFrame(5, [("priority", "\(long),u=0")]), requestFrame(7, [("te", "Trailers")]))
+    for stream in peer.requests { peer.respond(stream, bytes: 50_000) }
+    let order = peer.produce().filter { $0.type == Frame.data }.map(\.stream)
+    #expect(compact(order) == [1, 5, 7, 3])
+  }
+
   @Test func `the server's own preference comes before the client's`() {
     let peer = Peer()
     peer.send(settingsFrame([(4, 1 << 20)]), windowFrame(0, 1 << 20))

@@ -27,6 +27,7 @@ private final class Bodies: HTTP2BodySource {
 
 /// What must hold whatever arrives; a broken invariant traps, which libFuzzer reports.
 private final class Invariants {
+  static let trailers = [UInt8]("X-Sum: 1\r\nA:b\r\n".utf8)
   /// libFuzzer calls from one thread.
   nonisolated(unsafe) static let workspace = HTTP2Workspace(headerListBytesMax: 4096)
   let session: HTTP2Session
@@ -38,12 +39,13 @@ private final class Invariants {
   var kept: Set<HTTP2Stream> = []
   let taken = ByteBuffer(capacity: 4096)
 
-  init() {
+  init(windowBytes: Int) {
     var settings = HTTP2Settings()
     settings.headerListBytesMax = 4096
     settings.concurrentStreamsMax = 10
     settings.limits.memoryBytesMax = 512 << 10
     settings.limits.keptBodyBytesMax = 4096
+    settings.windowBytes = windowBytes
     session = HTTP2Session(settings: settings, workspace: Invariants.workspace)
   }
 
@@ -63,6 +65,7 @@ private final class Invariants {
       start += taken
       takeEvents()
       if end % 3 != 0 { produce() }
+      if end % 11 == 0 { session.tick(second: Int64(end)) }
     }
     session.beginShutdown()
     produce()
@@ -136,7 +139,7 @@ private final class Invariants {
   private func checkBodies() {
     let (waiting, reserved) = session.keptBodyBytes
     precondition(waiting == kept.reduce(0) { $0 + session.bodyByteCount(of: $1) })
-    precondition(waiting <= 4096 + 65_535 && (waiting > 0) == (reserved > 0))
+    precondition(waiting <= 4096 + 200_000 && (waiting > 0) == (reserved > 0))
   }
 
   /// The text is one head, of just these lines, or one that the parser refuses.
@@ -163,6 +166,8 @@ private final class Invariants {
     head.append(Array("HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\nA:b\r\n\r\n".utf8))
     bodies.left[Int(stream.slot)] = kind * kind * 4000
     session.respond(to: stream, bodyFollows: kind > 0)
+    if kind % 3 == 1 { session.prefer(stream, urgency: kind, isIncremental: kind > 3) }
+    if kind % 3 == 2 { session.setTrailers(Invariants.trailers.rawSpan, of: stream) }
   }
 }
 
@@ -170,7 +175,10 @@ private final class Invariants {
 @_cdecl("LLVMFuzzerTestOneInput")
 package func fuzzHTTP2(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let data = unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
-  Invariants().run(data, hasPreface: true)
-  if data.count > 30 && data[1] == 0x50 { Invariants().run(data, hasPreface: false) }
+  let windowBytes = [65_535, 1024, 200_000][data.count % 3]
+  Invariants(windowBytes: windowBytes).run(data, hasPreface: true)
+  if data.count > 30 && data[1] == 0x50 {
+    Invariants(windowBytes: windowBytes).run(data, hasPreface: false)
+  }
   return 0
 }

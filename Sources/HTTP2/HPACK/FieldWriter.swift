@@ -76,9 +76,6 @@ struct FieldWriter {
     if isKept { table.add(line, nameBytes: nameBytes, kind: .ordinary, hash: hash) }
   }
 
-  /// What a field takes at most: each string with its length, in bytes as they are.
-  static func byteCountMax(ofLine byteCount: Int) -> Int { byteCount + 16 }
-
   private static func append(_ text: RawSpan, to block: ByteBuffer, _ huffman: HuffmanCode) {
     let coded = huffman.codedByteCount(text)
     guard coded < text.byteCount else {
