@@ -135,14 +135,14 @@ extension Checker {
     guard let actionWord = words.popFirst() else { return nil }
     guard let action = HeaderEdit.Action(rawValue: actionWord.text.asciiLowercased) else {
       let known = HeaderEdit.Action.allCases.map(\.rawValue)
-      if ["edit", "edit*", "echo", "note"].contains(actionWord.text.asciiLowercased) {
+      if ["echo", "note"].contains(actionWord.text.asciiLowercased) {
         error("\(directive) \(actionWord.text) is not implemented", actionWord)
         return nil
       }
       let hint = Spelling.nearest(to: actionWord.text, among: known)
       error(
-        "set, append, add, merge, setifempty or unset is expected, not '\(actionWord.text)'"
-          + (hint.map { "; did you mean '\($0)'?" } ?? ""), actionWord)
+        "set, append, add, merge, setifempty, unset, edit or edit* is expected, not "
+          + "'\(actionWord.text)'" + (hint.map { "; did you mean '\($0)'?" } ?? ""), actionWord)
       return nil
     }
     guard let nameWord = words.popFirst() else {
@@ -151,20 +151,40 @@ extension Checker {
     }
     let name = nameWord.text.hasSuffix(":") ? String(nameWord.text.dropLast()) : nameWord.text
     guard checkFieldName(name, nameWord) else { return nil }
-    var value: HeaderValue?
-    if action != .unset {
+    var edit = HeaderEdit(action: action, name: name, value: nil)
+    if action == .edit || action == .editAll {
+      guard let patternWord = words.popFirst() else {
+        error("a regular expression is expected behind '\(nameWord.text)'", nameWord)
+        return nil
+      }
+      guard let pattern = pattern(patternWord) else { return nil }
+      guard let valueWord = words.popFirst() else {
+        error("what replaces it is expected behind '\(patternWord.text)'", patternWord)
+        return nil
+      }
+      edit.pattern = HeaderPattern(pattern)
+      edit.value = headerValue(valueWord, draft, groups: pattern.groupCount)
+      guard edit.value != nil else { return nil }
+    } else if action != .unset {
       guard let valueWord = words.popFirst() else {
         error("a value is expected behind '\(nameWord.text)'", nameWord)
         return nil
       }
-      value = headerValue(valueWord, draft)
-      guard value != nil else { return nil }
+      edit.value = headerValue(valueWord, draft)
+      guard edit.value != nil else { return nil }
     }
-    var condition: String?
+    return headerCondition(&words, edit)
+  }
+
+  /// [env=NAME] at a directive's end.
+  private mutating func headerCondition(
+    _ words: inout ArraySlice<Word>, _ edit: HeaderEdit
+  ) -> HeaderEdit? {
+    var edit = edit
     if words.count == 1, let last = words.first, last.text.hasPrefix("env=") {
       let name = String(last.text.dropFirst(4))
       if HeaderEdit.balancingNames.contains(name) {
-        condition = name
+        edit.condition = name
         words.removeFirst()
       }
     }
@@ -177,7 +197,7 @@ extension Checker {
           : "'\(extra.text)' is one argument too many; a value with spaces stands in quotes", extra)
       return nil
     }
-    return HeaderEdit(action: action, name: name, value: value, condition: condition)
+    return edit
   }
 
   private mutating func checkFieldName(_ name: String, _ word: Word) -> Bool {
@@ -195,13 +215,15 @@ extension Checker {
     return true
   }
 
-  private mutating func headerValue(_ word: Word, _ draft: SiteDraft) -> HeaderValue? {
+  private mutating func headerValue(
+    _ word: Word, _ draft: SiteDraft, groups: Int? = nil
+  ) -> HeaderValue? {
     if let odd = word.text.utf8.first(where: { $0 < 32 && $0 != 9 || $0 == 127 }) {
       error("a field value cannot hold the control byte \(odd)", word)
       return nil
     }
     do throws(HeaderValue.Failure) {
-      let value = try HeaderValue(word.text)
+      let value = try HeaderValue(word.text, groups: groups)
       for name in value.environmentNames where !HeaderEdit.balancingNames.contains(name) {
         draft.uses.append(SiteDraft.Use(name: name, word: word, needsHostGroups: false))
       }

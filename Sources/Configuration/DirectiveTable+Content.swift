@@ -178,18 +178,22 @@ extension DirectiveTable {
   static let headerRows: [DirectiveRow] = [
     DirectiveRow(
       name: "Header", contexts: .everywhere, arity: 2...6, repeats: true,
-      syntax: "[always|onsuccess] set|append|merge|add|setifempty|unset FIELD [VALUE]",
+      syntax: "[always|onsuccess] set|append|merge|add|setifempty|unset|edit|edit* FIELD"
+        + " [REGEX] [VALUE]",
       module: "mod_headers",
       manual: """
         Changes fields of responses. set replaces, append and merge extend a list (merge only by
         what is not in it yet), add adds another line, setifempty sets if there is none, unset
-        removes. Without always, only successful responses are changed. Directives apply in file
-        order, outer sections first. Values may hold %{env:MATCH_NAME}; the other actions of httpd
-        are not implemented, and of its conditions only env=BALANCER_ROUTE_CHANGED is: the
+        removes. edit FIELD REGEX REPLACEMENT replaces what matches first in each line of the
+        field, edit* all that matches; $1 is a group of the expression. Without always, only
+        successful responses are changed. Directives apply in file order, outer sections first.
+        Values may hold %{env:MATCH_NAME}; the other actions of httpd (echo, note) are not
+        implemented, and of its conditions only env=BALANCER_ROUTE_CHANGED is: the
         balancer's stickysession names no server yet, or another one than
         %{BALANCER_WORKER_ROUTE}e, which answers. What depends on that is in no cached response.
 
           Header always set X-Content-Type-Options nosniff
+          Header edit Set-Cookie "^(.*)$" "$1; HttpOnly; Secure"
           Header add Set-Cookie "ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/" \
             env=BALANCER_ROUTE_CHANGED
         """),

@@ -251,10 +251,11 @@ extension DirectiveTable {
         """),
     DirectiveRow(
       name: "RequestHeader", contexts: .everywhere, arity: 2...6, repeats: true,
-      syntax: "set|append|merge|add|setifempty|unset FIELD [VALUE]", module: "mod_headers",
+      syntax: "set|append|merge|add|setifempty|unset|edit|edit* FIELD [REGEX] [VALUE]",
+      module: "mod_headers",
       manual: """
         Changes fields of requests before an application gets them; the actions are those of
-        Header. Values may hold %{MATCH_NAME}e; edit, conditions and early processing are not
+        Header. Values may hold %{MATCH_NAME}e; conditions and early processing are not
         implemented.
 
           RequestHeader set X-Forwarded-Proto https

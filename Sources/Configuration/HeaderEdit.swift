@@ -10,6 +10,8 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
     case receivedTime
     /// %D: microseconds from its arrival to now, "D=" in front.
     case duration
+    /// $0 … $9: a group of the pattern that `edit` looks for; 0 is all that it matches.
+    case group(Int)
   }
 
   package let parts: [Part]
@@ -18,39 +20,69 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
 
   struct Failure: Error { let message: String, byteOffset: Int }
 
-  init(_ text: String) throws(Failure) {
+  /// `groups`: how many the pattern has whose groups may stand in the text; nil: there is none.
+  init(_ text: String, groups: Int? = nil) throws(Failure) {
     description = text
     let bytes = Array(text.utf8)
     var parts: [Part] = []
     var literal: [UInt8] = []
     var index = 0
     while index < bytes.count {
-      guard bytes[index] == UInt8(ascii: "%") else {
-        literal.append(bytes[index])
-        index += 1
-        continue
+      switch try HeaderValue.piece(bytes, at: &index, groups) {
+      case .literal(let more): literal += more
+      case let part:
+        if !literal.isEmpty { parts.append(.literal(literal)) }
+        literal = []
+        parts.append(part)
       }
-      var part: Part?
-      switch index + 1 < bytes.count ? bytes[index + 1] : 0 {
-      case UInt8(ascii: "%"):
-        literal.append(UInt8(ascii: "%"))
-        index += 2
-      case UInt8(ascii: "t"): part = .receivedTime
-      case UInt8(ascii: "D"): part = .duration
-      case UInt8(ascii: "{"): (part, index) = try HeaderValue.named(bytes, at: index)
-      default:
-        throw Failure(
-          message: "format specifier not supported; %%, %t, %D, %{MATCH_NAME}e and"
-            + " %{env:MATCH_NAME} are", byteOffset: index)
-      }
-      guard let part else { continue }
-      if !literal.isEmpty { parts.append(.literal(literal)) }
-      literal = []
-      parts.append(part)
-      if part == .receivedTime || part == .duration { index += 2 }
     }
     if !literal.isEmpty { parts.append(.literal(literal)) }
     self.parts = parts
+  }
+
+  /// What begins at an index, which then is behind it.
+  private static func piece(
+    _ bytes: [UInt8], at index: inout Int, _ groups: Int?
+  ) throws(Failure) -> Part {
+    let (byte, next) = (bytes[index], index + 1 < bytes.count ? bytes[index + 1] : 0)
+    switch byte {
+    case UInt8(ascii: "%"): return try specifier(bytes, at: &index, next)
+    case UInt8(ascii: "$") where groups != nil && (0x30...0x39).contains(next):
+      let number = Int(next - 0x30)
+      guard number <= groups ?? 0 else {
+        throw Failure(message: "the pattern has no group \(number)", byteOffset: index)
+      }
+      index += 2
+      return .group(number)
+    case UInt8(ascii: "\\")
+    where groups != nil && (next == UInt8(ascii: "$") || next == UInt8(ascii: "\\")):
+      index += 2
+      return .literal([next])
+    default:
+      index += 1
+      return .literal([byte])
+    }
+  }
+
+  private static func specifier(
+    _ bytes: [UInt8], at index: inout Int, _ next: UInt8
+  ) throws(Failure) -> Part {
+    let part: Part
+    switch next {
+    case UInt8(ascii: "%"): part = .literal([next])
+    case UInt8(ascii: "t"): part = .receivedTime
+    case UInt8(ascii: "D"): part = .duration
+    case UInt8(ascii: "{"):
+      let (named, end) = try named(bytes, at: index)
+      index = end
+      return named
+    default:
+      throw Failure(
+        message: "format specifier not supported; %%, %t, %D, %{MATCH_NAME}e and"
+          + " %{env:MATCH_NAME} are", byteOffset: index)
+    }
+    index += 2
+    return part
   }
 
   /// "%{MATCH_NAME}e" or "%{env:MATCH_NAME}".
@@ -87,9 +119,11 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
     environmentNames.contains { HeaderEdit.balancingNames.contains($0) }
   }
 
-  /// The value for one response; times are in microseconds.
+  /// The value for one response; times are in microseconds. `subject` and `match`: where groups
+  /// come from.
   package func expanded(
-    _ captures: Captures, receivedMicroseconds: Int64, durationMicroseconds: Int64
+    _ captures: Captures, receivedMicroseconds: Int64, durationMicroseconds: Int64,
+    subject: [UInt8] = [], match: [Range<Int>?] = []
   ) -> [UInt8] {
     var result: [UInt8] = []
     for part in parts {
@@ -101,6 +135,8 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
         }
       case .receivedTime: result += Array("t=\(receivedMicroseconds)".utf8)
       case .duration: result += Array("D=\(durationMicroseconds)".utf8)
+      case .group(let number):
+        if number < match.count, let range = match[number] { result += subject[range] }
       }
     }
     return result
@@ -110,14 +146,17 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
 /// One `Header` directive.
 package struct HeaderEdit: Hashable, Sendable, CustomStringConvertible {
   package enum Action: String, Hashable, Sendable, CaseIterable {
-    case set, append, add, merge, unset, setifempty
+    case set, append, add, merge, unset, setifempty, edit
+    case editAll = "edit*"
   }
 
   package let action: Action
   /// The field's name as configured.
   package let name: String
   /// nil for `unset`.
-  package let value: HeaderValue?
+  package var value: HeaderValue?
+  /// What `edit` looks for; nil for other actions.
+  package var pattern: HeaderPattern?
   /// `env=NAME`: only where the variable is set.
   package var condition: String?
 
@@ -130,7 +169,8 @@ package struct HeaderEdit: Hashable, Sendable, CustomStringConvertible {
   package var dependsOnBalancing: Bool { condition != nil || value?.dependsOnBalancing == true }
 
   package var description: String {
-    ([action.rawValue, name] + (value.map { ["\"\($0)\""] } ?? [])
+    ([action.rawValue, name] + (pattern.map { ["\"\($0)\""] } ?? [])
+      + (value.map { ["\"\($0)\""] } ?? [])
       + (condition.map { ["env=\($0)"] } ?? [])).joined(separator: " ")
   }
 }

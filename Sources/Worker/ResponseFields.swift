@@ -27,11 +27,20 @@ struct ResponseFields {
   ) {
     for edit in edits {
       if let condition = edit.condition, captures.value(of: condition) == nil { continue }
-      let value =
+      func expanded(_ subject: [UInt8] = [], _ match: [Range<Int>?] = []) -> [UInt8] {
         edit.value?.expanded(
           captures, receivedMicroseconds: receivedMicroseconds,
-          durationMicroseconds: nowMicroseconds - receivedMicroseconds) ?? []
-      apply(edit, value)
+          durationMicroseconds: nowMicroseconds - receivedMicroseconds, subject: subject,
+          match: match) ?? []
+      }
+      guard let pattern = edit.pattern else {
+        apply(edit, expanded())
+        continue
+      }
+      for index in fields.indices where ASCIICase.same(fields[index].name, edit.name) {
+        fields[index].value = pattern.replacing(
+          in: fields[index].value, everywhere: edit.action == .editAll, expanded)
+      }
     }
   }
 
@@ -41,6 +50,8 @@ struct ResponseFields {
     case .set: set(edit.name, value)
     case .add: add(edit.name, value)
     case .unset: remove(edit.name)
+    // They have a pattern.
+    case .edit, .editAll: break
     case .setifempty: if self.value(of: edit.name) == nil { add(edit.name, value) }
     case .append, .merge:
       guard let index = fields.firstIndex(where: { ASCIICase.same($0.name, edit.name) }) else {

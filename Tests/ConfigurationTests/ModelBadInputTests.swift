@@ -65,7 +65,11 @@ import Testing
       "Listen 80\n<Directory />\n<RequireAll>\n</RequireAll>\n</Directory>", "3:1|3:2",
       "contains no"),
     Case("Listen 80\nHeader sett X y", "2:8", "did you mean 'set'?"),
-    Case("Listen 80\nHeader edit X y z", "2:8", "Header edit is not implemented"),
+    Case("Listen 80\nHeader note X y", "2:8", "Header note is not implemented"),
+    Case("Listen 80\nHeader edit X", "2:13", "a regular expression is expected"),
+    Case("Listen 80\nHeader edit X y", "2:15", "what replaces it is expected"),
+    Case("Listen 80\nHeader edit X a(b z", "2:15", "invalid regular expression"),
+    Case("Listen 80\nHeader edit* X a(b) c$2", "2:22", "the pattern has no group 2"),
     Case("Listen 80\nHeader set X", "2:12", "a value is expected"),
     Case("Listen 80\nHeader set X \"%s\"", "2:15", "format specifier"),
     Case("Listen 80\nHeader set X \"%{HOME}e\"", "2:15", "is not supported"),
@@ -129,7 +133,7 @@ import Testing
   }
 
   @Test func `all errors of a configuration come in one run`() {
-    let result = load("Listen 0\nOptions All\nHeader edit a b c\nListne 80\n")
+    let result = load("Listen 0\nOptions All\nHeader echo a\nListne 80\n")
     #expect(result.diagnostics.count { $0.severity == .error } == 4)
   }
 

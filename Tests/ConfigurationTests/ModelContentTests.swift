@@ -57,6 +57,36 @@ import Testing
     #expect(route.settings.headerDependencies == .time)
   }
 
+  @Test func `edit replaces the first match, or all of them`() throws {
+    let model = try model(
+      """
+      Header edit Set-Cookie "^(.*)$" "$1; Secure"
+      Header edit* X-List "([a-c])(\\d)?" "<$2$1>"
+      Header edit* X-Empty "^" "-"
+      Header edit X-Price "(\\d+) EUR" "\\$$1 100%%"
+      """)
+    let edits = try model.route("/x").settings.headerEditsOnSuccess
+    func edited(_ index: Int, _ text: String) throws -> String {
+      let edit = edits[index]
+      let pattern = try #require(edit.pattern)
+      let value = pattern.replacing(
+        in: Array(text.utf8), everywhere: edit.action == .editAll
+      ) { subject, match in
+        edit.value?.expanded(
+          Captures(), receivedMicroseconds: 0, durationMicroseconds: 0, subject: subject,
+          match: match) ?? []
+      }
+      return String(decoding: value, as: UTF8.self)
+    }
+    #expect(try edited(0, "a=b; Path=/") == "a=b; Path=/; Secure")
+    #expect(try edited(0, "") == "; Secure")
+    #expect(try edited(1, "a1 b, x c3") == "<1a> <b>, x <3c>")
+    #expect(try edited(1, "x") == "x")
+    #expect(try edited(2, "abc") == "-a-b-c")
+    #expect(try edited(3, "7 EUR, 8 EUR") == "$7 100%, 8 EUR")
+    #expect(edits[1].description == #"edit* X-List "([a-c])(\d)?" "<$2$1>""#)
+  }
+
   @Test func `media types of the file, of sections and of the server add up`() throws {
     let result = load(
       "Listen 80\nDocumentRoot /srv/www\nTypesConfig types\nAddType text/x-a .a\n"

@@ -48,7 +48,8 @@ import Testing
     Case("ProxyErrorOverride On 200", "2:23", "a status from 400"),
     Case("ProxyPassReverse /x", "2:1", "a URL path and a URL are expected"),
     Case("ProxyPassReverse /x balancer://a", "2:21", "no <Proxy \"balancer://a\">"),
-    Case("RequestHeader edit X a b", "2:15", "RequestHeader edit is not implemented"),
+    Case("RequestHeader echo X", "2:15", "RequestHeader echo is not implemented"),
+    Case("RequestHeader edit X a $1", "2:24", "the pattern has no group 1"),
     Case("RequestHeader set Transfer-Encoding x", "2:19", "belongs to the connection"),
   ]
 

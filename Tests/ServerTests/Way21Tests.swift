@@ -88,6 +88,33 @@ extension ServerTests {
       #expect(edited.values("X-Forwarded-For") == ["192.0.2.1, 127.0.0.1"])
     }
 
+    @Test func `fields are edited on both ways, also in what is kept`() throws {
+      let origin = Origin { request, peer in
+        peer.send(
+          Origin.response(
+            request["X-Token"] ?? "-",
+            fields: [
+              "Set-Cookie: a=1", "X-Seen: 1", "X-Seen: 2; Path=/", "Cache-Control: max-age=60",
+              "Location: http://inside/x",
+            ]))
+      }
+      let server = try Self.server(
+        origin,
+        """
+        RequestHeader edit* X-Token "[0-9]" +
+        Header edit X-Seen "^(.*)$" "$1; Secure"
+        Header always edit Location ^http: https:
+        CacheIgnoreHeaders Set-Cookie
+        """)
+      for isKept in [false, true] {
+        let response = try server.get("/app/a", fields: ["X-Token: a1b22"])
+        #expect(response.text == "a+b++" && response["Location"] == "https://inside/x")
+        let seen = response.head.fields.filter { $0.name == "X-Seen" }.map(\.value)
+        #expect(seen == ["1; Secure", "2; Path=/; Secure"])
+        #expect(response["Cache-Status"]?.contains("hit") == isKept)
+      }
+    }
+
     @Test func `responses for another scheme or host are kept apart`() throws {
       let origin = Origin { request, peer in
         peer.send(
