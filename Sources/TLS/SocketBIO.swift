@@ -24,9 +24,14 @@ import Platform
     return unsafe bio
   }
 
-  @unsafe private static func session(of bio: OpaquePointer?) -> TLSSession? {
-    guard let data = unsafe BIO_get_data(bio) else { return nil }
-    return unsafe Unmanaged<TLSSession>.fromOpaque(data).takeUnretainedValue()
+  /// What `body` finds for the BIO's session, which is not counted as held meanwhile: it outlives
+  /// the call.
+  @inline(__always)
+  @unsafe private static func with<Result>(
+    _ bio: OpaquePointer?, else missing: Result, _ body: (TLSSession) -> Result
+  ) -> Result {
+    guard let data = unsafe BIO_get_data(bio) else { return missing }
+    return unsafe Unmanaged<TLSSession>.fromOpaque(data)._withUnsafeGuaranteedRef { body($0) }
   }
 
   /// One recv(2), straight into OpenSSL's buffer.
@@ -34,9 +39,10 @@ import Platform
     _ bio: OpaquePointer?, _ target: UnsafeMutablePointer<CChar>?, _ room: Int,
     _ count: UnsafeMutablePointer<Int>?
   ) -> CInt {
-    guard let session = unsafe session(of: bio), let target = unsafe target else { return 0 }
+    guard let target = unsafe target else { return 0 }
     unsafe ring3_bio_clear_retry(bio)
-    switch unsafe session.receiveRecords(into: target, room) {
+    let result = unsafe with(bio, else: .broken) { unsafe $0.receiveRecords(into: target, room) }
+    switch result {
     case .received(let received):
       unsafe count?.pointee = received
       return 1
@@ -52,11 +58,12 @@ import Platform
     _ bio: OpaquePointer?, _ source: UnsafePointer<CChar>?, _ byteCount: Int,
     _ count: UnsafeMutablePointer<Int>?
   ) -> CInt {
-    guard let session = unsafe session(of: bio), let source = unsafe source else { return 0 }
+    guard let source = unsafe source else { return 0 }
     unsafe ring3_bio_clear_retry(bio)
     let bytes = unsafe UnsafeRawBufferPointer(start: source, count: byteCount)
-    let isTaken =
-      unsafe session.isSentByKernel ? session.sendMessage([UInt8](bytes)) : session.queue(bytes)
+    let isTaken = unsafe with(bio, else: false) {
+      unsafe $0.isSentByKernel ? $0.sendMessage([UInt8](bytes)) : $0.queue(bytes)
+    }
     guard isTaken else { return 0 }
     unsafe count?.pointee = byteCount
     return 1
@@ -65,20 +72,22 @@ import Platform
   private static func control(
     _ bio: OpaquePointer?, _ command: CInt, _ number: Int, _ pointer: UnsafeMutableRawPointer?
   ) -> Int {
+    // It is asked whether the kernel sends far more often than anything else.
+    if command == BIO_CTRL_GET_KTLS_SEND {
+      return unsafe with(bio, else: 0) { $0.isSentByKernel ? 1 : 0 }
+    }
     switch command {
     case BIO_CTRL_FLUSH: return 1
-    case BIO_CTRL_EOF: return unsafe session(of: bio)?.input == .ended ? 1 : 0
+    case BIO_CTRL_EOF: return unsafe with(bio, else: 0) { $0.input == .ended ? 1 : 0 }
     case ring3_bio_set_ktls:
       // Not 0: for what is sent. What is received stays with us, and with its limits.
-      guard number != 0, let session = unsafe session(of: bio) else { return 0 }
-      return unsafe session.giveKeys(pointer) ? 1 : 0
-    case BIO_CTRL_GET_KTLS_SEND:
-      return unsafe session(of: bio)?.isSentByKernel == true ? 1 : 0
+      guard number != 0 else { return 0 }
+      return unsafe with(bio, else: 0) { unsafe $0.giveKeys(pointer) ? 1 : 0 }
     case ring3_bio_set_ktls_message:
-      unsafe session(of: bio)?.messageType = UInt8(truncatingIfNeeded: number)
+      unsafe with(bio, else: ()) { $0.messageType = UInt8(truncatingIfNeeded: number) }
       return 0
     case ring3_bio_clear_ktls_message:
-      unsafe session(of: bio)?.messageType = nil
+      unsafe with(bio, else: ()) { $0.messageType = nil }
       return 0
     default: return 0
     }

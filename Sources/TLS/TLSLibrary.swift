@@ -2,7 +2,11 @@
 
 import COpenSSL
 import Glibc
-import Synchronization
+
+/// Whether memory that OpenSSL frees is wiped, all of it: it wipes keys by itself, but not every
+/// form in which it has held them while it read a file. A plain word, for it is read with each of
+/// the thousand pieces that a handshake frees; it changes once, where there is one thread.
+nonisolated(unsafe) private var wipesMemory = true
 
 /// What concerns the library itself, not a context or a session.
 package enum TLSLibrary {
@@ -27,22 +31,19 @@ package enum TLSLibrary {
     _ = try randomBytes(1)
   }
 
-  /// Whether memory that OpenSSL frees is wiped, all of it: it wipes keys by itself, but not every
-  /// form in which it has held them while it read a file.
-  private static let wipesMemory = Atomic<Bool>(true)
-
-  /// For processes that hold keys for all their life, and have better things to do.
-  package static func stopWiping() { wipesMemory.store(false, ordering: .relaxed) }
+  /// For processes that hold keys for all their life, and have better things to do; before they
+  /// make a session.
+  package static func stopWiping() { unsafe wipesMemory = false }
 
   @unsafe private static func release(_ memory: UnsafeMutableRawPointer?) {
-    guard wipesMemory.load(ordering: .relaxed) else { return unsafe free(memory) }
+    guard unsafe wipesMemory else { return unsafe free(memory) }
     unsafe ring3_memory_wipe_and_free(memory)
   }
 
   @unsafe private static func reallocate(
     _ memory: UnsafeMutableRawPointer?, _ size: Int
   ) -> UnsafeMutableRawPointer? {
-    guard wipesMemory.load(ordering: .relaxed) else { return unsafe realloc(memory, size) }
+    guard unsafe wipesMemory else { return unsafe realloc(memory, size) }
     return unsafe ring3_memory_move(memory, size)
   }
 

@@ -32,8 +32,12 @@ extension EventLoop {
       if let forwarding = connection.exchange?.forwarding, forwarding.phase == .tunnel {
         return tunnelInputEnded(connection, forwarding)
       }
-      setInterest(connection, connection.interest.intersection(.writable))
-      perform(connection.state.peerClosed(), on: connection)
+      let action = connection.state.peerClosed()
+      // What is closed leaves epoll by itself.
+      if case .close = action {} else {
+        setInterest(connection, connection.interest.intersection(.writable))
+      }
+      perform(action, on: connection)
     case .broken:
       perform(connection.state.broken(), on: connection)
     }
