@@ -144,7 +144,14 @@ struct SessionState {
       purses.pass(seconds: Int32(clamping: now - second), settings.limits)
     }
     second = now
-    if streams.count == 0 { frames.shrink() }
+    if streams.count == 0, endingSlots.isEmpty { shrink() }
+  }
+
+  /// Nothing is under way: what many streams at once have needed is given back.
+  private mutating func shrink() {
+    frames.shrink()
+    streams.shrink()
+    endingSlots = []
   }
 
   // MARK: The end

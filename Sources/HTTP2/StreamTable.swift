@@ -103,6 +103,14 @@ struct StreamTable {
     count -= 1
   }
 
+  /// Gives back the memory of an empty table.
+  mutating func shrink() {
+    guard count == 0 else { return }
+    records = []
+    places = []
+    firstFree = -1
+  }
+
   /// The slot of a living stream.
   @inline(__always)
   func slot(of id: Int32) -> Int? {

@@ -161,6 +161,20 @@ import Testing
     #expect(peer.session.openStreamCount == 0)
   }
 
+  @Test func `what a burst of streams needed is given back when all is quiet`() {
+    let peer = Peer()
+    peer.answerBytes = 0
+    peer.session.tick(second: 1)
+    for round in 0..<3 {
+      peer.receive((0..<100).flatMap { requestFrame(Int32(1 + 2 * (100 * round + $0))).bytes })
+      _ = peer.produce()
+      #expect(peer.session.memoryBytes > 5000 && peer.session.openStreamCount == 0)
+      peer.session.tick(second: Int64(2 + round))
+      #expect(peer.session.memoryBytes < 3000)
+    }
+    #expect(peer.closed.count == 300 && peer.session.failure == nil)
+  }
+
   @Test func `time pays into the budgets`() {
     let peer = Peer()
     let settings = settingsFrame()

@@ -42,6 +42,26 @@ import Testing
     #expect(concerns == expected, "\(stored) / \(new)")
   }
 
+  @Test(arguments: [
+    ("ETag: \"a\"", 5, "ETag: \"a\"", 5, Freshening.HeadComparison.same),
+    ("ETag: \"a\"", 5, "ETag: W/\"a\"", -1, .same),
+    ("ETag: \"a\"", 5, "ETag: \"b\"", 5, .another),
+    ("ETag: \"a\"", 5, "ETag: \"a\"", 6, .another), ("X: 1", 5, "X: 1", 6, .another),
+    ("X: 1", 5, "X: 1", 5, .unknown), ("ETag: \"a\"", 5, "Last-Modified: @-5", 5, .unknown),
+    ("Last-Modified: @-5", 5, "Last-Modified: @-5", -1, .same),
+    ("Last-Modified: @-5", 5, "Last-Modified: @-4", 5, .another),
+    ("ETag: \"a\"\nLast-Modified: @-5", 5, "Last-Modified: @-4", -1, .another),
+  ])
+  func `RFC 9111 4.3.5 an answer to HEAD tells of what is stored`(
+    stored: String, byteCount: Int, head: String, length: Int,
+    expected: Freshening.HeadComparison
+  ) {
+    let comparison = Freshening.compare(
+      stored: cachingFields(stored), byteCount: byteCount, head: cachingFields(head),
+      contentLength: UInt64(exactly: length), now: now)
+    #expect(comparison == expected, "\(stored) / \(head)")
+  }
+
   @Test func `RFC 9111 3.2 fields of the 304 replace those of their names`() {
     let stored = """
       Content-Type: text/html

@@ -104,6 +104,32 @@ extension ServerTests {
       #expect(origin.requests.count == 2)
     }
 
+    @Test func `what HEAD finds out holds for what is stored`() throws {
+      let isNew = Flag()
+      // It knows nothing of conditions.
+      let origin = Origin { request, peer in
+        let version = isNew.isSet ? "new" : "old"
+        let age = request.line.contains("/a") ? 1 : 60
+        let whole = Origin.response(
+          version, fields: ["Cache-Control: max-age=\(age)", "ETag: \"\(version)\""])
+        return peer.send(
+          request.method == "HEAD" ? String(whole.dropLast(version.count)) : whole)
+      }
+      let server = try Self.server(origin)
+      #expect(try server.get("/app/a").text == "old" && server.get("/app/b").text == "old")
+      pause(milliseconds: 1300)
+      let head = try server.get("/app/a", method: "HEAD")
+      #expect(head.status == 200 && head["Cache-Status"]?.contains("fwd=stale") == true)
+      // It is good again.
+      #expect(try server.get("/app/a")["Cache-Status"]?.contains("; hit") == true)
+      #expect(origin.requests.map(\.method) == ["GET", "GET", "HEAD"])
+      isNew.set()
+      #expect(try server.get("/app/b")["Cache-Status"]?.contains("; hit") == true)
+      let fields = ["Cache-Control: no-cache"]
+      #expect(try server.get("/app/b", method: "HEAD", fields: fields)["ETag"] == "\"new\"")
+      #expect(try server.get("/app/b").text == "new")
+    }
+
     @Test func `requests say what they want of caches`() throws {
       let origin = Self.counting(["Cache-Control: max-age=60"])
       let server = try Self.server(origin)

@@ -23,6 +23,33 @@ package enum Freshening {
     return oldDate != nil && oldDate == HTTPDate.parse(modified.rawSpan, now: now)
   }
 
+  /// What an answer to HEAD says of a stored response to GET.
+  package enum HeadComparison: Equatable, Sendable {
+    /// It is of the same representation.
+    case same
+    /// Of another one, or of one with another length.
+    case another
+    /// Neither of them has a validator that the other one has, too.
+    case unknown
+  }
+
+  /// Compares a 200 to HEAD with a stored response (RFC 9111 §4.3.5): by what both have of ETag,
+  /// Last-Modified and the length.
+  package static func compare(
+    stored: CachingFields, byteCount: Int, head new: CachingFields, contentLength: UInt64?,
+    now: Int64
+  ) -> HeadComparison {
+    if let contentLength, contentLength != UInt64(byteCount) { return .another }
+    if let old = Validation.entityTag(stored), let tag = Validation.entityTag(new) {
+      return EntityTag.weakEqual(old.rawSpan, tag.rawSpan) ? .same : .another
+    }
+    guard let old = Validation.lastModified(stored, now: now),
+      let modified = Validation.lastModified(new, now: now)
+    else { return .unknown }
+    return HTTPDate.parse(old.rawSpan, now: now) == HTTPDate.parse(modified.rawSpan, now: now)
+      ? .same : .another
+  }
+
   /// The fields of the stored response after a 304 (RFC 9111 §3.2): each field of the 304 replaces
   /// all stored lines of its name, except for those that describe the stored body or a connection.
   /// Age and Date of the stored response go in any case: they told when the old one was made. Where

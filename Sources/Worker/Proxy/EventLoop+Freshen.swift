@@ -71,7 +71,7 @@ extension EventLoop {
   }
 
   /// A stored response after a 304.
-  private struct Freshened {
+  struct Freshened {
     /// Held.
     let hit: CacheHit
     /// Its fields, if they are not stored so.
@@ -79,7 +79,7 @@ extension EventLoop {
   }
 
   /// The entry as the 304 leaves it: the same one when nothing but time has changed.
-  private func update(
+  func update(
     _ hit: CacheHit, _ stored: StoredResponse, _ bytes: RawSpan, _ fields: CachingFields,
     _ forwarding: Forwarding
   ) -> Freshened? {

@@ -34,6 +34,9 @@ extension EventLoop {
     if status == 304, forwarding.caching.stored != nil {
       return freshen(bytes, fields, forwarding, hasMore: hasMore)
     }
+    if status == 200, forwarding.exchange.head.method == .head {
+      freshenByHead(bytes, fields, forwarding)
+    }
     if [500, 502, 503, 504].contains(status), standInStale(forwarding) { return false }
     if fetchWhole(instead: fields, bytes, forwarding) { return true }
     switch decide(fields, forwarding, status: status) {
