@@ -185,7 +185,8 @@ extension DirectiveTable {
         Changes fields of responses. set replaces, append and merge extend a list (merge only by
         what is not in it yet), add adds another line, setifempty sets if there is none, unset
         removes. edit FIELD REGEX REPLACEMENT replaces what matches first in each line of the
-        field, edit* all that matches; $1 is a group of the expression. Without always, only
+        field, edit* all that matches; $1 is a group of the expression. A line with more than 200
+        matches, or that would grow beyond 65,536 bytes, is left out. Without always, only
         successful responses are changed. Directives apply in file order, outer sections first.
         Values may hold %{env:MATCH_NAME}; the other actions of httpd (echo, note) are not
         implemented, and of its conditions only env=BALANCER_ROUTE_CHANGED is: the

@@ -54,8 +54,7 @@ package struct HeaderValue: Hashable, Sendable, CustomStringConvertible {
       }
       index += 2
       return .group(number)
-    case UInt8(ascii: "\\")
-    where groups != nil && (next == UInt8(ascii: "$") || next == UInt8(ascii: "\\")):
+    case UInt8(ascii: "\\") where groups != nil && next != 0:
       index += 2
       return .literal([next])
     default:

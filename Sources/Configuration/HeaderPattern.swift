@@ -6,8 +6,9 @@ import Platform
 package struct HeaderPattern: Hashable, Sendable, CustomStringConvertible {
   private let compiled: Pattern
 
-  /// Longer values stay as they were.
   private static let valueBytesMax = 65_536
+  /// Each of them copies what is behind it, and has a limit of work of its own.
+  private static let matchesMax = 200
 
   init(_ compiled: Pattern) { self.compiled = compiled }
 
@@ -20,27 +21,38 @@ package struct HeaderPattern: Hashable, Sendable, CustomStringConvertible {
   package func hash(into hasher: inout Hasher) { hasher.combine(compiled.text) }
 
   /// A value with its first match replaced, or all of them: each is looked for in what is behind
-  /// the last one, as in a value of its own (mod_headers). A pattern that finds too much to do has
-  /// matched nothing.
+  /// the last one, as in a value of its own (mod_headers). nil: it cannot be told what the value
+  /// should be, because it has more than 200 matches, or grows beyond 65,536 bytes, or makes the
+  /// pattern work too hard.
   package func replacing(
     in value: [UInt8], everywhere: Bool,
     _ replacement: (_ subject: [UInt8], _ match: [Range<Int>?]) -> [UInt8]
-  ) -> [UInt8] {
+  ) -> [UInt8]? {
     var result: [UInt8] = []
     var rest = value
-    while case .match(let match) = compiled.match(rest), let whole = match.captures[0] {
-      result += rest[..<whole.lowerBound]
-      result += replacement(rest, match.captures)
-      var end = whole.upperBound
-      // Behind a match of nothing the search goes on a byte later.
-      if whole.isEmpty, end < rest.count {
-        result.append(rest[end])
-        end += 1
+    var matchCount = 0
+    search: while true {
+      switch compiled.match(rest) {
+      case .limitExceeded: return nil
+      case .noMatch: break search
+      case .match(let match):
+        guard let whole = match.captures[0] else { break search }
+        matchCount += 1
+        guard matchCount <= HeaderPattern.matchesMax else { return nil }
+        result += rest[..<whole.lowerBound]
+        result += replacement(rest, match.captures)
+        var end = whole.upperBound
+        // Behind a match of nothing the search goes on a byte later.
+        if whole.isEmpty, end < rest.count {
+          result.append(rest[end])
+          end += 1
+        }
+        rest = Array(rest[end...])
+        guard result.count <= HeaderPattern.valueBytesMax else { return nil }
+        guard everywhere, !rest.isEmpty else { break search }
       }
-      rest = Array(rest[end...])
-      guard everywhere, !rest.isEmpty, result.count <= HeaderPattern.valueBytesMax else { break }
     }
     result += rest
-    return result.count <= HeaderPattern.valueBytesMax ? result : value
+    return result.count <= HeaderPattern.valueBytesMax ? result : nil
   }
 }

@@ -67,7 +67,7 @@ package struct AllowedCall: Sendable {
       for: "one piece to a client or an application; to a responder, DNS or a checked server"),
     AllowedCall("sendfile", .workers, for: "sends a large file"),
     AllowedCall("shutdown", .workers, for: "ends sending before a connection is closed"),
-    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY, TCP_CORK, SO_PASSRIGHTS, TCP_ULP"),
+    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY, TCP_CORK, SO_PASSRIGHTS"),
     AllowedCall(
       "getsockname", [.workers, .fetcher, .resolver],
       for: "the address that a client came to; which of a name's addresses is nearest"),

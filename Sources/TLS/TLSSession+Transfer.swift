@@ -89,7 +89,6 @@ extension TLSSession {
       case .broken: return .broken
       }
     }
-    if isSentByKernel { return workspace.kernel.send(descriptor, output) }
     sizes.begin(byteCount: output.byteCount, now: now)
     let limit = min(output.byteCount, sizes.batchBytes)
     var cursor = OutputCursor()

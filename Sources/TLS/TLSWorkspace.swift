@@ -21,10 +21,7 @@ import Glibc
   @exclusivity(unchecked) private var batchCountStored: Int = 0
   let gathered: UnsafeMutableRawPointer
 
-  let kernel: any RecordKernel
-
-  package init(kernel: any RecordKernel = LinuxRecords()) {
-    self.kernel = kernel
+  package init() {
     unsafe batch = .allocate(byteCount: TLSWorkspace.batchCapacity, alignment: 64)
     unsafe gathered = .allocate(byteCount: TLSWorkspace.gatheredBytesMax, alignment: 64)
   }

@@ -51,6 +51,8 @@ package struct ConnectionState: Equatable, Sendable {
     case close(EndReason)
     /// Nothing changes.
     case none
+
+    var isClose: Bool { if case .close = self { true } else { false } }
   }
 
   package private(set) var phase = Phase.idle

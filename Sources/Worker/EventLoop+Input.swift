@@ -34,7 +34,7 @@ extension EventLoop {
       }
       let action = connection.state.peerClosed()
       // What is closed leaves epoll by itself.
-      if case .close = action {} else {
+      if !action.isClose {
         setInterest(connection, connection.interest.intersection(.writable))
       }
       perform(action, on: connection)

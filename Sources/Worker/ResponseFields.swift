@@ -37,9 +37,12 @@ struct ResponseFields {
         apply(edit, expanded())
         continue
       }
-      for index in fields.indices where ASCIICase.same(fields[index].name, edit.name) {
-        fields[index].value = pattern.replacing(
-          in: fields[index].value, everywhere: edit.action == .editAll, expanded)
+      // A line that cannot be edited is left out: as it is it may be what must not pass.
+      fields = fields.compactMap { field in
+        guard ASCIICase.same(field.name, edit.name) else { return field }
+        return pattern.replacing(
+          in: field.value, everywhere: edit.action == .editAll, expanded
+        ).map { (field.name, $0) }
       }
     }
   }

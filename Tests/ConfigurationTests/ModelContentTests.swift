@@ -66,7 +66,7 @@ import Testing
       Header edit X-Price "(\\d+) EUR" "\\$$1 100%%"
       """)
     let edits = try model.route("/x").settings.headerEditsOnSuccess
-    func edited(_ index: Int, _ text: String) throws -> String {
+    func edited(_ index: Int, _ text: String) throws -> String? {
       let edit = edits[index]
       let pattern = try #require(edit.pattern)
       let value = pattern.replacing(
@@ -76,8 +76,10 @@ import Testing
           Captures(), receivedMicroseconds: 0, durationMicroseconds: 0, subject: subject,
           match: match) ?? []
       }
-      return String(decoding: value, as: UTF8.self)
+      return value.map { String(decoding: $0, as: UTF8.self) }
     }
+    #expect(try edited(2, String(repeating: "x", count: 201)) == nil)
+    #expect(try edited(0, String(repeating: "x", count: 65_530)) == nil)
     #expect(try edited(0, "a=b; Path=/") == "a=b; Path=/; Secure")
     #expect(try edited(0, "") == "; Secure")
     #expect(try edited(1, "a1 b, x c3") == "<1a> <b>, x <3c>")

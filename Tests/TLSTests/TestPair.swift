@@ -55,10 +55,7 @@ final class TestPair {
   private(set) var last = TLSHandshakeStep.wantsRead
   private(set) var clientStep = TestClient.Step.wants
 
-  init(
-    _ context: TLSContext, _ offer: ClientOffer = ClientOffer(), socketBytes: CInt = 0,
-    kernel: any RecordKernel = LinuxRecords()
-  ) throws {
+  init(_ context: TLSContext, _ offer: ClientOffer = ClientOffer(), socketBytes: CInt = 0) throws {
     var ends: [CInt] = [0, 0]
     let made = unsafe socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends)
     try #require(made == 0)
@@ -69,7 +66,7 @@ final class TestPair {
       unsafe setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(4))
     }
     session = try TLSSession(
-      context: context, descriptor: ends[0], workspace: TLSWorkspace(kernel: kernel))
+      context: context, descriptor: ends[0], workspace: TLSWorkspace())
     client = TestClient(ends[1], offer)
   }
 

@@ -24,12 +24,19 @@ extension EventLoop {
     }
     let range = cache.headRange(hit)
     let old = OwnedField.fields(in: cache.region.copyOut(at: range.offset, count: range.count))
+    // As they would be stored: `Header` may have changed them.
+    let new = storedFields(of: bytes, forwarding).fields.map {
+      OwnedField(name: Array($0.name.utf8), value: $0.value)
+    }
     let comparison = Freshening.compare(
-      stored: CachingFields(old), byteCount: cache.bodyByteCount(hit), head: fields,
+      stored: CachingFields(old), byteCount: cache.bodyByteCount(hit), head: CachingFields(new),
       contentLength: forwarding.response.contentLength, now: prefixes.second)
     switch comparison {
     case .same: _ = update(hit, stored, bytes, fields, forwarding)
-    case .another: cache.invalidate(CacheTarget(resourceOfKey: key), hard: false)
+    // What is old already will be asked about, and may stand in until then. An invalidation of the
+    // URL would also end the fetch of the new response, which may be under way.
+    case .another:
+      if isFresh(stored.facts, ValidatedWord(raw: cache.validated(hit))) { _ = cache.drop(hit) }
     case .unknown: break
     }
   }
