@@ -1,8 +1,5 @@
 // A stream of bytes cut into frames, wherever its pieces begin and end.
 
-import HTTP
-import Platform
-
 /// Where the bytes that were received so far have ended.
 struct FrameInput {
   enum Phase {
@@ -38,9 +35,4 @@ struct FrameInput {
   var block: [UInt8] = []
 
   var reservedBytes: Int { collected.capacity + block.capacity }
-
-  mutating func collect(_ bytes: RawSpan, _ range: Range<Int>) {
-    collected.reserveCapacity(collected.count + range.count)
-    for index in range { collected.append(Scan.byte(bytes, at: index)) }
-  }
 }

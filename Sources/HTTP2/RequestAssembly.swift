@@ -175,7 +175,7 @@ extension SessionState {
       return endLine(heads)
     }
     let scratch = workspace.scratch
-    if !equalIgnoringCase(scratch.bytes.extracting(assembly.authority), value) {
+    if !FieldName.equal(scratch.bytes.extracting(assembly.authority), value) {
       assembly.isMalformed = true
     }
   }
@@ -236,16 +236,5 @@ extension SessionState {
     case .https: return isHTTPS
     case nil: return isHTTP || isHTTPS
     }
-  }
-
-  private func equalIgnoringCase(_ one: RawSpan, _ other: RawSpan) -> Bool {
-    guard one.byteCount == other.byteCount else { return false }
-    for index in 0..<one.byteCount
-    where ASCII.lowercase(Scan.byte(one, at: index))
-      != ASCII.lowercase(Scan.byte(other, at: index))
-    {
-      return false
-    }
-    return true
   }
 }

@@ -21,21 +21,16 @@ extension SessionState {
     }
     input.blockStream = frame.stream
     input.blockEndsStream = frame.endsStream
-    add(payload, start..<end)
+    input.block += payload.extracting(start..<end).array
   }
 
   mutating func takeContinuation(_ frame: FrameHead, _ payload: RawSpan) {
-    add(payload, 0..<payload.byteCount)
+    input.block += payload.array
     guard frame.endsBlock else { return }
     let block = input.block
     input.block = []
     input.blockStream = 0
     takeBlock(block.rawSpan, frame.stream, input.blockEndsStream)
-  }
-
-  private mutating func add(_ payload: RawSpan, _ range: Range<Int>) {
-    input.block.reserveCapacity(input.block.count + range.count)
-    for index in range { input.block.append(Scan.byte(payload, at: index)) }
   }
 
   // MARK: Blocks

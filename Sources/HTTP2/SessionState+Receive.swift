@@ -58,7 +58,7 @@ extension SessionState {
 
   private mutating func collectHead(_ bytes: RawSpan, _ offset: inout Int) {
     let end = min(bytes.byteCount, offset + FrameHead.byteCount - input.collected.count)
-    input.collect(bytes, offset..<end)
+    input.collected += bytes.extracting(offset..<end).array
     offset = end
     guard input.collected.count == FrameHead.byteCount else { return }
     let head = FrameHead(input.collected.rawSpan, at: 0)
@@ -108,7 +108,7 @@ extension SessionState {
     if input.payloadLeft == 0, input.collected.isEmpty {
       return endPayload(bytes.extracting(range))
     }
-    input.collect(bytes, range)
+    input.collected += bytes.extracting(range).array
     guard input.payloadLeft == 0 else { return }
     let payload = input.collected
     input.collected = []

@@ -1,6 +1,7 @@
 // What a client wishes for one response (RFC 9218 §4).
 
 import HTTP
+import Platform
 
 /// A stream's priority as a client writes it: `u=5, i`.
 struct StreamPriority {
@@ -17,7 +18,7 @@ struct StreamPriority {
   init?(_ value: RawSpan) {
     guard !parseUsual(value) else { return }
     guard value.byteCount <= StreamPriority.byteCountMax,
-      let entries = StructuredFields.dictionary([copy(value)])
+      let entries = StructuredFields.dictionary([value.array])
     else { return nil }
     for entry in entries {
       guard case .item(let item) = entry.member else { continue }
@@ -46,9 +47,5 @@ struct StreamPriority {
     }
     urgency = Scan.byte(value, at: 2) - 0x30
     return true
-  }
-
-  private func copy(_ value: RawSpan) -> [UInt8] {
-    (0..<value.byteCount).map { Scan.byte(value, at: $0) }
   }
 }
