@@ -59,7 +59,7 @@ package enum Scan {
   /// letters in either case; false if fewer bytes are left. The literal is a constant and so is
   /// what is compared with it: two or three words.
   @inline(__always)
-  package static func spells(_ bytes: RawSpan, at start: Int, _ text: StaticString) -> Bool {
+  static func spells(_ bytes: RawSpan, at start: Int, _ text: StaticString) -> Bool {
     let count = text.utf8CodeUnitCount
     guard start >= 0, start <= bytes.byteCount &- count else { return false }
     guard count >= 8 else {

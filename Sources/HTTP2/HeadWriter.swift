@@ -86,10 +86,10 @@ enum HeadWriter {
   /// Whether a field speaks of the connection, so that it has no place here.
   private static func isOfConnection(_ name: RawSpan) -> Bool {
     switch name.byteCount {
-    case 7: return Scan.spells(name, at: 0, "upgrade")
-    case 10: return Scan.spells(name, at: 0, "connection") || Scan.spells(name, at: 0, "keep-alive")
-    case 16: return Scan.spells(name, at: 0, "proxy-connection")
-    case 17: return Scan.spells(name, at: 0, "transfer-encoding")
+    case 7: return FieldName.equal(name, "upgrade")
+    case 10: return FieldName.equal(name, "connection") || FieldName.equal(name, "keep-alive")
+    case 16: return FieldName.equal(name, "proxy-connection")
+    case 17: return FieldName.equal(name, "transfer-encoding")
     default: return false
     }
   }

@@ -229,8 +229,8 @@ extension SessionState {
     guard !assembly.scheme.isEmpty else { return true }
     let scratch = workspace.scratch
     let value = scratch.bytes.extracting(assembly.scheme)
-    let isHTTP = value.byteCount == 4 && Scan.spells(value, at: 0, "http")
-    let isHTTPS = value.byteCount == 5 && Scan.spells(value, at: 0, "https")
+    let isHTTP = FieldName.equal(value, "http")
+    let isHTTPS = FieldName.equal(value, "https")
     switch settings.scheme {
     case .http: return isHTTP
     case .https: return isHTTPS

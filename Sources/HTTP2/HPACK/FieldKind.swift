@@ -57,8 +57,7 @@ enum FieldKind: UInt8 {
   private static func field(_ name: RawSpan, _ value: RawSpan) -> FieldKind {
     switch name.byteCount {
     case 2 where Scan.equal(name, "te"):
-      let isUsual = value.byteCount == 8 && Scan.spells(value, at: 0, "trailers")
-      return isUsual ? .ordinary : .malformed
+      return FieldName.equal(value, "trailers") ? .ordinary : .malformed
     case 4 where Scan.equal(name, "host"): return isVisible(value) ? .host : .malformed
     case 6 where Scan.equal(name, "cookie"): return .cookie
     case 7 where Scan.equal(name, "upgrade"): return .malformed

@@ -12,10 +12,7 @@ extension EventLoop {
     _ bytes: RawSpan, _ fields: CachingFields, _ forwarding: Forwarding, hasMore: Bool
   ) -> Bool {
     guard let cache, let stored = forwarding.caching.stored else { return true }
-    let key = forwarding.caching.key
-    let hit = cache.lookUp(
-      key.rawSpan, selector: stored.selector.rawSpan, hash: forwarding.caching.hash)
-    guard let hit, cache.edition(hit) == stored.edition, cache.standing(hit) != .gone,
+    guard let hit = findAgain(stored, forwarding.caching), cache.standing(hit) != .gone,
       leadsStill(forwarding.exchange, forwarding.origin)
     else {
       cache.release()
@@ -57,6 +54,25 @@ extension EventLoop {
     return false
   }
 
+  /// The stored response that was found for a request, held, if it is still there; the caller lets
+  /// it go in any case.
+  func findAgain(_ stored: StoredResponse, _ caching: CachingExchange) -> CacheHit? {
+    let key = caching.key
+    guard let cache,
+      let hit = cache.lookUp(
+        key.rawSpan, selector: stored.selector.rawSpan, hash: caching.hash),
+      cache.edition(hit) == stored.edition
+    else { return nil }
+    return hit
+  }
+
+  /// A response's fields as they would be stored.
+  func ownedFields(of bytes: RawSpan, _ forwarding: Forwarding) -> [OwnedField] {
+    storedFields(of: bytes, forwarding).fields.map {
+      OwnedField(name: Array($0.name.utf8), value: $0.value)
+    }
+  }
+
   /// Date and Age as a 304 has them, for a response that is sent with its fields.
   private func ageLines(
     _ fields: CachingFields, _ exchange: Exchange, _ status: [UInt8]
@@ -95,9 +111,7 @@ extension EventLoop {
     {
       fields.entityTag = tags
     }
-    let new = storedFields(of: bytes, forwarding).fields.map {
-      OwnedField(name: Array($0.name.utf8), value: $0.value)
-    }
+    let new = ownedFields(of: bytes, forwarding)
     guard
       Freshening.concerns(
         stored: CachingFields(old), notModified: fields, now: prefixes.second)

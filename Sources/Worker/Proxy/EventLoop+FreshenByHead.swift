@@ -16,18 +16,13 @@ extension EventLoop {
     let names = VarySelector.names(in: stored.selector) ?? []
     guard !names.contains(where: { CodingSelector.offered($0) != nil }) else { return }
     defer { cache.release() }
-    let key = forwarding.caching.key
-    let hit = cache.lookUp(
-      key.rawSpan, selector: stored.selector.rawSpan, hash: forwarding.caching.hash)
-    guard let hit, cache.edition(hit) == stored.edition, cache.standing(hit) != .gone else {
+    guard let hit = findAgain(stored, forwarding.caching), cache.standing(hit) != .gone else {
       return
     }
     let range = cache.headRange(hit)
     let old = OwnedField.fields(in: cache.region.copyOut(at: range.offset, count: range.count))
     // As they would be stored: `Header` may have changed them.
-    let new = storedFields(of: bytes, forwarding).fields.map {
-      OwnedField(name: Array($0.name.utf8), value: $0.value)
-    }
+    let new = ownedFields(of: bytes, forwarding)
     let comparison = Freshening.compare(
       stored: CachingFields(old), byteCount: cache.bodyByteCount(hit), head: CachingFields(new),
       contentLength: forwarding.response.contentLength, now: prefixes.second)

@@ -67,10 +67,7 @@ extension EventLoop {
       Status.replacesStored(forwarding.response.status),
       leadsStill(forwarding.exchange, forwarding.origin)
     else { return }
-    let key = forwarding.caching.key
-    let hit = cache.lookUp(
-      key.rawSpan, selector: stored.selector.rawSpan, hash: forwarding.caching.hash)
-    if let hit, cache.edition(hit) == stored.edition { _ = cache.drop(hit) }
+    if let hit = findAgain(stored, forwarding.caching) { _ = cache.drop(hit) }
     cache.release()
   }
 
