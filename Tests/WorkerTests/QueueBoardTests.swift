@@ -63,6 +63,18 @@ private struct Process {
     #expect(board.takeCredit(own, slot: 3, ticket: 4) == nil)
   }
 
+  @Test func `a process is idle beyond the request that is on its way`() throws {
+    let board = try board(1)
+    // Of two workers with one URL one fetches, but has not yet taken the credit.
+    #expect(!board.hasIdleProcess(0))
+    _ = try #require(board.takeCredit(own, slot: 0, ticket: 1))
+    #expect(!board.hasIdleProcess(0))
+    board.setCredits(0, 2)
+    #expect(board.hasIdleProcess(0))
+    _ = try #require(board.takeCredit(own, slot: 1, ticket: 2))
+    #expect(!board.hasIdleProcess(0))
+  }
+
   @Test func `who is dead holds none, and who is taken for dead gives back none`() throws {
     let board = try board(1)
     let credit = try #require(board.takeCredit(own, slot: 0, ticket: 1))

@@ -109,11 +109,12 @@ package final class QueueBoard: Sendable {
 
   package func keepsAlive(_ queue: Int) -> Bool { load(queue, .flags) & 4 != 0 }
 
-  /// Whether some process surely works on nothing.
+  /// Whether some process surely works on nothing, while a request is on its way to the queue: it
+  /// takes its credit only a moment after others can see that.
   func hasIdleProcess(_ queue: Int) -> Bool {
     let concurrency = Int(clamping: load(queue, .flags) >> QueueOptions.concurrencyShift)
-    return active(queue).multipliedReportingOverflow(by: max(1, concurrency)).partialValue
-      < credits(queue)
+    let busy = max(1, active(queue))
+    return busy.multipliedReportingOverflow(by: max(1, concurrency)).partialValue < credits(queue)
   }
 
   /// Begins a queue without credits at a free place. By the master only, like all that follows up
