@@ -71,6 +71,8 @@ final class Connection: RequestStream {
   var security: ConnectionSecurity?
   /// nil: HTTP/1.1.
   var http2: HTTP2Connection?
+  /// Its request, as long as nothing but a plain answer of an application is waited for.
+  var plainPass: PlainPass?
   /// How far an unfinished head in `input` has been looked at.
   var progress = ParseProgress()
   /// Received and not yet consumed; nil when there is nothing.

@@ -180,6 +180,7 @@ extension EventLoop {
   func close(_ connection: Connection, _ reason: EndReason) {
     let index = Int(connection.descriptor)
     guard connections[index] === connection else { return }
+    if let pass = connection.plainPass { unfold(pass) }
     // Whoever is still at work on it sees that there is nothing more to do.
     connection.state.ended()
     scoreboard.ended(reason, slot: slot)

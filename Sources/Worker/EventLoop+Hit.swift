@@ -32,6 +32,7 @@ extension EventLoop {
       return send(chosen, on: connection, bytes)
     }
     if !isLookedFor { scoreboard.add(to: .missesRequest, slot: slot) }
+    if isLookedFor, passPlainly(connection, bytes) { return false }
     return beginExchange(connection, bytes)
   }
 

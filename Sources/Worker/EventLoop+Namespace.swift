@@ -38,9 +38,7 @@ extension EventLoop {
 
   /// What the configuration does with a request.
   func configuredRoute(_ exchange: Exchange) -> Route {
-    model.sites.shared(exchange.site.site).route(
-      path: exchange.currentPath, query: exchange.head.query.map(exchange.copy),
-      pathInfo: exchange.pathInfoByteCount, captures: exchange.site.captures)
+    routes.route(exchange, in: model)
   }
 
   /// Whatever the configuration would do with a request, whoever owns its URL comes first, if the

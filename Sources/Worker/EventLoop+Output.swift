@@ -70,7 +70,7 @@ extension EventLoop {
     runnable.append(connection.token)
   }
 
-  private func awaitRoom(_ connection: Connection) {
+  func awaitRoom(_ connection: Connection) {
     // While a response is stuck nothing more is read: that is the back-pressure. A body that an
     // application takes goes on.
     let goesOn = connection.state.phase == .relaying && connection.interest.contains(.readable)

@@ -43,17 +43,18 @@ extension EventLoop {
 
   /// The one place where a finished exchange is counted and logged.
   func finishRecord(_ record: borrowing ExchangeRecord, reason: EndReason) {
-    count(record.outcome, reason)
+    countExchange(record.outcome, reason)
     if record.summary != nil { write(record, reason) }
   }
 
   /// The same of a response that was not sent in one go.
   func finishRecord(of output: PendingOutput, reason: EndReason) {
-    count(output.record.outcome, reason)
+    countExchange(output.record.outcome, reason)
     if output.record.summary != nil { write(output.record, reason) }
   }
 
-  private func count(_ outcome: CacheOutcome, _ reason: EndReason) {
+  /// All there is to do about one that is not logged.
+  func countExchange(_ outcome: CacheOutcome, _ reason: EndReason) {
     scoreboard.add(to: .requests, slot: slot)
     scoreboard.ended(reason, slot: slot)
     switch outcome {

@@ -111,6 +111,10 @@ final class EventLoop {
   var parser: RequestParser
   let headSlot = RequestHeadSlot()
   var lastHost: RequestedHost?
+  var routes = RouteMemory()
+  var plans = PlainPlans()
+  let passes = PlainPassPool()
+  let plainAnswer = ReceivedResponseSlot()
   /// Bytes of the application at hand; empty between events.
   let received = ByteBuffer(capacity: Limits.receiveBytes)
   let forwardings = ForwardingPool()
@@ -310,6 +314,7 @@ final class EventLoop {
     // Out of epoll: it waits to be handed over, and a token left from before must not wake it.
     guard !connection.isLeaving else { return }
     connection.security?.isQueued = false
+    if let pass = connection.plainPass { unfold(pass) }
     guard !connection.awaitsProxyHeader || takeProxyHeader(connection) else { return }
     switch connection.state.phase {
     case .handshake:

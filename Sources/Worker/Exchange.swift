@@ -31,7 +31,7 @@ final class Exchange {
   /// The head's bytes; all ranges of `head` are in them.
   let bytes: [UInt8]
   let receivedMicroseconds: Int64
-  private let requestedHost: RequestedHost
+  let requestedHost: RequestedHost
   /// Lower case, without port and without a dot at its end.
   var host: [UInt8] { requestedHost.name }
   var site: SiteMatch { @inline(__always) _read { yield requestedHost.site } }
@@ -42,6 +42,9 @@ final class Exchange {
   /// Of the key under which the first look found nothing; nil: it found something, or that was a
   /// while ago.
   var absentHash: UInt64?
+  /// The same, kept for `PlainPlan`, where the first look was for what the response is called, or
+  /// the cache has nothing to do with it.
+  var plainHash: UInt64?
   /// Decoded and normalised; names the response.
   var path: [UInt8] = []
   /// The path that is looked for after DirectoryIndex, FallbackResource or ErrorDocument.

@@ -299,12 +299,13 @@ final class Count: @unchecked Sendable {
   }
 }
 
-/// Set once, in any thread.
+/// Set and cleared in any thread.
 final class Flag: @unchecked Sendable {
   private let lock = NSLock()
   private var value = false
   var isSet: Bool { lock.withLock { value } }
   func set() { lock.withLock { value = true } }
+  func clear() { lock.withLock { value = false } }
 }
 
 extension ServerTests {

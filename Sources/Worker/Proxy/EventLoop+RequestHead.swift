@@ -171,7 +171,7 @@ extension EventLoop {
 
   /// Whether an end-to-end field is passed on as it is. Conditions and ranges are the client's own:
   /// what is fetched for the cache is fetched whole. Trailer only where trailers can follow.
-  private static func isPassed(_ line: FieldLine, in bytes: RawSpan, _ rule: PassingRule) -> Bool {
+  static func isPassed(_ line: FieldLine, in bytes: RawSpan, _ rule: PassingRule) -> Bool {
     switch line.known {
     case .host, .contentLength, .transferEncoding, .connection, .xForwardedFor: return false
     case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range:

@@ -26,6 +26,7 @@ extension EventLoop {
     guard mayKeep(target, exchange, stream),
       nameResponse(caching, exchange, stream)
     else {
+      exchange.plainHash = exchange.absentHash
       return forward(target, exchange, stream, caching: caching)
     }
     if head.hasOriginConditions {
@@ -125,6 +126,7 @@ extension EventLoop {
     if let absent = exchange.absentHash {
       exchange.absentHash = nil
       if absent == caching.hash {
+        exchange.plainHash = absent
         caching.forward = miss
         return fetch(target, exchange, stream, caching)
       }

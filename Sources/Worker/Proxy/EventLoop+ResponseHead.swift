@@ -58,27 +58,37 @@ extension EventLoop {
     appendVia(forwarding, to: &rare)
     let length = frame(forwarding, stream, to: &rare)
     if forwarding.response.has(.trailer) { appendTrailerNames(bytes, forwarding, to: &rare) }
+    writeHead(
+      bytes, &forwarding.response, fields: fields, cacheStatus: cacheStatus, length: length,
+      rare: rare)
+  }
+
+  /// The same, of what is known of it. `fields`: nil for those of the response as they came.
+  func writeHead(
+    _ bytes: RawSpan, _ response: inout ReceivedResponse, fields: [UInt8]?, cacheStatus: [UInt8],
+    length: UInt64?, rare: [UInt8]
+  ) {
     reserveRelay(
       bytes.byteCount + (fields?.count ?? 0) + cacheStatus.count + rare.count
         + Limits.ownFieldsBytesMax)
     let output = relayHead
     output.append("HTTP/1.1 ")
-    output.append(decimal: Int64(forwarding.response.status))
+    output.append(decimal: Int64(response.status))
     output.append(0x20)
-    if let reason = forwarding.response.ownReason {
+    if let reason = response.ownReason {
       output.append(reason.span(in: bytes))
     } else {
-      output.append(Status.reason(forwarding.response.status))
+      output.append(Status.reason(response.status))
     }
     output.append("\r\n")
     if let fields {
       output.append(fields)
     } else {
-      forwarding.response.forEachPassedRun(in: bytes, leavingOut: EventLoop.notCopied) {
+      response.forEachPassedRun(in: bytes, leavingOut: EventLoop.notCopied) {
         output.append($0)
       }
     }
-    if !forwarding.response.has(.date) {
+    if !response.has(.date) {
       output.append("Date: ")
       output.append(prefixes.date)
       output.append("\r\n")

@@ -11,7 +11,10 @@ extension EventLoop {
     guard descriptor < upstreams.count, let upstream = upstreams[descriptor],
       upstream.token == token
     else { return }
-    guard let forwarding = upstream.forwarding else { return idleUpstreamSpoke(upstream) }
+    guard let forwarding = upstream.forwarding else {
+      if let pass = upstream.plainPass { return receivePlain(upstream, pass) }
+      return idleUpstreamSpoke(upstream)
+    }
     if forwarding.phase == .handedOff { return continueHandOff(forwarding, upstream, readiness) }
     if !upstream.isConnected {
       if let error = Stream.connectError(upstream.descriptor) {
@@ -60,7 +63,7 @@ extension EventLoop {
   }
 
   func expireUpstream(_ upstream: UpstreamConnection) {
-    guard let forwarding = upstream.forwarding else {
+    guard let forwarding = upstream.forwarding ?? upstream.plainPass.flatMap(unfold) else {
       if let lent = upstream.lent { return expireLent(upstream, lent) }
       return expireIdle(upstream)
     }
@@ -90,10 +93,18 @@ extension EventLoop {
       if forwarding.phase == .tunnel || isUntilClose(forwarding) {
         deliver(forwarding, buffer, [], isEnd: true)
       } else {
-        upstreamLost(forwarding, "closed the connection")
+        upstreamClosed(forwarding)
       }
-    case .broken: upstreamLost(forwarding, "reset the connection")
+    case .broken: upstreamBroken(forwarding)
     }
+  }
+
+  func upstreamClosed(_ forwarding: Forwarding) {
+    upstreamLost(forwarding, "closed the connection")
+  }
+
+  func upstreamBroken(_ forwarding: Forwarding) {
+    upstreamLost(forwarding, "reset the connection")
   }
 
   private func isUntilClose(_ forwarding: Forwarding) -> Bool {
@@ -104,7 +115,7 @@ extension EventLoop {
   }
 
   /// Bytes of the member.
-  private func take(
+  func take(
     _ buffer: ByteBuffer, _ upstream: UpstreamConnection, _ forwarding: Forwarding
   ) {
     if forwarding.isFastCGI { return takeFastCGI(buffer, upstream, forwarding) }
@@ -209,6 +220,9 @@ extension EventLoop {
     }
     if isEnd && end < buffer.count { forwarding.requestIsBroken = true }
     upstream.input = nil
+    if isEnd, buffer === received, start == forwarding.response.headByteCount {
+      notePlain(forwarding, buffer.count)
+    }
     deliver(forwarding, buffer, parts, isEnd: isEnd)
   }
 }

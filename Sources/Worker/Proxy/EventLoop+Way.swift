@@ -14,14 +14,20 @@ struct PassingRule {
   let hidesWay: Bool
   /// Max-Forwards is counted down.
   let countsHops: Bool
+}
+
+extension PassingRule {
+  /// Of a GET from the client itself, that is passed on as it is.
+  static let plain = PassingRule(
+    isForCache: false, hasTrailers: false, isBelieved: false, hidesWay: false, countsHops: false)
 
   init(_ forwarding: Forwarding) {
     let head = forwarding.exchange.head
-    isForCache = forwarding.caching.isForCache
-    hasTrailers = head.body == .chunked
-    isBelieved = forwarding.origin.isBelieved
-    hidesWay = head.has(.via) && forwarding.settings.value.proxy.via == .block
-    countsHops = head.method == .options || head.method == .trace
+    self.init(
+      isForCache: forwarding.caching.isForCache, hasTrailers: head.body == .chunked,
+      isBelieved: forwarding.origin.isBelieved,
+      hidesWay: head.has(.via) && forwarding.settings.value.proxy.via == .block,
+      countsHops: head.method == .options || head.method == .trace)
   }
 }
 

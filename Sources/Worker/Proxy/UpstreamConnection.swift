@@ -19,8 +19,9 @@ final class UpstreamConnection {
   var interest: Interest
   /// It is no connection to a member: an application puts or gets something over it.
   var lent: LentExchange?
-  /// The request under way; nil: it waits in the pool.
+  /// The request under way; nil: it waits in the pool, or works on a plain one.
   var forwarding: Forwarding?
+  var plainPass: PlainPass?
   /// Requests sent over it, the present one included.
   var requestCount = 0
   /// The beginning of a head that has not arrived whole.

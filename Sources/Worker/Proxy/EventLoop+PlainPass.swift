@@ -1,0 +1,263 @@
+// Passing a plain request on with nothing but what is different about it; and back to the ordinary
+// way, as soon as anything happens that this does not know.
+
+import Cache
+import Configuration
+import HTTP
+import Platform
+
+extension EventLoop {
+  /// Passes the request in `head` on by what is known of its URL. False: it takes more than that,
+  /// and nothing has been done.
+  func passPlainly(_ connection: Connection, _ bytes: RawSpan) -> Bool {
+    guard let hash = absentHash, let plan = plans.plan(hash), isPlain(plan, connection, bytes)
+    else { return false }
+    var flight: FlightToken?
+    if let hash = plan.flightHash, let flights {
+      switch flights.begin(
+        hash, ageMillisecondsMax: plan.lockMilliseconds, now: bootTicks)
+      {
+      case .parallel: break
+      case .mine(let token): flight = token
+      case .others: return false
+      }
+    }
+    guard let upstream = takePlainUpstream(plan) else {
+      if let flight { _ = flights?.end(flight, .abandoned, now: bootTicks) }
+      return false
+    }
+    absentHash = nil
+    let pass = passes.take()
+    pass.begun = now
+    pass.asOf = cache?.generation ?? 0
+    pass.ticks = bootTicks
+    pass.flight = flight
+    pass.head.append(bytes.extracting(0..<head.headByteCount))
+    writePlainRequest(pass, plan, connection, bytes)
+    connection.state.requestBegun(keepAlive: keepsAlive(connection, plan.site), hasBody: false)
+    connection.site = plan.site
+    if connection.body != nil { connection.body = nil }
+    setDeadline(connection, .max)
+    pass.plan = plan
+    pass.connection = connection
+    pass.upstream = upstream
+    connection.plainPass = pass
+    upstream.plainPass = pass
+    upstream.requestCount += 1
+    deadlines[Int(upstream.descriptor)] = now + plan.timeoutMilliseconds
+    gathered.removeAll()
+    gathered.append(pass.request)
+    if case .sent(let count) = Stream.send(upstream.descriptor, gathered) {
+      pass.requestSent = count
+      if count == pass.request.count { return true }
+    }
+    if let forwarding = unfold(pass) { pushRequest(forwarding) }
+    return true
+  }
+
+  /// Whether a request says nothing that changes the way it goes, or that is looked at beside its
+  /// fields being passed on.
+  private static func isPlain(_ head: borrowing RequestHead) -> Bool {
+    head.method == .get && head.body == .none && head.minorVersion == 1 && !head.expectsContinue
+      && !head.connectionUpgrade && !head.hasConditionsOrRange && !head.has(.cacheControl)
+      && !head.has(.pragma) && !head.has(.via) && !head.has(.te) && head.hasAuthority
+      && head.headByteCount <= PlainPass.headBytesMax
+  }
+
+  /// Whether a request is what the plan is for.
+  private func isPlain(_ plan: PlainPlan, _ connection: Connection, _ bytes: RawSpan) -> Bool {
+    guard EventLoop.isPlain(head), plan.listener == connection.listener,
+      plan.routedEpoch == routingEpoch,
+      plan.routedTurn == claims.turn, !namespaceIsUnknown, !handover.isDraining,
+      connection.told.isEmpty, !connection.isBelieved
+    else { return false }
+    if let security = connection.security, security.admittedSite != plan.site { return false }
+    let target = plan.target
+    let authority = plan.authority
+    return Scan.equal(head.target.span(in: bytes), target.rawSpan)
+      && Scan.equal(head.authority.span(in: bytes), authority.rawSpan)
+  }
+
+  /// An idle connection to the plan's member, which is to have the request. nil: none, or the
+  /// choice is not as simple.
+  private func takePlainUpstream(_ plan: PlainPlan) -> UpstreamConnection? {
+    guard let balancing, let upstream = pools[plan.member].takeIdle(turn: turn) else { return nil }
+    let isQuiet = hasToldAll && upstream.idleTurn != turn || Stream.isQuiet(upstream.descriptor)
+    guard isQuiet, upstream.queue == nil else {
+      closeUpstream(upstream)
+      return nil
+    }
+    guard
+      case .member(plan.member, false) = balancing.choose(
+        balancer: plan.proxyTarget.balancer, now: now)
+    else {
+      pools[plan.member].putAside(upstream, turn: turn)
+      return nil
+    }
+    balancing.begin(plan.member)
+    return upstream
+  }
+
+  /// The same bytes as `writeRequestHead` writes.
+  private func writePlainRequest(
+    _ pass: PlainPass, _ plan: PlainPlan, _ connection: Connection, _ bytes: RawSpan
+  ) {
+    let output = pass.request
+    output.append(plan.requestStart)
+    EventLoop.appendPassedFields(of: head, bytes, to: output)
+    output.append(wayTexts.clients.line(connection.client.address))
+    output.append(plan.requestEnd)
+  }
+
+  private static func appendPassedFields(
+    of head: borrowing RequestHead, _ bytes: RawSpan, to output: ByteBuffer
+  ) {
+    head.forEachPassedRun(
+      in: bytes, options: ConnectionOptions(head, in: bytes),
+      where: { isPassed($0, in: bytes, .plain) }
+    ) { output.append($0) }
+  }
+
+  // MARK: Back to the ordinary way
+
+  /// Makes of a plain pass what it would be if it had gone the ordinary way up to here; nil when
+  /// it is over already.
+  @discardableResult
+  func unfold(_ pass: PlainPass) -> Forwarding? {
+    guard let plan = pass.plan, let connection = pass.connection, let upstream = pass.upstream
+    else { return nil }
+    let slot = RequestHeadSlot()
+    let bytes = pass.head.copy(0..<pass.head.count)
+    // It was accepted once, by the same limits.
+    guard case .complete = parser.parse(bytes.rawSpan, into: &slot.head) else { return nil }
+    let exchange = Exchange(
+      head: slot.head.kept, bytes: bytes,
+      receivedMicroseconds: Clock.realNanoseconds() / 1000 - (now - pass.begun) * 1000,
+      requestedHost: plan.requestedHost, settings: plan.route.sharedSettings, asOf: pass.asOf,
+      ticks: pass.ticks)
+    exchange.path = plan.path
+    exchange.currentPath = plan.path
+    exchange.routedEpoch = plan.routedEpoch
+    exchange.routedTurn = plan.routedTurn
+    exchange.route = plan.route
+    exchange.origin = origin(of: connection)
+    let caching = CachingExchange()
+    if plan.isNamed, mayKeep(plan.proxyTarget, exchange, connection) {
+      exchange.absentHash = plan.hash
+      _ = nameResponse(caching, exchange, connection)
+      exchange.absentHash = nil
+      caching.forward = .uriMiss
+    }
+    caching.flight = pass.flight
+    let forwarding = Forwarding(
+      exchange, connection, plan.proxyTarget, caching, pool: forwardings, now: pass.begun)
+    take(pass, plan, upstream, into: forwarding)
+    connection.plainPass = nil
+    connection.exchange = exchange
+    connection.state.relayBegun()
+    exchange.forwarding = forwarding
+    exchange.waiting = .application
+    passes.give(pass)
+    return forwarding
+  }
+
+  /// What has been done at the member for it.
+  private func take(
+    _ pass: PlainPass, _ plan: PlainPlan, _ upstream: UpstreamConnection,
+    into forwarding: Forwarding
+  ) {
+    forwarding.isStarting = false
+    forwarding.requestIsComplete = true
+    forwarding.member = plan.member
+    forwarding.isCounted = true
+    forwarding.keepsAlive = keepsAlive(forwarding)
+    let request = pass.request
+    forwarding.append(request.bytes)
+    forwarding.requestHeadByteCount = request.count
+    forwarding.requestSent = pass.requestSent
+    forwarding.sentByteCount = pass.requestSent
+    forwarding.phase = .head
+    upstream.plainPass = nil
+    upstream.forwarding = forwarding
+    forwarding.upstream = upstream
+  }
+
+  // MARK: Plans
+
+  /// An answer has come in one piece, on the ordinary way. Notes what is needed to pass the next
+  /// request for its URL on plainly, if that is all there is about it.
+  func notePlain(_ forwarding: Forwarding, _ byteCount: Int) {
+    let exchange = forwarding.exchange
+    guard let hash = exchange.plainHash, let connection = forwarding.stream as? Connection,
+      isPlain(forwarding.response, byteCount, isNamed: forwarding.caching.isNamed),
+      isPlain(forwarding, exchange, connection), plans.note(hash)
+    else { return }
+    var flightHash: UInt64?
+    if forwarding.caching.isNamed, forwarding.settings.value.caching.locks {
+      flightHash = self.flightHash(forwarding.caching, exchange)
+    }
+    let member = forwarding.member
+    let bytes = exchange.bytes
+    noteSite(exchange, forwarding.origin, bytes.rawSpan)
+    noteVia(forwarding)
+    let pool = pools[member]
+    var start = Array("GET ".utf8) + pool.path + forwarding.target.path
+    start += Array(" HTTP/1.1\r\nHost: ".utf8)
+    start +=
+      forwarding.settings.value.proxy.preservesHost
+      ? exchange.copy(exchange.head.authority) : pool.authority
+    start += [0x0d, 0x0a]
+    let end = wayTexts.site.lines + wayTexts.via.line + [0x0d, 0x0a]
+    guard start.count + end.count <= PlainPass.requestBytesMax / 4 else { return }
+    plans.keep(
+      PlainPlan(
+        forwarding, hash: hash, listener: connection.listener,
+        timeoutMilliseconds: timeout(of: forwarding), flightHash: flightHash,
+        requestStart: start, requestEnd: end,
+        cacheStatus: forwarding.settings.value.caching.sendsCacheStatus
+          ? cacheStatusLines.line(forwarding.caching.forward, isStored: false) : []))
+  }
+
+  /// Whether a response needs nothing but to be given to the client as it lies there.
+  func isPlain(
+    _ response: borrowing ReceivedResponse, _ byteCount: Int, isNamed: Bool
+  ) -> Bool {
+    guard (200..<300).contains(response.status), case .length(let count) = response.framing,
+      count == UInt64(byteCount - response.headByteCount), response.keepAlive
+    else { return false }
+    // Of a URL that the cache knows, an answer that says something to caches may be kept.
+    return !response.has(.ring3Fragments) && !response.has(.ring3Delegate)
+      && !response.has(.trailer) && !response.has(.via) && !response.hasAddresses
+      && !(isNamed && response.speaksOfCaching)
+  }
+
+  /// Whether the configuration has nothing to say about how a request is passed on and its response
+  /// given back, and nothing about the request itself has led it another way.
+  private func isPlain(
+    _ forwarding: Forwarding, _ exchange: Exchange, _ connection: Connection
+  ) -> Bool {
+    let target = forwarding.target
+    let settings = forwarding.settings
+    guard EventLoop.isPlain(exchange.head), exchange.owner == nil, target.queue == nil,
+      !target.handsOff, target.scriptPath.isEmpty, target.rawPrefixByteCount == nil,
+      exchange.path == exchange.currentPath, exchange.pathInfoByteCount == 0,
+      exchange.internalRedirectCount == 0, exchange.errorStatus == nil,
+      exchange.collected == nil, exchange.site.captures.values.isEmpty,
+      forwarding.passing == nil, forwarding.tried.isEmpty, forwarding.storing == nil,
+      forwarding.caching.stored == nil, forwarding.caching.waitCount == 0,
+      connection.local == nil, listeners[connection.listener].remoteIP == nil
+    else { return false }
+    let pool = pools[forwarding.member]
+    guard pool.reuses, !pool.isFastCGI, (pool.path.first ?? target.path.first) == ASCII.slash,
+      !balancers[target.balancer].looksAtRequests,
+      model.proxyMembers[forwarding.member].parameters.route == nil
+    else { return false }
+    let proxy = settings.value.proxy
+    let caching = settings.value.caching
+    return proxy.addsForwardedFields && !proxy.addsForwarded && proxy.via.isOff
+      && proxy.requestHeaderEdits.isEmpty && settings.value.headerEditsAlways.isEmpty
+      && settings.value.headerEditsOnSuccess.isEmpty
+      && settings.value.compression.codings.isEmpty && !settings.value.access.dependsOnClient
+      && !caching.debugs && caching.defaultSeconds == nil && caching.lastModifiedPermille == 0
+  }
+}

@@ -1,0 +1,158 @@
+// What most requests to applications are: a plain GET, answered in one piece that nobody keeps.
+
+import Configuration
+import HTTP
+import Platform
+import Cache
+
+/// What was found out about a URL whose requests and answers are plain, when one was passed on the
+/// ordinary way: all that is the same for the next one. It holds as long as routing stays the same.
+final class PlainPlan {
+  /// Of the URL as it is sent, as the first look into the cache computes it.
+  let hash: UInt64
+  let target: [UInt8]
+  let authority: [UInt8]
+  /// Index into `EventLoop.listeners`.
+  let listener: Int
+  let routedEpoch: UInt32
+  /// `ClaimMemory.turn`.
+  let routedTurn: UInt64
+
+  /// Of the exchange that it was learnt from.
+  let requestedHost: RequestedHost
+  let path: [UInt8]
+  let route: Route
+  let proxyTarget: ProxyTarget
+  let site: Int
+  let member: Int
+  let timeoutMilliseconds: Int64
+
+  /// The cache could keep an answer, if it said so.
+  let isNamed: Bool
+  /// What the fetch is called among all processes, if others might wait for it; nil: nobody does.
+  let flightHash: UInt64?
+  /// After so long another one fetches it (`CacheLockMaxAge`).
+  let lockMilliseconds: Int
+
+  /// The first lines of the request, up to the client's own fields.
+  let requestStart: [UInt8]
+  /// What this server says behind them and behind the client's address.
+  let requestEnd: [UInt8]
+  /// Cache-Status of the answer, as a line.
+  let cacheStatus: [UInt8]
+
+  init(
+    _ forwarding: Forwarding, hash: UInt64, listener: Int, timeoutMilliseconds: Int64,
+    flightHash: UInt64?, requestStart: [UInt8], requestEnd: [UInt8], cacheStatus: [UInt8]
+  ) {
+    let exchange = forwarding.exchange
+    self.hash = hash
+    target = exchange.copy(exchange.head.target)
+    authority = exchange.copy(exchange.head.authority)
+    self.listener = listener
+    routedEpoch = exchange.routedEpoch
+    routedTurn = exchange.routedTurn
+    requestedHost = exchange.requestedHost
+    path = exchange.path
+    route = exchange.route
+    proxyTarget = forwarding.target
+    site = exchange.site.site
+    member = forwarding.member
+    self.timeoutMilliseconds = timeoutMilliseconds
+    isNamed = forwarding.caching.isNamed
+    self.flightHash = flightHash
+    lockMilliseconds = Int(forwarding.settings.value.caching.lockMilliseconds)
+    self.requestStart = requestStart
+    self.requestEnd = requestEnd
+    self.cacheStatus = cacheStatus
+  }
+}
+
+/// The plans of a process, each at one place. A URL gets one with its second plain answer.
+struct PlainPlans {
+  private static let placeCount = 2048
+  private var places = [PlainPlan?](repeating: nil, count: placeCount)
+  /// Hashes of those that were answered plainly once.
+  private var marks = [UInt64](repeating: 0, count: placeCount)
+
+  private static func place(_ hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: hash % UInt64(placeCount))
+  }
+
+  /// The plan for what hashes so; whether it is the very URL is for the caller to see.
+  func plan(_ hash: UInt64) -> PlainPlan? {
+    guard let plan = places[PlainPlans.place(hash)], plan.hash == hash else { return nil }
+    return plan
+  }
+
+  /// A URL was answered plainly; true when a plan is to be made.
+  mutating func note(_ hash: UInt64) -> Bool {
+    let place = PlainPlans.place(hash)
+    defer { marks[place] = hash }
+    return marks[place] == hash
+  }
+
+  mutating func keep(_ plan: PlainPlan) { places[PlainPlans.place(plan.hash)] = plan }
+
+  /// It was not so plain after all.
+  mutating func forget(_ plan: PlainPlan) {
+    let place = PlainPlans.place(plan.hash)
+    if places[place] === plan { places[place] = nil }
+    marks[place] = 0
+  }
+}
+
+/// A plain request that an application works on. Whatever happens but its plain answer turns it
+/// into an ordinary exchange first (`EventLoop.unfold`), so all that can go wrong is dealt with in
+/// one place.
+final class PlainPass {
+  static let requestBytesMax = 4096
+  /// Larger heads are passed on the ordinary way.
+  static let headBytesMax = 2048
+
+  var plan: PlainPlan?
+  var connection: Connection?
+  var upstream: UpstreamConnection?
+  /// The client's head, as it came.
+  let head = ByteBuffer(capacity: headBytesMax)
+  /// The request as it is sent to the application.
+  let request = ByteBuffer(capacity: requestBytesMax)
+  var requestSent = 0
+  /// Monotonic milliseconds.
+  var begun: Int64 = 0
+  /// As in `Exchange`.
+  var asOf: UInt64 = 0
+  var ticks: UInt64 = 0
+  /// Others may wait for what comes of it.
+  var flight: FlightToken?
+  fileprivate var next: PlainPass?
+}
+
+/// Those that wait for their next request, as a chain.
+final class PlainPassPool {
+  private static let countMax = 256
+  private var first: PlainPass?
+  private var count = 0
+
+  func take() -> PlainPass {
+    guard let pass = first else { return PlainPass() }
+    first = pass.next
+    pass.next = nil
+    count -= 1
+    return pass
+  }
+
+  func give(_ pass: PlainPass) {
+    pass.plan = nil
+    pass.connection = nil
+    pass.upstream = nil
+    pass.flight = nil
+    pass.requestSent = 0
+    pass.head.removeAll()
+    pass.request.removeAll()
+    guard count < PlainPassPool.countMax else { return }
+    pass.next = first
+    first = pass
+    count += 1
+  }
+}

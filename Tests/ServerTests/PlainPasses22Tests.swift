@@ -1,0 +1,320 @@
+// 22: the plain GET that is passed on by what is known of its URL, and all that may happen to it:
+// whatever is true of the first request for a URL must be true of its tenth.
+
+import Foundation
+import TestSupport
+import Testing
+
+extension ServerTests {
+  @Suite struct `22 plain requests are passed on as all others` {
+    static func server(
+      _ origin: Origin, _ more: String = "", workers: Int = 1
+    ) throws -> TestServer {
+      try TestServer(
+        more + "\nProxyPass /app http://127.0.0.1:\(origin.port) retry=0\n", workers: workers)
+    }
+
+    /// What it received, as its answer.
+    static func mirror() -> Origin {
+      Origin { request, peer in
+        let lines = request.fields.map { "\($0.name): \($0.value)" }
+        let text = ([request.line] + lines + [request.text]).joined(separator: "\n")
+        return peer.send(Origin.response(text))
+      }
+    }
+
+    /// So that the next request for it goes the short way, if it is plain.
+    private func learn(_ server: TestServer, _ target: String) throws {
+      for _ in 0..<4 { #expect(try server.get(target).status == 200) }
+    }
+
+    /// Requests as bytes, that differ from a plain one each in one thing.
+    static let requests: [String] = {
+      func get(_ fields: String..., line: String = "GET /app/x?a=b HTTP/1.1") -> String {
+        ([line, "Host: localhost:@port@"] + fields).joined(separator: "\r\n") + "\r\n\r\n"
+      }
+      return [
+        get(), get("Cookie: a=b; c=d", "User-Agent: some/1"), get("Accept-Encoding: gzip, br"),
+        get("Authorization: Basic YTpi"), get("X-Forwarded-For: 10.0.0.1"),
+        get("X-Forwarded-Host: evil.test", "Forwarded: for=10.0.0.1"),
+        get("Cache-Control: no-cache"),
+        get("Pragma: no-cache"), get("Via: 1.1 other"), get("TE: trailers", "Connection: TE"),
+        get("Connection: close, X-Hop", "X-Hop: 1"), get("Connection: keep-alive"),
+        get("If-None-Match: \"a\""), get("If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT"),
+        get("Range: bytes=0-3"), get("If-Match: *"), get("Expect: 100-continue"),
+        get("Upgrade: websocket", "Connection: Upgrade"), get("Max-Forwards: 3"),
+        get("Content-Length: 3") + "abc",
+        get("Transfer-Encoding: chunked") + "2\r\nab\r\n0\r\n\r\n",
+        get("Ring3-Fragments: ?0"), get("X-Long: " + String(repeating: "y", count: 3000)),
+        get(line: "HEAD /app/x?a=b HTTP/1.1"), get(line: "GET /app/x?a=b HTTP/1.0"),
+        get(line: "GET http://localhost:@port@/app/x?a=b HTTP/1.1"),
+        get("Content-Length: 2", line: "POST /app/x?a=b HTTP/1.1") + "hi",
+        get(line: "GET /app/x?a=c HTTP/1.1"), get(line: "GET /app/%78?a=b HTTP/1.1"),
+        get(line: "GET /app/./x?a=b HTTP/1.1"),
+        "GET /app/x?a=b HTTP/1.1\r\nHost: LOCALHOST\r\n\r\n",
+        "GET /app/x?a=b HTTP/1.1\r\nHost: other.test\r\n\r\n",
+      ]
+    }()
+
+    @Test func `the application gets every kind of request as it gets the first`() throws {
+      let origin = Self.mirror()
+      let server = try Self.server(origin)
+      // Of the first request for a URL nothing is known; of those after these everything.
+      let fresh = try Self.requests.map { try said($0, server) }
+      try learn(server, "/app/x?a=b")
+      for (request, first) in zip(Self.requests, fresh) {
+        for _ in 0..<3 {
+          #expect(try said(request, server) == first, "\(request.prefix(120))")
+          let plain = try said(Self.requests[0], server)
+          #expect(plain == fresh[0], "\(plain) for \(fresh[0])")
+        }
+      }
+    }
+
+    /// Status line, fields and body of the answer to some bytes, without what time changes.
+    private func said(_ request: String, _ server: TestServer) throws -> [String] {
+      let client = try server.open()
+      try client.send(server.expand(request))
+      let response = try client.response(toHead: request.hasPrefix("HEAD"))
+      let fields = response.head.fields.filter { $0.name.lowercased() != "date" }
+      return ["\(response.status)"] + fields.map { "\($0.name): \($0.value)" } + [response.text]
+    }
+
+    /// Answers of an application, each after some plain ones on the same connection.
+    static let answers: [(name: String, answer: @Sendable (TestPeer) -> Bool)] = [
+      (
+        "chunked",
+        { $0.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n") }
+      ),
+      (
+        "in pieces",
+        { peer in
+          for byte in Origin.response("pieces") {
+            guard peer.send(String(byte)) else { return false }
+            pause(milliseconds: 1)
+          }
+          return true
+        }
+      ),
+      (
+        "head alone",
+        { peer in
+          guard peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n") else { return false }
+          pause(milliseconds: 20)
+          return peer.send("body")
+        }
+      ),
+      ("large", { $0.send(Origin.response(String(repeating: "z", count: 300_000))) }),
+      ("empty", { $0.send(Origin.response("")) }),
+      ("no content", { $0.send("HTTP/1.1 204 No Content\r\n\r\n") }),
+      (
+        "interim",
+        { $0.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + Origin.response("late")) }
+      ),
+      (
+        "old",
+        {
+          _ = $0.send("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold"); return false
+        }
+      ),
+      (
+        "until the end",
+        {
+          _ = $0.send("HTTP/1.1 200 OK\r\n\r\nto the end"); return false
+        }
+      ),
+      (
+        "closing",
+        {
+          _ = $0.send(Origin.response("bye", fields: ["Connection: close"])); return false
+        }
+      ),
+      (
+        "closed after it",
+        {
+          _ = $0.send(Origin.response("gone")); return false
+        }
+      ),
+      ("not found", { $0.send(Origin.response("none", status: "404 Not Found")) }),
+      ("failed", { $0.send(Origin.response("oops", status: "503 Service Unavailable")) }),
+      ("cookie", { $0.send(Origin.response("c", fields: ["Set-Cookie: a=b; Path=/"])) }),
+      ("moved", { $0.send(Origin.response("m", status: "201 Created", fields: ["Location: /n"])) }),
+      ("hop by hop", { $0.send(Origin.response("h", fields: ["Connection: X-Own", "X-Own: 1"])) }),
+      ("private", { $0.send(Origin.response("p", fields: ["Cache-Control: private"])) }),
+      (
+        "too short",
+        {
+          _ = $0.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"); return false
+        }
+      ),
+      (
+        "nonsense",
+        {
+          _ = $0.send("SSH-2.0-nonsense\r\n"); return false
+        }
+      ),
+      ("silent end", { _ in false }),
+    ]
+
+    @Test func `every kind of answer is given as if nothing were known of the URL`() throws {
+      let isSpecial = Flag()
+      let origin = Origin { request, peer in
+        let name = request.target.split(separator: "-").last.flatMap { Int($0) } ?? 0
+        return isSpecial.isSet
+          ? Self.answers[name].answer(peer) : peer.send(Origin.response("plain"))
+      }
+      let server = try Self.server(origin)
+      for (number, answer) in Self.answers.enumerated() {
+        isSpecial.set()
+        let first = try outcome(server, "/app/fresh-\(number)")
+        isSpecial.clear()
+        try learn(server, "/app/known-\(number)")
+        isSpecial.set()
+        #expect(try outcome(server, "/app/known-\(number)") == first, "\(answer.name)")
+        isSpecial.clear()
+        #expect(try server.get("/app/known-\(number)").text == "plain", "\(answer.name)")
+      }
+    }
+
+    private func outcome(_ server: TestServer, _ target: String) throws -> String {
+      let text = try server.exchange(
+        "GET \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      return text.split(separator: "\r\n", omittingEmptySubsequences: false)
+        .filter { !$0.hasPrefix("Date: ") }.joined(separator: "\n")
+    }
+
+    @Test func `what may be kept is kept, though it was not before`() throws {
+      let isKept = Flag()
+      let origin = Origin { request, peer in
+        peer.send(
+          Origin.response(
+            "\(request.ordinal)", fields: isKept.isSet ? ["Cache-Control: max-age=60"] : []))
+      }
+      let server = try Self.server(origin)
+      try learn(server, "/app/x")
+      isKept.set()
+      let kept = try server.get("/app/x").text
+      let count = origin.requests.count
+      for _ in 0..<5 { #expect(try server.get("/app/x").text == kept) }
+      #expect(origin.requests.count == count)
+    }
+
+    @Test func `clients that go away, ask on or come late get what is theirs`() throws {
+      let origin = Origin { request, peer in
+        if request.target.hasSuffix("slow") { pause(milliseconds: request.ordinal < 3 ? 1 : 200) }
+        return peer.send(Origin.response("\(request.target) \(request["X-Number"] ?? "")"))
+      }
+      let server = try Self.server(origin)
+      try learn(server, "/app/slow")
+      let client = try server.open()
+      // Two more behind it, while it waits; and the end of sending.
+      let requests = (1...3).map {
+        "GET /app/slow HTTP/1.1\r\nHost: localhost\r\nX-Number: \($0)\r\n\r\n"
+      }
+      try client.send(requests.joined())
+      for number in 1...3 { #expect(try client.response().text == "/slow \(number)") }
+      try client.send(requests[0])
+      pause(milliseconds: 30)
+      try client.send(requests[1])
+      for number in 1...2 { #expect(try client.response().text == "/slow \(number)") }
+      for _ in 0..<5 {
+        let gone = try server.open()
+        try gone.send(requests[0])
+        pause(milliseconds: 30)
+        gone.socket.close()
+      }
+      pause(milliseconds: 300)
+      for _ in 0..<5 { #expect(try server.get("/app/slow").text == "/slow ") }
+      #expect(
+        try server.exchange(
+          requests[0].replacingOccurrences(of: "X-N", with: "Connection: close\r\nX-N")
+        ).hasSuffix("/slow 1"))
+    }
+
+    @Test func `a silent application is a timeout, a dead one is asked no more`() throws {
+      let isSilent = Flag()
+      let origin = Origin { _, peer in
+        if isSilent.isSet { pause(milliseconds: 2500) }
+        return peer.send(Origin.response("plain"))
+      }
+      let server = try Self.server(origin, "ProxyTimeout 1")
+      try learn(server, "/app/x")
+      isSilent.set()
+      #expect(try server.get("/app/x").status == 504)
+      isSilent.clear()
+      try learn(server, "/app/x")
+      origin.end()
+      pause(milliseconds: 50)
+      #expect([502, 503].contains(try server.get("/app/x").status))
+    }
+
+    @Test func `a reload waits for it, and what is known ends with it`() throws {
+      let origin = Origin { request, peer in
+        if request["X-Slow"] != nil { pause(milliseconds: 600) }
+        return peer.send(Origin.response("plain"))
+      }
+      let other = Origin(text: "other")
+      let server = try Self.server(origin)
+      try learn(server, "/app/x")
+      let client = try server.open()
+      try client.send("GET /app/x HTTP/1.1\r\nHost: localhost\r\nX-Slow: 1\r\n\r\n")
+      pause(milliseconds: 50)
+      #expect(server.reload("ProxyPass /app http://127.0.0.1:\(other.port)", workers: 1).succeeded)
+      #expect(try client.response().text == "plain")
+      #expect(try server.get("/app/x").text == "other")
+      try client.send("GET /app/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      #expect(try client.response().text == "other")
+    }
+
+    @Test func `a claim takes a URL away from who was known to have it`() throws {
+      let origin = Origin(text: "configured")
+      let server = try Self.server(origin, "QueueDirectory @root@/queues")
+      try learn(server, "/app/x/y")
+      let application = try ClaimedApplication(server, "one", ["/app/x/"])
+      #expect(application.isReady, "\(application.said)")
+      #expect(try eventually { try server.get("/app/x/y").text.hasPrefix("one") })
+      application.end()
+      #expect(try eventually { try server.get("/app/x/y").text == "configured" })
+      try learn(server, "/app/x/y")
+    }
+
+    static let settings = [
+      "RequestHeader set X-Asked yes", "Header set X-Said yes", "Header always set X-Said yes",
+      "ProxyPreserveHost On", "ProxyAddHeaders Off", "ProxyAddForwarded On", "ProxyVia On",
+      "ProxyVia Block", "CacheDisable /app", "CacheDebug On", "CacheDefaultExpire 60",
+      "CacheStatusField Off", "AddOutputFilterByType DEFLATE text/plain", "<Location />\nRequire ip 127.0.0.1\n</Location>",
+      "<Location /app>\nRequire ip 10.0.0.0/8\n</Location>", "RemoteIPHeader X-Client",
+      "<Location /app/x>\nRequestHeader set X-Place here\n</Location>",
+      "CustomLog @root@/access.log common", "ProxyErrorOverride On", "KeepAlive Off",
+      "MaxKeepAliveRequests 3", "Header set X-Time %D",
+    ]
+
+    @Test(arguments: settings) func `what is configured holds for the tenth`(
+      _ setting: String
+    ) throws {
+      let origin = Self.mirror()
+      let server = try Self.server(origin, setting)
+      let request = Self.requests[1]
+      let changing = ["X-Time: "]
+      func told() throws -> [String] {
+        try said(request, server).filter { line in !changing.contains { line.hasPrefix($0) } }
+      }
+      // Stored ones are another matter.
+      let first = try told().map { $0.replacingOccurrences(of: "; stored", with: "") }
+      for _ in 0..<9 where !first.contains(where: { $0.hasPrefix("Cache-Status: Ring3; hit") }) {
+        let next = try told()
+        if next.contains(where: { $0.hasPrefix("Cache-Status: Ring3; hit") }) { break }
+        #expect(next == first)
+      }
+      if setting.hasPrefix("CustomLog") {
+        let log = server.directory.path + "/access.log"
+        let line = "\"GET /app/x?a=b HTTP/1.1\" 200 "
+        #expect(
+          try eventually {
+            let text = try String(contentsOfFile: log, encoding: .utf8)
+            return text.split(separator: "\n").count { $0.contains(line) } == 10
+          })
+      }
+    }
+  }
+}
