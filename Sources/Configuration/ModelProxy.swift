@@ -316,10 +316,10 @@ package struct ProxySettings: Hashable, Sendable {
 
   package init() {}
 
-  /// Whether addresses in responses may have to be replaced.
-  package var rewritesAddresses: Bool {
-    !reverse.isEmpty || !reverseCookiePaths.isEmpty || !reverseCookieDomains.isEmpty
-  }
+  /// Whether what responses say of places may have to be replaced.
+  package var rewritesLocations: Bool { !reverse.isEmpty }
+  /// Whether cookies may have to be.
+  package var rewritesCookies: Bool { !reverseCookiePaths.isEmpty || !reverseCookieDomains.isEmpty }
 }
 
 /// `RemoteIPHeader` and its neighbours, `RemoteIPProxyProtocol`: who is believed about the client.

@@ -15,7 +15,8 @@ package struct ConnectionState: Equatable, Sendable {
     case idle
     /// A part of a head has arrived. → working, sending (408, 400), closed
     case head
-    /// A request is being answered; its producer waits for a helper. → body, sending, closed
+    /// A request is being answered; its producer waits for a helper, or it is passed on plainly.
+    /// → relaying, idle, body, sending, closed
     case working
     /// Reading a request body that nobody wants. → sending, idle, closed
     case body

@@ -28,44 +28,16 @@ extension ServerTests {
       for _ in 0..<4 { #expect(try server.get(target).status == 200) }
     }
 
-    /// Requests as bytes, that differ from a plain one each in one thing.
-    static let requests: [String] = {
-      func get(_ fields: String..., line: String = "GET /app/x?a=b HTTP/1.1") -> String {
-        ([line, "Host: localhost:@port@"] + fields).joined(separator: "\r\n") + "\r\n\r\n"
-      }
-      return [
-        get(), get("Cookie: a=b; c=d", "User-Agent: some/1"), get("Accept-Encoding: gzip, br"),
-        get("Authorization: Basic YTpi"), get("X-Forwarded-For: 10.0.0.1"),
-        get("X-Forwarded-Host: evil.test", "Forwarded: for=10.0.0.1"),
-        get("Cache-Control: no-cache"),
-        get("Pragma: no-cache"), get("Via: 1.1 other"), get("TE: trailers", "Connection: TE"),
-        get("Connection: close, X-Hop", "X-Hop: 1"), get("Connection: keep-alive"),
-        get("If-None-Match: \"a\""), get("If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT"),
-        get("Range: bytes=0-3"), get("If-Match: *"), get("Expect: 100-continue"),
-        get("Upgrade: websocket", "Connection: Upgrade"), get("Max-Forwards: 3"),
-        get("Content-Length: 3") + "abc",
-        get("Transfer-Encoding: chunked") + "2\r\nab\r\n0\r\n\r\n",
-        get("Ring3-Fragments: ?0"), get("X-Long: " + String(repeating: "y", count: 3000)),
-        get(line: "HEAD /app/x?a=b HTTP/1.1"), get(line: "GET /app/x?a=b HTTP/1.0"),
-        get(line: "GET http://localhost:@port@/app/x?a=b HTTP/1.1"),
-        get("Content-Length: 2", line: "POST /app/x?a=b HTTP/1.1") + "hi",
-        get(line: "GET /app/x?a=c HTTP/1.1"), get(line: "GET /app/%78?a=b HTTP/1.1"),
-        get(line: "GET /app/./x?a=b HTTP/1.1"),
-        "GET /app/x?a=b HTTP/1.1\r\nHost: LOCALHOST\r\n\r\n",
-        "GET /app/x?a=b HTTP/1.1\r\nHost: other.test\r\n\r\n",
-      ]
-    }()
-
     @Test func `the application gets every kind of request as it gets the first`() throws {
       let origin = Self.mirror()
       let server = try Self.server(origin)
       // Of the first request for a URL nothing is known; of those after these everything.
-      let fresh = try Self.requests.map { try said($0, server) }
+      let fresh = try PlainKinds.requests.map { try said($0, server) }
       try learn(server, "/app/x?a=b")
-      for (request, first) in zip(Self.requests, fresh) {
+      for (request, first) in zip(PlainKinds.requests, fresh) {
         for _ in 0..<3 {
           #expect(try said(request, server) == first, "\(request.prefix(120))")
-          let plain = try said(Self.requests[0], server)
+          let plain = try said(PlainKinds.requests[0], server)
           #expect(plain == fresh[0], "\(plain) for \(fresh[0])")
         }
       }
@@ -80,91 +52,15 @@ extension ServerTests {
       return ["\(response.status)"] + fields.map { "\($0.name): \($0.value)" } + [response.text]
     }
 
-    /// Answers of an application, each after some plain ones on the same connection.
-    static let answers: [(name: String, answer: @Sendable (TestPeer) -> Bool)] = [
-      (
-        "chunked",
-        { $0.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n") }
-      ),
-      (
-        "in pieces",
-        { peer in
-          for byte in Origin.response("pieces") {
-            guard peer.send(String(byte)) else { return false }
-            pause(milliseconds: 1)
-          }
-          return true
-        }
-      ),
-      (
-        "head alone",
-        { peer in
-          guard peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n") else { return false }
-          pause(milliseconds: 20)
-          return peer.send("body")
-        }
-      ),
-      ("large", { $0.send(Origin.response(String(repeating: "z", count: 300_000))) }),
-      ("empty", { $0.send(Origin.response("")) }),
-      ("no content", { $0.send("HTTP/1.1 204 No Content\r\n\r\n") }),
-      (
-        "interim",
-        { $0.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + Origin.response("late")) }
-      ),
-      (
-        "old",
-        {
-          _ = $0.send("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold"); return false
-        }
-      ),
-      (
-        "until the end",
-        {
-          _ = $0.send("HTTP/1.1 200 OK\r\n\r\nto the end"); return false
-        }
-      ),
-      (
-        "closing",
-        {
-          _ = $0.send(Origin.response("bye", fields: ["Connection: close"])); return false
-        }
-      ),
-      (
-        "closed after it",
-        {
-          _ = $0.send(Origin.response("gone")); return false
-        }
-      ),
-      ("not found", { $0.send(Origin.response("none", status: "404 Not Found")) }),
-      ("failed", { $0.send(Origin.response("oops", status: "503 Service Unavailable")) }),
-      ("cookie", { $0.send(Origin.response("c", fields: ["Set-Cookie: a=b; Path=/"])) }),
-      ("moved", { $0.send(Origin.response("m", status: "201 Created", fields: ["Location: /n"])) }),
-      ("hop by hop", { $0.send(Origin.response("h", fields: ["Connection: X-Own", "X-Own: 1"])) }),
-      ("private", { $0.send(Origin.response("p", fields: ["Cache-Control: private"])) }),
-      (
-        "too short",
-        {
-          _ = $0.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"); return false
-        }
-      ),
-      (
-        "nonsense",
-        {
-          _ = $0.send("SSH-2.0-nonsense\r\n"); return false
-        }
-      ),
-      ("silent end", { _ in false }),
-    ]
-
     @Test func `every kind of answer is given as if nothing were known of the URL`() throws {
       let isSpecial = Flag()
       let origin = Origin { request, peer in
         let name = request.target.split(separator: "-").last.flatMap { Int($0) } ?? 0
         return isSpecial.isSet
-          ? Self.answers[name].answer(peer) : peer.send(Origin.response("plain"))
+          ? PlainKinds.answers[name].answer(peer) : peer.send(Origin.response("plain"))
       }
       let server = try Self.server(origin)
-      for (number, answer) in Self.answers.enumerated() {
+      for (number, answer) in PlainKinds.answers.enumerated() {
         isSpecial.set()
         let first = try outcome(server, "/app/fresh-\(number)")
         isSpecial.clear()
@@ -181,6 +77,29 @@ extension ServerTests {
         "GET \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
       return text.split(separator: "\r\n", omittingEmptySubsequences: false)
         .filter { !$0.hasPrefix("Date: ") }.joined(separator: "\n")
+    }
+
+    static let refusals = [
+      "Cache-Control: no-store", "Cache-Control: private, max-age=60",
+      "Cache-Control: max-age=0, no-cache\r\nSet-Cookie: a=b", "Expires: 0\r\nPragma: no-cache",
+      "Cache-Control: public, max-age=60\r\nVary: *", "CDN-Cache-Control: no-store",
+    ]
+
+    @Test(arguments: refusals) func `what may not be kept is not, however often`(
+      _ fields: String
+    ) throws {
+      let origin = Origin { request, peer in
+        peer.send(Origin.response("\(request.ordinal)", fields: [fields]))
+      }
+      let server = try Self.server(origin, "ProxyPassReverse /app http://127.0.0.1:1")
+      let client = try server.open()
+      var texts: Set<String> = []
+      for _ in 0..<8 {
+        let response = try client.get("/app/x")
+        #expect(response["Cache-Status"] == "Ring3; fwd=uri-miss")
+        texts.insert(response.text)
+      }
+      #expect(texts.count == 8 && origin.requests.count == 8)
     }
 
     @Test func `what may be kept is kept, though it was not before`() throws {
@@ -207,7 +126,7 @@ extension ServerTests {
       let server = try Self.server(origin)
       try learn(server, "/app/slow")
       let client = try server.open()
-      // Two more behind it, while it waits; and the end of sending.
+      // Two more behind it, while it waits.
       let requests = (1...3).map {
         "GET /app/slow HTTP/1.1\r\nHost: localhost\r\nX-Number: \($0)\r\n\r\n"
       }
@@ -217,6 +136,10 @@ extension ServerTests {
       pause(milliseconds: 30)
       try client.send(requests[1])
       for number in 1...2 { #expect(try client.response().text == "/slow \(number)") }
+      // It may say that it sends no more, and still read.
+      try client.send(requests[2])
+      client.socket.finishSending()
+      #expect(try client.response().text == "/slow 3")
       for _ in 0..<5 {
         let gone = try server.open()
         try gone.send(requests[0])
@@ -278,11 +201,70 @@ extension ServerTests {
       try learn(server, "/app/x/y")
     }
 
+    @Test func `nothing of an answer that breaks is left for the next client`() throws {
+      let origin = Origin { request, peer in
+        guard request.target == "/broken" else { return peer.send(Origin.response("plain")) }
+        peer.send(
+          "HTTP/1.1 200 OK\r\nSet-Cookie: secret=1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+        return false
+      }
+      let server = try Self.server(origin)
+      try learn(server, "/app/x")
+      let known = try said(Self.plain("/app/x"), server)
+      for _ in 0..<3 {
+        _ = try? server.get("/app/broken")
+        #expect(try said(Self.plain("/app/x"), server) == known)
+      }
+    }
+
+    private static func plain(_ target: String) -> String {
+      "GET \(target) HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    }
+
+    @Test func `of two addresses of a wildcard each keeps its owner`() throws {
+      let origin = Origin(text: "configured")
+      let port = freePort()
+      let server = try Self.server(origin, "Listen *:\(port)\nQueueDirectory @root@/queues")
+      let application = try ClaimedApplication(
+        server, "one", ["http://127.0.0.2:\(port)/app/"])
+      #expect(application.isReady, "\(application.said)")
+      func text(_ address: String) throws -> String {
+        let client = try Conversation(to: address, port: port)
+        return try client.get("/app/x", host: "any.test").text
+      }
+      #expect(try eventually { try text("127.0.0.2").hasPrefix("one") })
+      for _ in 0..<5 { #expect(try text("127.0.0.1") == "configured") }
+      #expect(try text("127.0.0.2").hasPrefix("one"))
+    }
+
+    @Test func `who had failed is asked again when it is time`() throws {
+      let isFailed = Flag()
+      let origin = Origin { request, peer in
+        peer.send(Origin.response("x", status: isFailed.isSet ? "503 Busy" : "200 OK"))
+      }
+      let server = try TestServer(
+        """
+        <Proxy balancer://b>
+          BalancerMember http://127.0.0.1:\(origin.port) retry=1
+          ProxySet failonstatus=503 forcerecovery=Off
+        </Proxy>
+        ProxyPass /app balancer://b
+        """, workers: 1)
+      try learn(server, "/app/x")
+      isFailed.set()
+      #expect(try server.get("/app/y").status == 503)
+      isFailed.clear()
+      #expect(try server.get("/app/x").status == 503, "it is left alone for a while")
+      pause(milliseconds: 1300)
+      try learn(server, "/app/x")
+    }
+
     static let settings = [
       "RequestHeader set X-Asked yes", "Header set X-Said yes", "Header always set X-Said yes",
       "ProxyPreserveHost On", "ProxyAddHeaders Off", "ProxyAddForwarded On", "ProxyVia On",
       "ProxyVia Block", "CacheDisable /app", "CacheDebug On", "CacheDefaultExpire 60",
-      "CacheStatusField Off", "AddOutputFilterByType DEFLATE text/plain", "<Location />\nRequire ip 127.0.0.1\n</Location>",
+      "CacheStatusField Off", "AddOutputFilterByType DEFLATE text/plain",
+      "<Location />\nRequire ip 127.0.0.1\n</Location>",
       "<Location /app>\nRequire ip 10.0.0.0/8\n</Location>", "RemoteIPHeader X-Client",
       "<Location /app/x>\nRequestHeader set X-Place here\n</Location>",
       "CustomLog @root@/access.log common", "ProxyErrorOverride On", "KeepAlive Off",
@@ -294,7 +276,7 @@ extension ServerTests {
     ) throws {
       let origin = Self.mirror()
       let server = try Self.server(origin, setting)
-      let request = Self.requests[1]
+      let request = PlainKinds.requests[1]
       let changing = ["X-Time: "]
       func told() throws -> [String] {
         try said(request, server).filter { line in !changing.contains { line.hasPrefix($0) } }

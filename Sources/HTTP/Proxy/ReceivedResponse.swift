@@ -98,11 +98,10 @@ package struct ReceivedResponse: Sendable {
     return index.present & fields != 0
   }
 
-  /// Whether any field may hold an address of the application's.
-  package var hasAddresses: Bool {
+  /// Whether a field names a place as the application knows it.
+  package var hasLocations: Bool {
     let fields: UInt64 =
       ResponseField.location.bit | ResponseField.contentLocation.bit | ResponseField.uri.bit
-      | ResponseField.setCookie.bit
     return index.present & fields != 0
   }
 

@@ -265,6 +265,7 @@ extension EventLoop {
   func closeUpstream(_ upstream: UpstreamConnection) {
     let index = Int(upstream.descriptor)
     guard upstreams[index] === upstream else { return }
+    assert(upstream.plainPass == nil)
     upstream.forwarding?.upstream = nil
     upstream.forwarding = nil
     if let credit = upstream.credit, let queue = upstream.queue { giveBack(queue, credit) }

@@ -23,7 +23,7 @@ extension EventLoop {
     let buffer = received
     let bytes = buffer.bytes
     guard case .complete = parser.parse(bytes, into: &plainAnswer.response, to: .get),
-      isPlain(plainAnswer.response, count, isNamed: plan.isNamed)
+      isPlain(plainAnswer.response, count, plan.route.settings.proxy), !isKept(bytes, pass, plan)
     else {
       plans.forget(plan)
       guard let forwarding = unfold(pass) else { return }
@@ -43,6 +43,22 @@ extension EventLoop {
     endPlain(upstream, pass, plan, received: count)
     // What comes next may be a request that is passed on by this connection.
     if connection.state.phase == .working { finishResponse(connection) }
+  }
+
+  /// Whether the cache is to keep the answer, by the rules of `takeForCache`.
+  private func isKept(_ bytes: RawSpan, _ pass: PlainPass, _ plan: PlainPlan) -> Bool {
+    guard let orders = plan.orders, plainAnswer.response.speaksOfCaching else { return false }
+    var fields = CachingFields()
+    forEachField(of: plainAnswer.response, in: bytes) { name, value, _ in
+      fields.take(name: name, value: value)
+    }
+    var question = StorageQuestion(method: .get, status: plainAnswer.response.status)
+    question.hasAuthorization = pass.hasAuthorization
+    question.hasQuery = plan.hasQuery
+    question.responseDelaySeconds = (now - pass.begun) / 1000
+    let decision = StorageRules.decide(question, fields, orders: orders, now: prefixes.second)
+    if case .store = decision { return true }
+    return false
   }
 
   private static let closeLine = Array("Connection: close\r\n".utf8)
@@ -80,7 +96,9 @@ extension EventLoop {
     }
     // The answer to another request may be under way by now: this one's head is read again.
     let bytes = pass.head
-    guard case .complete = parser.parse(bytes.bytes, into: &head) else { return }
+    guard case .complete = parser.parse(bytes.bytes, into: &head) else {
+      preconditionFailure("a head that was accepted is refused")
+    }
     var record = makeRecord(
       connection, site: plan.site, status: UInt16(plainAnswer.response.status), head,
       bytes.bytes, headByteCount: headByteCount, outcome: .bypassed)

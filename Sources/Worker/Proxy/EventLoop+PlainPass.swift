@@ -10,7 +10,8 @@ extension EventLoop {
   /// Passes the request in `head` on by what is known of its URL. False: it takes more than that,
   /// and nothing has been done.
   func passPlainly(_ connection: Connection, _ bytes: RawSpan) -> Bool {
-    guard let hash = absentHash, let plan = plans.plan(hash), isPlain(plan, connection, bytes)
+    guard let hash = absentHash, let plan = plans.plan(hash), fits(plan, connection, bytes),
+      pools[plan.member].idleCount > 0
     else { return false }
     var flight: FlightToken?
     if let hash = plan.flightHash, let flights {
@@ -18,6 +19,7 @@ extension EventLoop {
         hash, ageMillisecondsMax: plan.lockMilliseconds, now: bootTicks)
       {
       case .parallel: break
+      // If somebody has stored it an instant ago, it is fetched once more: no look for that.
       case .mine(let token): flight = token
       case .others: return false
       }
@@ -31,6 +33,7 @@ extension EventLoop {
     pass.begun = now
     pass.asOf = cache?.generation ?? 0
     pass.ticks = bootTicks
+    pass.hasAuthorization = head.has(.authorization)
     pass.flight = flight
     pass.head.append(bytes.extracting(0..<head.headByteCount))
     writePlainRequest(pass, plan, connection, bytes)
@@ -65,11 +68,10 @@ extension EventLoop {
   }
 
   /// Whether a request is what the plan is for.
-  private func isPlain(_ plan: PlainPlan, _ connection: Connection, _ bytes: RawSpan) -> Bool {
+  private func fits(_ plan: PlainPlan, _ connection: Connection, _ bytes: RawSpan) -> Bool {
     guard EventLoop.isPlain(head), plan.listener == connection.listener,
-      plan.routedEpoch == routingEpoch,
-      plan.routedTurn == claims.turn, !namespaceIsUnknown, !handover.isDraining,
-      connection.told.isEmpty, !connection.isBelieved
+      plan.routedEpoch == routingEpoch, plan.routedTurn == claims.turn, !namespaceIsUnknown,
+      !handover.isDraining
     else { return false }
     if let security = connection.security, security.admittedSite != plan.site { return false }
     let target = plan.target
@@ -87,10 +89,7 @@ extension EventLoop {
       closeUpstream(upstream)
       return nil
     }
-    guard
-      case .member(plan.member, false) = balancing.choose(
-        balancer: plan.proxyTarget.balancer, now: now)
-    else {
+    guard balancing.takeOnlyMember(of: plan.proxyTarget.balancer) == plan.member else {
       pools[plan.member].putAside(upstream, turn: turn)
       return nil
     }
@@ -128,8 +127,9 @@ extension EventLoop {
     else { return nil }
     let slot = RequestHeadSlot()
     let bytes = pass.head.copy(0..<pass.head.count)
-    // It was accepted once, by the same limits.
-    guard case .complete = parser.parse(bytes.rawSpan, into: &slot.head) else { return nil }
+    guard case .complete = parser.parse(bytes.rawSpan, into: &slot.head) else {
+      preconditionFailure("a head that was accepted is refused")
+    }
     let exchange = Exchange(
       head: slot.head.kept, bytes: bytes,
       receivedMicroseconds: Clock.realNanoseconds() / 1000 - (now - pass.begun) * 1000,
@@ -142,7 +142,7 @@ extension EventLoop {
     exchange.route = plan.route
     exchange.origin = origin(of: connection)
     let caching = CachingExchange()
-    if plan.isNamed, mayKeep(plan.proxyTarget, exchange, connection) {
+    if plan.orders != nil, mayKeep(plan.proxyTarget, exchange, connection) {
       exchange.absentHash = plan.hash
       _ = nameResponse(caching, exchange, connection)
       exchange.absentHash = nil
@@ -151,7 +151,7 @@ extension EventLoop {
     caching.flight = pass.flight
     let forwarding = Forwarding(
       exchange, connection, plan.proxyTarget, caching, pool: forwardings, now: pass.begun)
-    take(pass, plan, upstream, into: forwarding)
+    bind(pass, plan, upstream, to: forwarding)
     connection.plainPass = nil
     connection.exchange = exchange
     connection.state.relayBegun()
@@ -162,9 +162,8 @@ extension EventLoop {
   }
 
   /// What has been done at the member for it.
-  private func take(
-    _ pass: PlainPass, _ plan: PlainPlan, _ upstream: UpstreamConnection,
-    into forwarding: Forwarding
+  private func bind(
+    _ pass: PlainPass, _ plan: PlainPlan, _ upstream: UpstreamConnection, to forwarding: Forwarding
   ) {
     forwarding.isStarting = false
     forwarding.requestIsComplete = true
@@ -189,8 +188,9 @@ extension EventLoop {
   func notePlain(_ forwarding: Forwarding, _ byteCount: Int) {
     let exchange = forwarding.exchange
     guard let hash = exchange.plainHash, let connection = forwarding.stream as? Connection,
-      isPlain(forwarding.response, byteCount, isNamed: forwarding.caching.isNamed),
-      isPlain(forwarding, exchange, connection), plans.note(hash)
+      !(plans.plan(hash)?.isFor(exchange, listener: connection.listener) ?? false),
+      isPlain(forwarding.response, byteCount, forwarding.settings.value.proxy),
+      mayBePlanned(forwarding, exchange, connection), plans.note(hash)
     else { return }
     var flightHash: UInt64?
     if forwarding.caching.isNamed, forwarding.settings.value.caching.locks {
@@ -220,20 +220,18 @@ extension EventLoop {
 
   /// Whether a response needs nothing but to be given to the client as it lies there.
   func isPlain(
-    _ response: borrowing ReceivedResponse, _ byteCount: Int, isNamed: Bool
+    _ response: borrowing ReceivedResponse, _ byteCount: Int, _ settings: borrowing ProxySettings
   ) -> Bool {
     guard (200..<300).contains(response.status), case .length(let count) = response.framing,
       count == UInt64(byteCount - response.headByteCount), response.keepAlive
     else { return false }
-    // Of a URL that the cache knows, an answer that says something to caches may be kept.
     return !response.has(.ring3Fragments) && !response.has(.ring3Delegate)
-      && !response.has(.trailer) && !response.has(.via) && !response.hasAddresses
-      && !(isNamed && response.speaksOfCaching)
+      && !response.has(.trailer) && !response.has(.via) && !settings.rewrites(response)
   }
 
   /// Whether the configuration has nothing to say about how a request is passed on and its response
   /// given back, and nothing about the request itself has led it another way.
-  private func isPlain(
+  private func mayBePlanned(
     _ forwarding: Forwarding, _ exchange: Exchange, _ connection: Connection
   ) -> Bool {
     let target = forwarding.target
@@ -243,6 +241,8 @@ extension EventLoop {
       exchange.path == exchange.currentPath, exchange.pathInfoByteCount == 0,
       exchange.internalRedirectCount == 0, exchange.errorStatus == nil,
       exchange.collected == nil, exchange.site.captures.values.isEmpty,
+      exchange.route.dependencies.isEmpty, exchange.route.limitExceeded == nil,
+      exchange.site.limitExceeded == nil, exchange.head.target.count <= PlainPlan.targetBytesMax,
       forwarding.passing == nil, forwarding.tried.isEmpty, forwarding.storing == nil,
       forwarding.caching.stored == nil, forwarding.caching.waitCount == 0,
       connection.local == nil, listeners[connection.listener].remoteIP == nil

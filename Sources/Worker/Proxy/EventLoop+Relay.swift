@@ -295,6 +295,7 @@ extension EventLoop {
     let name = memberName(forwarding)
     log(of: forwarding).write(
       .error, "\(name) \(why) in the middle of its answer", client: forwarding.stream?.client)
+    relayHead.removeAll()
     forwarding.phase = .ended
     if let upstream = forwarding.upstream { closeUpstream(upstream) }
     memberFailed(forwarding, .badResponse)

@@ -68,6 +68,8 @@ extension EventLoop {
     _ bytes: RawSpan, _ response: inout ReceivedResponse, fields: [UInt8]?, cacheStatus: [UInt8],
     length: UInt64?, rare: [UInt8]
   ) {
+    // What another response has left there when it broke.
+    relayHead.removeAll()
     reserveRelay(
       bytes.byteCount + (fields?.count ?? 0) + cacheStatus.count + rare.count
         + Limits.ownFieldsBytesMax)
@@ -124,7 +126,7 @@ extension EventLoop {
       forwarding.codingVaries || !forwarding.withheldFields.isEmpty
       || !settings.value.headerEditsAlways.isEmpty
       || isSuccess && !settings.value.headerEditsOnSuccess.isEmpty
-      || forwarding.response.hasAddresses && settings.value.proxy.rewritesAddresses
+      || settings.value.proxy.rewrites(forwarding.response)
       || forwarding.response.has(.via) && settings.value.proxy.via == .block
     if isEdited { return relayedFields(of: bytes, forwarding).lines() }
     guard forwarding.isFastCGI else { return nil }
@@ -303,5 +305,12 @@ extension EventLoop {
       }
     }
     return length
+  }
+}
+
+extension ProxySettings {
+  /// Whether a field of the response has to be replaced by what the client knows.
+  func rewrites(_ response: borrowing ReceivedResponse) -> Bool {
+    response.hasLocations && rewritesLocations || response.has(.setCookie) && rewritesCookies
   }
 }

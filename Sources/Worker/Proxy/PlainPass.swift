@@ -27,8 +27,9 @@ final class PlainPlan {
   let member: Int
   let timeoutMilliseconds: Int64
 
-  /// The cache could keep an answer, if it said so.
-  let isNamed: Bool
+  /// By what the cache keeps an answer, if that says so; nil: the cache has nothing to do with it.
+  let orders: CachingOrders?
+  let hasQuery: Bool
   /// What the fetch is called among all processes, if others might wait for it; nil: nobody does.
   let flightHash: UInt64?
   /// After so long another one fetches it (`CacheLockMaxAge`).
@@ -59,12 +60,25 @@ final class PlainPlan {
     site = exchange.site.site
     member = forwarding.member
     self.timeoutMilliseconds = timeoutMilliseconds
-    isNamed = forwarding.caching.isNamed
+    orders = forwarding.caching.isNamed ? CachingOrders(forwarding.settings.value.caching) : nil
+    hasQuery = exchange.head.hasQuery
     self.flightHash = flightHash
     lockMilliseconds = Int(forwarding.settings.value.caching.lockMilliseconds)
     self.requestStart = requestStart
     self.requestEnd = requestEnd
     self.cacheStatus = cacheStatus
+  }
+}
+
+extension PlainPlan {
+  /// Longer URLs are passed on the ordinary way: what is kept is bounded by this.
+  static let targetBytesMax = 512
+
+  /// Whether it is what would be learnt from an exchange.
+  func isFor(_ exchange: Exchange, listener: Int) -> Bool {
+    self.listener == listener && routedEpoch == exchange.routedEpoch
+      && routedTurn == exchange.routedTurn && exchange.spells(exchange.head.target, target)
+      && exchange.spells(exchange.head.authority, authority)
   }
 }
 
@@ -102,7 +116,10 @@ struct PlainPlans {
   }
 }
 
-/// A plain request that an application works on. Whatever happens but its plain answer turns it
+/// A plain request that an application works on. For HTTP/1.1 clients, where there is a cache, and
+/// where the application writes head and body in one piece: others go the ordinary way.
+///
+/// Whatever happens but its plain answer turns it
 /// into an ordinary exchange first (`EventLoop.unfold`), so all that can go wrong is dealt with in
 /// one place.
 final class PlainPass {
@@ -123,6 +140,7 @@ final class PlainPass {
   /// As in `Exchange`.
   var asOf: UInt64 = 0
   var ticks: UInt64 = 0
+  var hasAuthorization = false
   /// Others may wait for what comes of it.
   var flight: FlightToken?
   fileprivate var next: PlainPass?

@@ -104,6 +104,13 @@ package final class Upstreams {
     return choose(balancers.shared(number).storage.value, number, session, key, tried, now)
   }
 
+  /// The one member of a balancer, chosen, if it simply works; nil, and nothing has been done:
+  /// `choose` has more to think about.
+  package func takeOnlyMember(of balancer: Int) -> Int? {
+    guard let member = only[balancer], takeOnly(member) != nil else { return nil }
+    return member
+  }
+
   private func choose(
     _ balancer: borrowing ProxyBalancer, _ number: Int, _ session: [UInt8]?, _ key: UInt64,
     _ tried: [Int], _ now: Int64
