@@ -273,9 +273,7 @@ extension EventLoop {
     for (connection, descriptor) in zip(handed, descriptors) {
       // An address that is no longer configured: its connections end as its listeners did.
       // So do those in clear text where there is encryption now.
-      guard let index = listeners.firstIndex(where: { $0.identifier == connection.listener }),
-        !listeners[index].isEncrypted
-      else {
+      guard let index = listener(of: connection, descriptor), !listeners[index].isEncrypted else {
         Descriptor.close(descriptor)
         scoreboard.ended(.drained, slot: slot)
         continue
@@ -288,6 +286,17 @@ extension EventLoop {
         if handover.isDraining { perform(admitted.state.drain(), on: admitted) }
       }
     }
+  }
+
+  /// By which of our listeners a connection could have come: the one it came by, or one of the same
+  /// address, where that was a socket of a generation that has failed.
+  private func listener(of connection: HandedConnection, _ descriptor: CInt) -> Int? {
+    if let index = listeners.firstIndex(where: { $0.identifier == connection.listener }) {
+      return index
+    }
+    guard let local = Stream.localAddress(descriptor) else { return nil }
+    return listeners.firstIndex { $0.address == local }
+      ?? listeners.firstIndex { $0.address.address.isAny && $0.address.port == local.port }
   }
 
   private func predecessorIsGone(_ index: Int) {

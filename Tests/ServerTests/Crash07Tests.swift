@@ -29,6 +29,35 @@ extension ServerTests {
       }
     }
 
+    @Test func `a generation that dies gives back what came by sockets of its own`() throws {
+      let server = try TestServer(files: ["a": "A"], workers: 1)
+      #expect(server.reload("", workers: 4).succeeded)
+      let first = server.workers
+      #expect(first.count == 4)
+      let connections = try (0..<40).map { _ in try server.open() }
+      for connection in connections { #expect(try connection.get("/a").text == "A") }
+      // Whose it is does not answer while one of them is stopped.
+      let victim = try #require(first.first)
+      #expect(send(signal: Signal.stop, toProcess: victim))
+      for connection in connections { try connection.request("/a") }
+      pause(milliseconds: 500)
+      let answered = ready(connections.map { Interest($0.socket) }, milliseconds: 0)
+      #expect(!answered.isEmpty && answered.count < connections.count)
+      for index in answered { #expect(try connections[index].response().text == "A") }
+      send(signal: Signal.kill, toProcess: victim)
+      // Whoever is started in its place: until the generation before serves again.
+      let hasReturned = eventually(milliseconds: 20_000) {
+        for worker in server.workers where !first.contains(worker) {
+          guard server.status()?.number("generation") == 2 else { break }
+          send(signal: Signal.kill, toProcess: worker)
+        }
+        return server.status()?.number("generation") == 1
+      }
+      #expect(hasReturned)
+      pause(milliseconds: 500)
+      for index in answered { #expect(try connections[index].get("/a").text == "A") }
+    }
+
     @Test func `a worker that hangs is replaced`() throws {
       let server = try TestServer(files: ["a": "A"])
       let victim = try #require(server.workers.first)

@@ -88,9 +88,12 @@ extension EventLoop {
   func connect(_ forwarding: Forwarding) {
     guard passQueue(forwarding) else { return }
     if forwarding.target.handsOff { return planHandOff(forwarding) }
+    let exchange = forwarding.exchange
+    let mayRepeat = exchange.head.method.isIdempotent && exchange.head.body == .none
     while let upstream = pools[forwarding.member].takeIdle(turn: turn) {
       // The place of a queue may be another one's by now.
-      guard upstream.queue == forwarding.target.queue, isQuiet(upstream, forwarding) else {
+      guard upstream.queue == forwarding.target.queue, isQuiet(upstream, mayRepeat: mayRepeat)
+      else {
         closeUpstream(upstream)
         continue
       }
@@ -111,10 +114,8 @@ extension EventLoop {
   /// and of an end, when it has been asked since the connection is idle, and has told everything;
   /// what comes while its answer is worked on is looked for only where the request could not be
   /// sent again: nothing that is asked of the kernel says what comes a moment later.
-  private func isQuiet(_ upstream: UpstreamConnection, _ forwarding: Forwarding) -> Bool {
-    let head = forwarding.exchange.head
-    return hasToldAll && upstream.idleTurn != turn && head.method.isIdempotent && head.body == .none
-      || Stream.isQuiet(upstream.descriptor)
+  func isQuiet(_ upstream: UpstreamConnection, mayRepeat: Bool) -> Bool {
+    hasToldAll && upstream.idleTurn != turn && mayRepeat || Stream.isQuiet(upstream.descriptor)
   }
 
   /// Begins a connection to the member's next address.

@@ -23,7 +23,8 @@ extension EventLoop {
     let buffer = received
     let bytes = buffer.bytes
     guard case .complete = parser.parse(bytes, into: &plainAnswer.response, to: .get),
-      isPlain(plainAnswer.response, count, plan.route.settings.proxy), !isKept(bytes, pass, plan)
+      plainAnswer.response.isPlain(count, plan.route.sharedSettings.storage),
+      !isKept(bytes, pass, plan)
     else {
       plans.forget(plan)
       guard let forwarding = unfold(pass) else { return }

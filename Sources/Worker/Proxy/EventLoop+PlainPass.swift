@@ -58,18 +58,9 @@ extension EventLoop {
     return true
   }
 
-  /// Whether a request says nothing that changes the way it goes, or that is looked at beside its
-  /// fields being passed on.
-  private static func isPlain(_ head: borrowing RequestHead) -> Bool {
-    head.method == .get && head.body == .none && head.minorVersion == 1 && !head.expectsContinue
-      && !head.connectionUpgrade && !head.hasConditionsOrRange && !head.has(.cacheControl)
-      && !head.has(.pragma) && !head.has(.via) && !head.has(.te) && head.hasAuthority
-      && head.headByteCount <= PlainPass.headBytesMax
-  }
-
   /// Whether a request is what the plan is for.
   private func fits(_ plan: PlainPlan, _ connection: Connection, _ bytes: RawSpan) -> Bool {
-    guard EventLoop.isPlain(head), plan.listener == connection.listener,
+    guard head.isPlain, plan.listener == connection.listener,
       plan.routedEpoch == routingEpoch, plan.routedTurn == claims.turn, !namespaceIsUnknown,
       !handover.isDraining
     else { return false }
@@ -84,8 +75,7 @@ extension EventLoop {
   /// choice is not as simple.
   private func takePlainUpstream(_ plan: PlainPlan) -> UpstreamConnection? {
     guard let balancing, let upstream = pools[plan.member].takeIdle(turn: turn) else { return nil }
-    let isQuiet = hasToldAll && upstream.idleTurn != turn || Stream.isQuiet(upstream.descriptor)
-    guard isQuiet, upstream.queue == nil else {
+    guard upstream.queue == nil, isQuiet(upstream, mayRepeat: true) else {
       closeUpstream(upstream)
       return nil
     }
@@ -189,7 +179,7 @@ extension EventLoop {
     let exchange = forwarding.exchange
     guard let hash = exchange.plainHash, let connection = forwarding.stream as? Connection,
       !(plans.plan(hash)?.isFor(exchange, listener: connection.listener) ?? false),
-      isPlain(forwarding.response, byteCount, forwarding.settings.value.proxy),
+      forwarding.response.isPlain(byteCount, forwarding.settings),
       mayBePlanned(forwarding, exchange, connection), plans.note(hash)
     else { return }
     var flightHash: UInt64?
@@ -218,17 +208,6 @@ extension EventLoop {
           ? cacheStatusLines.line(forwarding.caching.forward, isStored: false) : []))
   }
 
-  /// Whether a response needs nothing but to be given to the client as it lies there.
-  func isPlain(
-    _ response: borrowing ReceivedResponse, _ byteCount: Int, _ settings: borrowing ProxySettings
-  ) -> Bool {
-    guard (200..<300).contains(response.status), case .length(let count) = response.framing,
-      count == UInt64(byteCount - response.headByteCount), response.keepAlive
-    else { return false }
-    return !response.has(.ring3Fragments) && !response.has(.ring3Delegate)
-      && !response.has(.trailer) && !response.has(.via) && !settings.rewrites(response)
-  }
-
   /// Whether the configuration has nothing to say about how a request is passed on and its response
   /// given back, and nothing about the request itself has led it another way.
   private func mayBePlanned(
@@ -236,7 +215,7 @@ extension EventLoop {
   ) -> Bool {
     let target = forwarding.target
     let settings = forwarding.settings
-    guard EventLoop.isPlain(exchange.head), exchange.owner == nil, target.queue == nil,
+    guard exchange.head.isPlain, exchange.owner == nil, target.queue == nil,
       !target.handsOff, target.scriptPath.isEmpty, target.rawPrefixByteCount == nil,
       exchange.path == exchange.currentPath, exchange.pathInfoByteCount == 0,
       exchange.internalRedirectCount == 0, exchange.errorStatus == nil,

@@ -1,9 +1,9 @@
 // What most requests to applications are: a plain GET, answered in one piece that nobody keeps.
 
+import Cache
 import Configuration
 import HTTP
 import Platform
-import Cache
 
 /// What was found out about a URL whose requests and answers are plain, when one was passed on the
 /// ordinary way: all that is the same for the next one. It holds as long as routing stays the same.
@@ -172,5 +172,27 @@ final class PlainPassPool {
     pass.next = first
     first = pass
     count += 1
+  }
+}
+
+extension RequestHead {
+  /// Whether a request says nothing that changes the way it goes, or that is looked at beside its
+  /// fields being passed on.
+  var isPlain: Bool {
+    method == .get && body == .none && minorVersion == 1 && !expectsContinue && !connectionUpgrade
+      && !hasConditionsOrRange && !has(.cacheControl) && !has(.pragma) && !has(.via) && !has(.te)
+      && hasAuthority && headByteCount <= PlainPass.headBytesMax
+  }
+}
+
+extension ReceivedResponse {
+  /// Whether a response needs nothing but to be given to the client as it lies there: of so many
+  /// bytes, received at once, it is all.
+  func isPlain(_ byteCount: Int, _ settings: Shared<Settings>.Storage) -> Bool {
+    guard (200..<300).contains(status), case .length(let count) = framing,
+      count == UInt64(byteCount - headByteCount), keepAlive
+    else { return false }
+    return !has(.ring3Fragments) && !has(.ring3Delegate) && !has(.trailer) && !has(.via)
+      && !settings.value.proxy.rewrites(self)
   }
 }
