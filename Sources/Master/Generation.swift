@@ -49,6 +49,8 @@ package struct Member: Equatable, Sendable {
 
   /// It accepts connections.
   package var accepts: Bool { state == .ready || state == .retiring }
+
+  package var isStarting: Bool { if case .starting = state { true } else { false } }
 }
 
 /// All workers forked from one model.

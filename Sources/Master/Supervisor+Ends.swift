@@ -77,15 +77,15 @@ extension Supervisor {
     if wasServing {
       current = previous
       previous = nil
-      if let current, let old = generations.firstIndex(where: { $0.number == current }) {
-        // Those of its workers that live go on until the returning ones can take their
-        // connections: a bad generation is no reason to cut anybody off.
-        for seat in generations[place].members.indices {
-          generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
-        }
-        resume(old)
-        return
+    }
+    if let current, let old = generations.firstIndex(where: { $0.number == current }) {
+      // Those of its workers that live go on until the ones that serve, or return, can take their
+      // connections: a bad generation is no reason to cut anybody off.
+      for seat in generations[place].members.indices {
+        generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
       }
+      if wasServing { resume(old) } else { drainWithdrawn(into: old) }
+      return
     }
     stopMembers(
       place, .quit(milliseconds: UInt32(Limits.withdrawnMilliseconds)),
@@ -106,7 +106,9 @@ extension Supervisor {
     drainWithdrawn(into: place)
     guard !generations[place].isInherited else { return }
     for index in 0..<generations[place].workers
-    where !generations[place].members.contains(where: { $0.index == index && $0.accepts }) {
+    where !generations[place].members.contains(where: {
+      $0.index == index && ($0.accepts || $0.isStarting)
+    }) {
       spawn(place, index)
     }
   }
@@ -118,11 +120,7 @@ extension Supervisor {
     for other in generations.indices where generations[other].phase == .withdrawn {
       for seat in generations[other].members.indices where generations[other].members[seat].accepts
       {
-        for successor in successors {
-          actions.append(.connect(from: name(other, seat), to: successor.name))
-        }
-        generations[other].members[seat].state = .draining
-        actions.append(.order(name(other, seat), .drain(ending: [])))
+        handOver(other, seat, to: successors)
       }
     }
   }

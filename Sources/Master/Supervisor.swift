@@ -259,11 +259,29 @@ extension Supervisor {
       rebalance(place)
       actions += handOver
       drainWithdrawn(into: place)
-    case .draining, .withdrawn:
-      generations[place].members[seat].state = .leaving
-      generations[place].members[seat].killAt = now + Limits.stopMilliseconds
-      actions.append(.order(name(place, seat), .stop))
+    case .draining, .withdrawn: readyTooLate(place, seat)
     }
+  }
+
+  /// Its generation serves no more. It accepts since it is ready, which is a while ago: what has
+  /// come to it goes to the one that serves.
+  private mutating func readyTooLate(_ place: Int, _ seat: Int) {
+    generations[place].members[seat].state = .ready
+    generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
+    let serving = generations.first { $0.number == current }
+    let successors = serving?.members.filter { $0.accepts } ?? []
+    // Those of a withdrawn one wait for the first worker that returns.
+    if successors.isEmpty, serving != nil, generations[place].phase == .withdrawn { return }
+    handOver(place, seat, to: successors)
+  }
+
+  /// Tells a worker to leave, and to give its connections to others.
+  mutating func handOver(_ place: Int, _ seat: Int, to successors: [Member]) {
+    for successor in successors {
+      actions.append(.connect(from: name(place, seat), to: successor.name))
+    }
+    generations[place].members[seat].state = .draining
+    actions.append(.order(name(place, seat), .drain(ending: [])))
   }
 
   /// All workers are ready: this generation serves, the one before hands over and drains.
@@ -291,16 +309,9 @@ extension Supervisor {
       deadline: gracefulMilliseconds > 0 ? now + gracefulMilliseconds : nil)
     for seat in generations[place].members.indices {
       switch generations[place].members[seat].state {
-      case .ready, .retiring:
-        for successor in successors {
-          actions.append(.connect(from: name(place, seat), to: successor.name))
-        }
-        generations[place].members[seat].state = .draining
-        actions.append(.order(name(place, seat), .drain(ending: [])))
-      case .starting:
-        generations[place].members[seat].state = .leaving
-        actions.append(.kill(name(place, seat)))
-      case .draining, .leaving: break
+      case .ready, .retiring: handOver(place, seat, to: successors)
+      // It may have taken connections already: see `readyTooLate`.
+      case .starting, .draining, .leaving: break
       }
     }
   }

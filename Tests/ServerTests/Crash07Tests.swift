@@ -30,7 +30,7 @@ extension ServerTests {
     }
 
     @Test func `a generation that dies gives back what came by sockets of its own`() throws {
-      let server = try TestServer(files: ["a": "A"], workers: 1)
+      let server = try TestServer(workers: 1, files: ["a": "A"])
       #expect(server.reload("", workers: 4).succeeded)
       let first = server.workers
       #expect(first.count == 4)
