@@ -98,6 +98,7 @@ extension EventLoop {
     output.append(plan.requestEnd)
   }
 
+  @inline(__always)
   private static func appendPassedFields(
     of head: borrowing RequestHead, _ bytes: RawSpan, to output: ByteBuffer
   ) {

@@ -310,6 +310,7 @@ extension EventLoop {
 
 extension ProxySettings {
   /// Whether a field of the response has to be replaced by what the client knows.
+  @inline(__always)
   func rewrites(_ response: borrowing ReceivedResponse) -> Bool {
     response.hasLocations && rewritesLocations || response.has(.setCookie) && rewritesCookies
   }

@@ -178,6 +178,7 @@ final class PlainPassPool {
 extension RequestHead {
   /// Whether a request says nothing that changes the way it goes, or that is looked at beside its
   /// fields being passed on.
+  @inline(__always)
   var isPlain: Bool {
     method == .get && body == .none && minorVersion == 1 && !expectsContinue && !connectionUpgrade
       && !hasConditionsOrRange && !has(.cacheControl) && !has(.pragma) && !has(.via) && !has(.te)
@@ -187,7 +188,8 @@ extension RequestHead {
 
 extension ReceivedResponse {
   /// Whether a response needs nothing but to be given to the client as it lies there: of so many
-  /// bytes, received at once, it is all.
+  /// bytes, received at once, it is all. Inlined, as the others here: a call would copy the head.
+  @inline(__always)
   func isPlain(_ byteCount: Int, _ settings: Shared<Settings>.Storage) -> Bool {
     guard (200..<300).contains(status), case .length(let count) = framing,
       count == UInt64(byteCount - headByteCount), keepAlive
