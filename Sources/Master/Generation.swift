@@ -93,6 +93,14 @@ package struct Generation: Equatable, Sendable {
   package var deaths = 0
   package var lastDeath = ""
 
+  /// Its workers hand over and end.
+  package var isLeaving: Bool {
+    switch phase {
+    case .draining, .withdrawn: true
+    case .starting, .serving: false
+    }
+  }
+
   /// The slots that are at home with a worker.
   package func homeSlots(of index: Int) -> Set<Int> {
     Set((0..<slotCount).filter { $0 % workers == index })

@@ -274,7 +274,8 @@ extension Master {
       inheritedEpoch = epoch
     }
     for (name, worker) in workers where worker.generation == number {
-      if supervisor.member(name)?.member.accepts == true { resume(name) }
+      guard let member = supervisor.member(name)?.member else { continue }
+      if member.accepts || member.isStarting { resume(name) }
     }
     ServiceManager.ready(
       process: ChildProcess.currentIdentifier,

@@ -81,10 +81,13 @@ extension Supervisor {
     if let current, let old = generations.firstIndex(where: { $0.number == current }) {
       // Those of its workers that live go on until the ones that serve, or return, can take their
       // connections: a bad generation is no reason to cut anybody off.
+      let limit = now + Limits.drainPatienceMilliseconds
+      generations[place].drainingSince = now
       for seat in generations[place].members.indices {
-        generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
+        generations[place].members[seat].killAt = min(
+          generations[place].members[seat].killAt ?? limit, limit)
       }
-      if wasServing { resume(old) } else { drainWithdrawn(into: old) }
+      if wasServing { resume(old) } else { drainLeft(into: old) }
       return
     }
     stopMembers(
@@ -97,13 +100,22 @@ extension Supervisor {
     slotCount = generations[place].slotCount
     for seat in generations[place].members.indices
     where generations[place].members[seat].state == .draining {
+      let member = generations[place].members[seat]
+      let heir = generations[place].members.first {
+        $0.index == member.index && $0.name > member.name && $0.state != .leaving
+      }
+      // It was being replaced: it goes on leaving, to the one that is, or will be, in its place.
+      if let heir {
+        if !heir.isStarting { actions.append(.connect(from: member.name, to: heir.name)) }
+        continue
+      }
       generations[place].members[seat].state = .ready
       generations[place].members[seat].killAt = nil
       // Whoever performs it knows the epoch.
       actions.append(.order(name(place, seat), .resume(epoch: 0)))
     }
     rebalance(place)
-    drainWithdrawn(into: place)
+    drainLeft(into: place)
     guard !generations[place].isInherited else { return }
     for index in 0..<generations[place].workers
     where !generations[place].members.contains(where: {
@@ -113,11 +125,12 @@ extension Supervisor {
     }
   }
 
-  /// The first worker of the returning generation accepts: the withdrawn ones hand over and leave.
-  mutating func drainWithdrawn(into place: Int) {
+  /// A worker of the serving generation accepts: those of the others that were not told to leave
+  /// yet, for want of somebody to take their connections, hand over and leave.
+  mutating func drainLeft(into place: Int) {
     let successors = generations[place].members.filter { $0.accepts }
     guard !successors.isEmpty else { return }
-    for other in generations.indices where generations[other].phase == .withdrawn {
+    for other in generations.indices where generations[other].isLeaving {
       for seat in generations[other].members.indices where generations[other].members[seat].accepts
       {
         handOver(other, seat, to: successors)

@@ -102,10 +102,15 @@ package struct Supervisor: Sendable {
     return nil
   }
 
-  /// A generation younger than the serving one still has workers: it starts, or was withdrawn. The
-  /// next image would take it for the serving one.
-  package var hasYoungerThanServing: Bool {
-    generations.contains { $0.number > current ?? 0 && !$0.members.isEmpty }
+  /// There are workers that the next image would take for what they are not: those of a generation
+  /// younger than the serving one, which starts or was withdrawn, for the serving ones; those of an
+  /// earlier one that were not told to leave yet, for leaving ones.
+  package var hasUnsettledWorkers: Bool {
+    generations.contains { generation in
+      generation.number > current ?? 0 && !generation.members.isEmpty
+        || generation.number != current
+          && generation.members.contains { $0.isStarting || $0.accepts }
+    }
   }
 
   /// Of some generations the youngest that serves, or is about to: one that has failed may linger,
@@ -188,8 +193,7 @@ extension Supervisor {
     let alive = generations.filter { !$0.members.isEmpty }
     guard alive.count >= Limits.generationsMax, !isStopping else { return nil }
     let oldest = alive.first { generation in
-      guard case .draining = generation.phase else { return false }
-      return generation.members.contains { $0.state == .draining }
+      generation.isLeaving && generation.members.contains { $0.state != .leaving }
     }
     guard let oldest else { return nil }
     let until = oldest.drainingSince + Limits.drainPatienceMilliseconds
@@ -200,7 +204,7 @@ extension Supervisor {
   mutating func stopOldest() {
     var alive = generations.filter { !$0.members.isEmpty }.count
     for place in generations.indices where alive >= Limits.generationsMax {
-      guard case .draining = generations[place].phase else { continue }
+      guard generations[place].isLeaving else { continue }
       alive -= 1
       if generations[place].members.allSatisfy({ $0.state == .leaving }) { continue }
       actions.append(
@@ -258,7 +262,7 @@ extension Supervisor {
       if handOver.isEmpty { connectLeaving(to: member) }
       rebalance(place)
       actions += handOver
-      drainWithdrawn(into: place)
+      drainLeft(into: place)
     case .draining, .withdrawn: readyTooLate(place, seat)
     }
   }
@@ -267,11 +271,15 @@ extension Supervisor {
   /// come to it goes to the one that serves.
   private mutating func readyTooLate(_ place: Int, _ seat: Int) {
     generations[place].members[seat].state = .ready
-    generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
+    if generations[place].phase == .withdrawn {
+      generations[place].members[seat].killAt = now + Limits.drainPatienceMilliseconds
+    } else if gracefulMilliseconds > 0 {
+      generations[place].members[seat].killAt = now + gracefulMilliseconds
+    }
     let serving = generations.first { $0.number == current }
     let successors = serving?.members.filter { $0.accepts } ?? []
-    // Those of a withdrawn one wait for the first worker that returns.
-    if successors.isEmpty, serving != nil, generations[place].phase == .withdrawn { return }
+    // Then it waits for the first worker of that generation (`drainLeft`).
+    if successors.isEmpty, serving != nil { return }
     handOver(place, seat, to: successors)
   }
 
@@ -299,6 +307,7 @@ extension Supervisor {
     if let former, let old = generations.firstIndex(where: { $0.number == former }) {
       drain(old, successors: generations[place].members.filter { $0.accepts })
     }
+    drainLeft(into: place)
     actions.append(.opened(generation: number))
   }
 

@@ -170,7 +170,9 @@ extension Master {
     if supervisor.isStopping { return "the server is stopping" }
     if reload.isReloading { return "a reload is under way" }
     if upgrade != nil { return "an upgrade is under way" }
-    if supervisor.hasYoungerThanServing { return "a failed generation is still leaving" }
+    if supervisor.hasUnsettledWorkers {
+      return "workers of another generation are still starting or leaving"
+    }
     do {
       let (process, output) = try ChildProcess.run(
         Executable.path, ["--check", "--inheritance", "\(Inheritance.format)"] + arguments.words)
@@ -212,7 +214,7 @@ extension Master {
       return
     }
     // A reload may have begun meanwhile; its generation would be an orphan.
-    if reload.isReloading || supervisor.isStopping || supervisor.hasYoungerThanServing {
+    if reload.isReloading || supervisor.isStopping || supervisor.hasUnsettledWorkers {
       log.write(.error, "upgrade refused: a reload began meanwhile")
       if let client = check.client { control?.answer(client, .failure("a reload began\n")) }
       return

@@ -296,7 +296,10 @@ extension EventLoop {
     }
     guard let local = Stream.localAddress(descriptor) else { return nil }
     return listeners.firstIndex { $0.address == local }
-      ?? listeners.firstIndex { $0.address.address.isAny && $0.address.port == local.port }
+      ?? listeners.firstIndex {
+        $0.address.address.isAny && $0.address.address.family == local.address.family
+          && $0.address.port == local.port
+      }
   }
 
   private func predecessorIsGone(_ index: Int) {

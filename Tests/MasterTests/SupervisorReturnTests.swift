@@ -105,10 +105,49 @@ import Worker
 @Test func `a withdrawn generation's workers are known to be younger than the serving ones`() {
   var driver = SupervisorDriver()
   _ = driver.launchReady(1)
-  #expect(!driver.supervisor.hasYoungerThanServing)
+  #expect(!driver.supervisor.hasUnsettledWorkers)
   let failed = driver.forks(driver.send(.launch(workers: 1)))[0]
   driver.send(.reported(failed, .failed("x")))
-  #expect(driver.supervisor.hasYoungerThanServing)
+  #expect(driver.supervisor.hasUnsettledWorkers)
   driver.send(.ended(failed, "exited with code 1"))
-  #expect(!driver.supervisor.hasYoungerThanServing)
+  #expect(!driver.supervisor.hasUnsettledWorkers)
+}
+
+@Test func `who was being replaced is not called back beside its replacement`() {
+  var driver = SupervisorDriver()
+  let old = driver.launchReady(1)
+  driver.send(.reported(old[0], .retiring), after: 60_000)
+  let heir = driver.forks(driver.last)[0]
+  let new = driver.launchReady(1)
+  // An upgrade would take the heir for one that leaves already.
+  #expect(driver.supervisor.hasUnsettledWorkers)
+  var name = new[0]
+  for death in 1...3 {
+    driver.send(.ended(name, "killed by signal 6"), after: 10)
+    if death < 3 {
+      driver.send(.tick, after: 500)
+      name = driver.supervisor.generations.first { $0.number == 2 }!.members[0].name
+    }
+  }
+  #expect(driver.supervisor.current == 1)
+  #expect(orders(driver.last)[old[0]] == nil)
+  #expect(driver.forks(driver.last).isEmpty)
+  let actions = driver.send(.reported(heir, .ready))
+  #expect(actions.contains(.connect(from: old[0], to: heir)))
+  let serving = driver.supervisor.generations.first { $0.number == 1 }!
+  #expect(serving.members.filter { $0.accepts }.map(\.name) == [heir])
+}
+
+@Test func `who is ready while nobody serves is told to leave by the next who does`() {
+  var driver = SupervisorDriver()
+  let old = driver.launchReady(1)
+  driver.send(.ended(old[0], "killed by signal 9"), after: 60_000)
+  let late = driver.forks(driver.last)[0]
+  let new = driver.launchReady(1)
+  driver.send(.ended(new[0], "killed by signal 9"))
+  let heir = driver.forks(driver.last)[0]
+  #expect(driver.send(.reported(late, .ready)).isEmpty)
+  let actions = driver.send(.reported(heir, .ready))
+  #expect(actions.contains(.connect(from: late, to: heir)))
+  #expect(orders(actions)[late] == [.drain(ending: [])])
 }

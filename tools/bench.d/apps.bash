@@ -73,6 +73,32 @@ END
   started+=("$app_haproxy_pid")
 }
 
+# start_app_h2o PORT ORIGIN: passes on.
+start_app_h2o() {
+  local directory=$work/apph2o task
+  mkdir "$directory"
+  cat > "$directory/h2o.conf" << END
+$( ((EUID)) || echo "user: root")
+num-threads: 1
+http1-request-timeout: 600
+error-log: $directory/error.log
+listen:
+  host: 127.0.0.1
+  port: $1
+hosts:
+  default:
+    paths:
+      /:
+        proxy.reverse.url: http://127.0.0.1:$2/
+        proxy.timeout.keepalive: 600000
+END
+  taskset -c "$server_core" h2o -c "$directory/h2o.conf" > "$directory/output" 2>&1 < /dev/null &
+  started+=($!)
+  await_port "$1"
+  app_h2o_pids=()
+  for task in "/proc/$!/task"/*; do app_h2o_pids+=("${task##*/}"); done
+}
+
 # start_app_varnish PORT FILES_PORT: answers from its cache.
 start_app_varnish() {
   mkdir "$work/varnish"
@@ -91,9 +117,10 @@ median_ratio() {
 # An answer of 1 KiB: passed on over kept connections (the floor does the system calls of that and
 # nothing else), and from the cache; files for comparison.
 bench_apps() {
-  require_packages "the comparison needs HAProxy and Varnish" haproxy varnish
+  require_packages "the comparison needs HAProxy, h2o and Varnish" haproxy h2o varnish
   local origin passed ports=() index round pids nginx_workers varnish_workers server floor_pid
-  for index in {0..7}; do ports[index]=$(free_port); done
+  local app_h2o_pids best
+  for index in {0..8}; do ports[index]=$(free_port); done
   origin=$(free_port)
   gcc -O2 -o "$work/floor" "$top/tools/bench.d/floor.c"
   taskset -c "$load_core" "$work/floor" "$origin" 1024 &
@@ -104,6 +131,7 @@ bench_apps() {
   started+=("$floor_pid")
   start_app_nginx "${ports[0]}" "${ports[1]}" "$origin" "${ports[5]}"
   start_app_haproxy "${ports[2]}" "${ports[3]}" "$origin" "${ports[5]}"
+  start_app_h2o "${ports[8]}" "$origin"
   start_app_varnish "${ports[6]}" "${ports[5]}"
   write_ring3 "$work/appring3" "${ports[4]}" 1
   cat >> "$work/appring3/ring3.conf" << END
@@ -122,6 +150,7 @@ END
     measure "$work/apps.passed.floor" "http://127.0.0.1:${ports[7]}/1" "$floor_pid"
     measure "$work/apps.passed.nginx" "http://127.0.0.1:${ports[0]}/1" "${nginx_workers[@]}"
     measure "$work/apps.passed.haproxy" "http://127.0.0.1:${ports[2]}/1" "$app_haproxy_pid"
+    measure "$work/apps.passed.h2o" "http://127.0.0.1:${ports[8]}/1" "${app_h2o_pids[@]}"
     measure "$work/apps.passed.ring3" "http://127.0.0.1:${ports[4]}/passed/1" "${pids[@]}"
     measure "$work/apps.kept.nginx" "http://127.0.0.1:${ports[1]}/1" "${nginx_workers[@]}"
     measure "$work/apps.kept.haproxy" "http://127.0.0.1:${ports[3]}/1" "$app_haproxy_pid"
@@ -129,14 +158,18 @@ END
     measure "$work/apps.kept.ring3" "http://127.0.0.1:${ports[4]}/kept/1" "${pids[@]}"
     measure "$work/apps.file.ring3" "http://127.0.0.1:${ports[4]}/1" "${pids[@]}"
   done
-  printf '\n%-28s %12s %9s %9s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' '× floor' '× HAProxy' \
+  best=$(for server in nginx haproxy h2o; do
+    printf '%s %s\n' "$(median < "$work/apps.passed.$server")" "$server"
+  done | sort -n | head -n 1)
+  best=${best#* }
+  printf '\n%-28s %12s %9s %9s %12s\n' 'CPU µs per request, 1 KiB' 'passed on' '× floor' "× $best" \
     'from cache'
-  for server in floor nginx haproxy varnish ring3; do
+  for server in floor nginx haproxy h2o varnish ring3; do
     passed=$work/apps.passed.$server
     if [[ -e $passed ]]; then
       printf '%-28s %12s %9s %9s' "$server" "$(median < "$passed")" \
         "$(median_ratio "$passed" "$work/apps.passed.floor")" \
-        "$(median_ratio "$passed" "$work/apps.passed.haproxy")"
+        "$(median_ratio "$passed" "$work/apps.passed.$best")"
     else
       printf '%-28s %12s %9s %9s' "$server" '' '' ''
     fi

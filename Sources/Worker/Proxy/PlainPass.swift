@@ -191,7 +191,7 @@ extension ReceivedResponse {
   /// bytes, received at once, it is all. Inlined, as the others here: a call would copy the head.
   @inline(__always)
   func isPlain(_ byteCount: Int, _ settings: Shared<Settings>.Storage) -> Bool {
-    guard (200..<300).contains(status), case .length(let count) = framing,
+    guard (200..<300).contains(status), status != 206, case .length(let count) = framing,
       count == UInt64(byteCount - headByteCount), keepAlive
     else { return false }
     return !has(.ring3Fragments) && !has(.ring3Delegate) && !has(.trailer) && !has(.via)

@@ -110,7 +110,8 @@ package final class QueueBoard: Sendable {
   package func keepsAlive(_ queue: Int) -> Bool { load(queue, .flags) & 4 != 0 }
 
   /// Whether some process surely works on nothing, while a request is on its way to the queue: it
-  /// takes its credit only a moment after others can see that.
+  /// takes its credit only a moment after others can see that. With other requests at work it may
+  /// be counted too late: then one more is passed on than had to be, and none waits in vain.
   func hasIdleProcess(_ queue: Int) -> Bool {
     let concurrency = Int(clamping: load(queue, .flags) >> QueueOptions.concurrencyShift)
     let busy = max(1, active(queue))
