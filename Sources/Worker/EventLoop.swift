@@ -112,7 +112,8 @@ final class EventLoop {
   let headSlot = RequestHeadSlot()
   var lastHost: RequestedHost?
   var routes = RouteMemory()
-  var plans = PlainPlans()
+  /// A URL gets one with its second plain answer.
+  var plans = RecurringTable<PlainPlan>(placeCount: PlainPlan.countMax)
   let passes = PlainPassPool()
   let plainAnswer = ReceivedResponseSlot()
   /// Bytes of the application at hand; empty between events.

@@ -8,10 +8,8 @@ import Platform
 /// but the site, the path, the query and what a host's pattern has captured, and stays as it is for
 /// as long as the process does; requests of hosts that capture something are not remembered.
 ///
-/// A table of fixed size, where a URL has one place. It is kept from its second request on, so that
-/// those who ask for a thousand URLs once each drive nothing out.
+/// A URL is kept from its second request on.
 struct RouteMemory {
-  private static let placeCount = 256
   /// Longer URLs are routed each time: what is kept is bounded by this.
   static let urlBytesMax = 256
 
@@ -30,9 +28,7 @@ struct RouteMemory {
     }
   }
 
-  private var places = [Remembered?](repeating: nil, count: placeCount)
-  /// Of the last URL of each place that was not found there.
-  private var marks = [UInt64](repeating: 0, count: placeCount)
+  private var remembered = RecurringTable<Remembered>(placeCount: 256)
 
   /// The route of an exchange's current path, by the configuration alone.
   mutating func route(_ exchange: Exchange, in model: Model) -> Route {
@@ -48,8 +44,7 @@ struct RouteMemory {
       let bytes = exchange.bytes
       mark = RouteMemory.mark(range.span(in: bytes.rawSpan), mark | 1)
     }
-    let place = Int(truncatingIfNeeded: mark >> 56)
-    if let known = places[place], known.site == site, known.path == path {
+    if let known = remembered[mark], known.site == site, known.path == path {
       switch (known.query, range) {
       case (nil, nil): return known.route
       case (let query?, let range?) where exchange.spells(range, query): return known.route
@@ -57,11 +52,9 @@ struct RouteMemory {
       }
     }
     let route = RouteMemory.find(exchange, path, in: model)
-    if marks[place] != mark {
-      marks[place] = mark
-    } else if route.limitExceeded == nil {
-      places[place] = Remembered(
-        site: site, path: path, query: range.map(exchange.copy), route: route)
+    if remembered.recurs(mark), route.limitExceeded == nil {
+      remembered.keep(
+        Remembered(site: site, path: path, query: range.map(exchange.copy), route: route), mark)
     }
     return route
   }

@@ -40,11 +40,7 @@ import Worker
       .connect(from: late, to: new[0]), .order(late, .drain(ending: [])),
     ])
   // And of one that is given up: it waits for the first worker that returns.
-  for death in 1...3 {
-    let name = driver.supervisor.generations.first { $0.number == 2 }!.members[0].name
-    driver.send(.ended(name, "killed by signal 9"), after: 10)
-    if death < 3 { driver.send(.tick, after: 500) }
-  }
+  driver.dieThrice(generation: 2)
   #expect(driver.supervisor.current == 1)
 }
 
@@ -69,15 +65,9 @@ import Worker
 @Test func `when the old generation is gone its model is started again`() {
   var driver = SupervisorDriver()
   let old = driver.launchReady(1)
-  var name = driver.launchReady(1)[0]
+  _ = driver.launchReady(1)
   driver.send(.ended(old[0], "exited with code 0"))
-  for death in 1...3 {
-    driver.send(.ended(name, "killed by signal 6"), after: 10)
-    if death < 3 {
-      driver.send(.tick, after: 500)
-      name = driver.supervisor.generations.first { $0.number == 2 }!.members[0].name
-    }
-  }
+  driver.dieThrice(generation: 2)
   #expect(driver.supervisor.current == 1)
   #expect(
     driver.last.contains {
@@ -118,17 +108,10 @@ import Worker
   let old = driver.launchReady(1)
   driver.send(.reported(old[0], .retiring), after: 60_000)
   let heir = driver.forks(driver.last)[0]
-  let new = driver.launchReady(1)
+  _ = driver.launchReady(1)
   // An upgrade would take the heir for one that leaves already.
   #expect(driver.supervisor.hasUnsettledWorkers)
-  var name = new[0]
-  for death in 1...3 {
-    driver.send(.ended(name, "killed by signal 6"), after: 10)
-    if death < 3 {
-      driver.send(.tick, after: 500)
-      name = driver.supervisor.generations.first { $0.number == 2 }!.members[0].name
-    }
-  }
+  driver.dieThrice(generation: 2)
   #expect(driver.supervisor.current == 1)
   #expect(orders(driver.last)[old[0]] == nil)
   #expect(driver.forks(driver.last).isEmpty)

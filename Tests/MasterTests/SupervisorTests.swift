@@ -27,6 +27,16 @@ struct SupervisorDriver {
     return names
   }
 
+  /// A generation's first worker dies, and those that are started in its place.
+  mutating func dieThrice(generation: UInt32) {
+    for death in 1...3 {
+      let members = supervisor.generations.first { $0.number == generation }?.members
+      guard let name = members?.first?.name else { return }
+      send(.ended(name, "killed by signal 6"), after: 10)
+      if death < 3 { send(.tick, after: 500) }
+    }
+  }
+
   func forks(_ actions: [SupervisorAction]) -> [WorkerName] {
     actions.compactMap { if case .fork(let name, _, _, _) = $0 { name } else { nil } }
   }

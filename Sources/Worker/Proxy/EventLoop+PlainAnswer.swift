@@ -9,16 +9,20 @@ extension EventLoop {
   /// An application that works on a plain request says something.
   func receivePlain(_ upstream: UpstreamConnection, _ pass: PlainPass) {
     received.removeAll()
-    switch Stream.receive(upstream.descriptor, into: received) {
-    case .received(let count): takePlain(count, upstream, pass)
-    case .wouldBlock: break
-    case .closed: if let forwarding = unfold(pass) { upstreamClosed(forwarding) }
-    case .broken: if let forwarding = unfold(pass) { upstreamBroken(forwarding) }
+    let result = Stream.receive(upstream.descriptor, into: received)
+    switch result {
+    case .received(let count): if takePlain(count, upstream, pass) { return }
+    case .wouldBlock: return
+    case .closed, .broken: break
     }
+    took(result, received, upstream, unfold(pass))
   }
 
-  private func takePlain(_ count: Int, _ upstream: UpstreamConnection, _ pass: PlainPass) {
-    guard let plan = pass.plan, let connection = pass.connection else { return }
+  /// Gives a plain answer to the client; false when what has come is none.
+  private func takePlain(
+    _ count: Int, _ upstream: UpstreamConnection, _ pass: PlainPass
+  ) -> Bool {
+    guard let plan = pass.plan, let connection = pass.connection else { return false }
     let parser = pools[upstream.member].parser
     let buffer = received
     let bytes = buffer.bytes
@@ -26,11 +30,8 @@ extension EventLoop {
       plainAnswer.response.isPlain(count, plan.route.sharedSettings.storage),
       !isKept(bytes, pass, plan)
     else {
-      plans.forget(plan)
-      guard let forwarding = unfold(pass) else { return }
-      forwarding.receivedByteCount += count
-      deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
-      return take(buffer, upstream, forwarding)
+      plans.forget(plan, plan.hash)
+      return false
     }
     balancing?.noteResponse(
       plan.member, balancer: plan.proxyTarget.balancer, status: plainAnswer.response.status,
@@ -44,6 +45,7 @@ extension EventLoop {
     endPlain(upstream, pass, plan, received: count)
     // What comes next may be a request that is passed on by this connection.
     if connection.state.phase == .working { finishResponse(connection) }
+    return true
   }
 
   /// Whether the cache is to keep the answer, by the rules of `takeForCache`.

@@ -10,7 +10,8 @@ extension EventLoop {
   /// Passes the request in `head` on by what is known of its URL. False: it takes more than that,
   /// and nothing has been done.
   func passPlainly(_ connection: Connection, _ bytes: RawSpan) -> Bool {
-    guard let hash = absentHash, let plan = plans.plan(hash), fits(plan, connection, bytes),
+    guard let hash = absentHash, let plan = plans[hash], plan.hash == hash,
+      fits(plan, connection, bytes),
       pools[plan.member].idleCount > 0
     else { return false }
     var flight: FlightToken?
@@ -54,7 +55,7 @@ extension EventLoop {
       pass.requestSent = count
       if count == pass.request.count { return true }
     }
-    if let forwarding = unfold(pass) { pushRequest(forwarding) }
+    pushRequest(unfold(pass))
     return true
   }
 
@@ -110,12 +111,11 @@ extension EventLoop {
 
   // MARK: Back to the ordinary way
 
-  /// Makes of a plain pass what it would be if it had gone the ordinary way up to here; nil when
-  /// it is over already.
+  /// Makes of a plain pass what it would be if it had gone the ordinary way up to here.
   @discardableResult
-  func unfold(_ pass: PlainPass) -> Forwarding? {
+  func unfold(_ pass: PlainPass) -> Forwarding {
     guard let plan = pass.plan, let connection = pass.connection, let upstream = pass.upstream
-    else { return nil }
+    else { preconditionFailure("a pass that is over is unfolded") }
     let slot = RequestHeadSlot()
     let bytes = pass.head.copy(0..<pass.head.count)
     guard case .complete = parser.parse(bytes.rawSpan, into: &slot.head) else {
@@ -179,34 +179,28 @@ extension EventLoop {
   func notePlain(_ forwarding: Forwarding, _ byteCount: Int) {
     let exchange = forwarding.exchange
     guard let hash = exchange.plainHash, let connection = forwarding.stream as? Connection,
-      !(plans.plan(hash)?.isFor(exchange, listener: connection.listener) ?? false),
+      !(plans[hash]?.isFor(exchange, listener: connection.listener) ?? false),
       forwarding.response.isPlain(byteCount, forwarding.settings),
-      mayBePlanned(forwarding, exchange, connection), plans.note(hash)
+      mayBePlanned(forwarding, exchange, connection), plans.recurs(hash)
     else { return }
     var flightHash: UInt64?
     if forwarding.caching.isNamed, forwarding.settings.value.caching.locks {
       flightHash = self.flightHash(forwarding.caching, exchange)
     }
-    let member = forwarding.member
     let bytes = exchange.bytes
     noteSite(exchange, forwarding.origin, bytes.rawSpan)
     noteVia(forwarding)
-    let pool = pools[member]
-    var start = Array("GET ".utf8) + pool.path + forwarding.target.path
-    start += Array(" HTTP/1.1\r\nHost: ".utf8)
-    start +=
-      forwarding.settings.value.proxy.preservesHost
-      ? exchange.copy(exchange.head.authority) : pool.authority
-    start += [0x0d, 0x0a]
+    let start = ByteBuffer(capacity: forwarding.requestHeadByteCount)
+    writeRequestStart(forwarding, bytes.rawSpan, target: nil, to: start)
     let end = wayTexts.site.lines + wayTexts.via.line + [0x0d, 0x0a]
     guard start.count + end.count <= PlainPass.requestBytesMax / 4 else { return }
-    plans.keep(
-      PlainPlan(
-        forwarding, hash: hash, listener: connection.listener,
-        timeoutMilliseconds: timeout(of: forwarding), flightHash: flightHash,
-        requestStart: start, requestEnd: end,
-        cacheStatus: forwarding.settings.value.caching.sendsCacheStatus
-          ? cacheStatusLines.line(forwarding.caching.forward, isStored: false) : []))
+    let plan = PlainPlan(
+      forwarding, hash: hash, listener: connection.listener,
+      timeoutMilliseconds: timeout(of: forwarding), flightHash: flightHash,
+      requestStart: start.copy(0..<start.count), requestEnd: end,
+      cacheStatus: forwarding.settings.value.caching.sendsCacheStatus
+        ? cacheStatusLines.line(forwarding.caching.forward, isStored: false) : [])
+    plans.keep(plan, hash)
   }
 
   /// Whether the configuration has nothing to say about how a request is passed on and its response

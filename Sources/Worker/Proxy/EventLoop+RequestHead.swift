@@ -28,21 +28,7 @@ extension EventLoop {
         + (target?.count ?? 0) + (fields?.count ?? 0) + own.count
         + wayTexts.site.lines.count + wayTexts.via.line.count + Limits.ownFieldsBytesMax)
     let output = forwarding.request
-    output.append(exchange.head.methodRange.span(in: span))
-    output.append(0x20)
-    if let target {
-      output.append(target)
-    } else {
-      output.append(pool.path)
-      output.append(forwarding.target.path)
-    }
-    output.append(" HTTP/1.1\r\nHost: ")
-    if settings.value.proxy.preservesHost, exchange.head.hasAuthority {
-      output.append(exchange.head.authority.span(in: span))
-    } else {
-      output.append(pool.authority)
-    }
-    output.append("\r\n")
+    writeRequestStart(forwarding, span, target: target, to: output)
     if let fields {
       output.append(fields)
     } else {
@@ -64,6 +50,29 @@ extension EventLoop {
     output.append(own)
     if closesAfterwards(forwarding), !forwarding.hasConnectionField {
       output.append("Connection: close\r\n")
+    }
+    output.append("\r\n")
+  }
+
+  /// The request line and Host. `target`: nil for the member's path and the target's behind it.
+  func writeRequestStart(
+    _ forwarding: Forwarding, _ span: RawSpan, target: [UInt8]?, to output: ByteBuffer
+  ) {
+    let exchange = forwarding.exchange
+    let pool = pools[forwarding.member]
+    output.append(exchange.head.methodRange.span(in: span))
+    output.append(0x20)
+    if let target {
+      output.append(target)
+    } else {
+      output.append(pool.path)
+      output.append(forwarding.target.path)
+    }
+    output.append(" HTTP/1.1\r\nHost: ")
+    if forwarding.settings.value.proxy.preservesHost, exchange.head.hasAuthority {
+      output.append(exchange.head.authority.span(in: span))
+    } else {
+      output.append(pool.authority)
     }
     output.append("\r\n")
   }

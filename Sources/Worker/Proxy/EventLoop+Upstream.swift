@@ -63,7 +63,7 @@ extension EventLoop {
   }
 
   func expireUpstream(_ upstream: UpstreamConnection) {
-    guard let forwarding = upstream.forwarding ?? upstream.plainPass.flatMap(unfold) else {
+    guard let forwarding = upstream.forwarding ?? upstream.plainPass.map(unfold) else {
       if let lent = upstream.lent { return expireLent(upstream, lent) }
       return expireIdle(upstream)
     }
@@ -83,7 +83,15 @@ extension EventLoop {
       received.removeAll()
       buffer = received
     }
-    switch Stream.receive(upstream.descriptor, into: buffer) {
+    took(Stream.receive(upstream.descriptor, into: buffer), buffer, upstream, forwarding)
+  }
+
+  /// What came of asking for more of a response.
+  func took(
+    _ result: ReceiveResult, _ buffer: ByteBuffer, _ upstream: UpstreamConnection,
+    _ forwarding: Forwarding
+  ) {
+    switch result {
     case .received(let count):
       forwarding.receivedByteCount += count
       deadlines[Int(upstream.descriptor)] = now + timeout(of: forwarding)
@@ -93,18 +101,10 @@ extension EventLoop {
       if forwarding.phase == .tunnel || isUntilClose(forwarding) {
         deliver(forwarding, buffer, [], isEnd: true)
       } else {
-        upstreamClosed(forwarding)
+        upstreamLost(forwarding, "closed the connection")
       }
-    case .broken: upstreamBroken(forwarding)
+    case .broken: upstreamLost(forwarding, "reset the connection")
     }
-  }
-
-  func upstreamClosed(_ forwarding: Forwarding) {
-    upstreamLost(forwarding, "closed the connection")
-  }
-
-  func upstreamBroken(_ forwarding: Forwarding) {
-    upstreamLost(forwarding, "reset the connection")
   }
 
   private func isUntilClose(_ forwarding: Forwarding) -> Bool {
@@ -115,7 +115,7 @@ extension EventLoop {
   }
 
   /// Bytes of the member.
-  func take(
+  private func take(
     _ buffer: ByteBuffer, _ upstream: UpstreamConnection, _ forwarding: Forwarding
   ) {
     if forwarding.isFastCGI { return takeFastCGI(buffer, upstream, forwarding) }

@@ -71,6 +71,8 @@ final class PlainPlan {
 }
 
 extension PlainPlan {
+  /// Plans of a process.
+  static let countMax = 2048
   /// Longer URLs are passed on the ordinary way: what is kept is bounded by this.
   static let targetBytesMax = 512
 
@@ -82,46 +84,11 @@ extension PlainPlan {
   }
 }
 
-/// The plans of a process, each at one place. A URL gets one with its second plain answer.
-struct PlainPlans {
-  private static let placeCount = 2048
-  private var places = [PlainPlan?](repeating: nil, count: placeCount)
-  /// Hashes of those that were answered plainly once.
-  private var marks = [UInt64](repeating: 0, count: placeCount)
-
-  private static func place(_ hash: UInt64) -> Int {
-    Int(truncatingIfNeeded: hash % UInt64(placeCount))
-  }
-
-  /// The plan for what hashes so; whether it is the very URL is for the caller to see.
-  func plan(_ hash: UInt64) -> PlainPlan? {
-    guard let plan = places[PlainPlans.place(hash)], plan.hash == hash else { return nil }
-    return plan
-  }
-
-  /// A URL was answered plainly; true when a plan is to be made.
-  mutating func note(_ hash: UInt64) -> Bool {
-    let place = PlainPlans.place(hash)
-    defer { marks[place] = hash }
-    return marks[place] == hash
-  }
-
-  mutating func keep(_ plan: PlainPlan) { places[PlainPlans.place(plan.hash)] = plan }
-
-  /// It was not so plain after all.
-  mutating func forget(_ plan: PlainPlan) {
-    let place = PlainPlans.place(plan.hash)
-    if places[place] === plan { places[place] = nil }
-    marks[place] = 0
-  }
-}
-
 /// A plain request that an application works on. For HTTP/1.1 clients, where there is a cache, and
 /// where the application writes head and body in one piece: others go the ordinary way.
 ///
-/// Whatever happens but its plain answer turns it
-/// into an ordinary exchange first (`EventLoop.unfold`), so all that can go wrong is dealt with in
-/// one place.
+/// Whatever happens but its plain answer turns it into an ordinary exchange first
+/// (`EventLoop.unfold`), so all that can go wrong is dealt with in one place.
 final class PlainPass {
   static let requestBytesMax = 4096
   /// Larger heads are passed on the ordinary way.

@@ -100,15 +100,10 @@ package final class Upstreams {
     balancer number: Int, session: [UInt8]? = nil, key: UInt64 = 0, tried: [Int] = [], now: Int64
   ) -> UpstreamOutcome {
     // Most balancers are one server: there is nobody to compare it with.
-    if tried.isEmpty, let member = only[number], let outcome = takeOnly(member) { return outcome }
+    if tried.isEmpty, let member = takeOnlyMember(of: number) {
+      return .member(member, isProbe: false)
+    }
     return choose(balancers.shared(number).storage.value, number, session, key, tried, now)
-  }
-
-  /// The one member of a balancer, chosen, if it simply works; nil, and nothing has been done:
-  /// `choose` has more to think about.
-  package func takeOnlyMember(of balancer: Int) -> Int? {
-    guard let member = only[balancer], takeOnly(member) != nil else { return nil }
-    return member
   }
 
   private func choose(
@@ -147,15 +142,17 @@ package final class Upstreams {
     return none(balancer, now)
   }
 
-  /// The one member there is, if it simply works; nil: all that is known of it must be weighed.
-  private func takeOnly(_ member: Int) -> UpstreamOutcome? {
-    let only = members[member]
-    guard let place = only.place, board.failedUntil(place) == nil, board.health(place) != .down,
-      board.orders(place).applied(to: only.parameters.status).isEmpty,
-      only.unixPath != nil || !addresses(member).isEmpty
+  /// The one member of a balancer, chosen, if it simply works; nil, and nothing has been done: all
+  /// that is known of it must be weighed, by `choose`.
+  package func takeOnlyMember(of balancer: Int) -> Int? {
+    guard let member = only[balancer] else { return nil }
+    let known = members[member]
+    guard let place = known.place, board.failedUntil(place) == nil, board.health(place) != .down,
+      board.orders(place).applied(to: known.parameters.status).isEmpty,
+      known.unixPath != nil || !addresses(member).isEmpty
     else { return nil }
     board.count(.elected, place, slot: slot)
-    return .member(member, isProbe: false)
+    return member
   }
 
   private func lookAtMembers(
