@@ -13,9 +13,13 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <linux/tls.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 // Memory that leaves nothing behind when it is freed.
 static inline void ring3_memory_wipe_and_free(void *memory) {
@@ -36,6 +40,52 @@ static inline void *ring3_memory_move(void *memory, size_t count) {
 
 /// What was freed goes back to the kernel.
 static inline void ring3_memory_trim(void) { malloc_trim(0); }
+
+// What OpenSSL asks of a BIO when the kernel is to make records: <openssl/bio.h> has the numbers
+// in a comment only.
+static const int ring3_bio_set_ktls = 72;
+static const int ring3_bio_set_ktls_message = 74;
+static const int ring3_bio_clear_ktls_message = 75;
+
+// Bytes of the keys for setsockopt(2); 0: of a cipher that is not known here.
+static inline size_t ring3_ktls_keys_size(const void *keys) {
+  if (keys == NULL) return 0;
+  switch (((const struct tls_crypto_info *)keys)->cipher_type) {
+    case TLS_CIPHER_AES_GCM_128: return sizeof(struct tls12_crypto_info_aes_gcm_128);
+    case TLS_CIPHER_AES_GCM_256: return sizeof(struct tls12_crypto_info_aes_gcm_256);
+    case TLS_CIPHER_CHACHA20_POLY1305: return sizeof(struct tls12_crypto_info_chacha20_poly1305);
+    default: return 0;
+  }
+}
+
+// SOL_TLS is in no header of the C library.
+enum { ring3_sol_tls = 282 };
+
+static inline int ring3_ktls_start(int socket, const void *keys, size_t count) {
+  if (setsockopt(socket, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") != 0) return -1;
+  return setsockopt(socket, ring3_sol_tls, TLS_TX, keys, (socklen_t)count);
+}
+
+// Sends one record of a type that is not data, which goes as a message beside its bytes.
+static inline ssize_t ring3_ktls_send(int socket, unsigned char type, const void *bytes,
+                                      size_t count) {
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(1)];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct iovec piece = {(void *)bytes, count};
+  struct msghdr message = {0};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.room;
+  message.msg_controllen = sizeof control.room;
+  control.head.cmsg_level = ring3_sol_tls;
+  control.head.cmsg_type = TLS_SET_RECORD_TYPE;
+  control.head.cmsg_len = CMSG_LEN(1);
+  *CMSG_DATA(&control.head) = type;
+  return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
 
 // What every context has: no compression, no renegotiation, no early data, and a session never
 // continues without a fresh key exchange. ENABLE_PARTIAL_WRITE makes one SSL_write one record.

@@ -73,7 +73,13 @@ extension DirectiveTable {
         its own, such as a version or a certificate, is refused with that directive's name. A
         virtual host's come after the server's.
 
+        Options KTLS lets the kernel encrypt what is sent, where it can ("ring3ctl status" says so;
+        the module "tls" must be loaded): large files then go by sendfile(2), without a copy of
+        their bytes in the server. A client that asks for new keys meanwhile (KeyUpdate) loses its
+        connection.
+
           SSLOpenSSLConfCmd Groups X25519:P-256
+          SSLOpenSSLConfCmd Options KTLS
         """),
     DirectiveRow(
       name: "SSLSessionTickets", contexts: perSite, arity: 1...1, type: .onOff, defaultText: "On",

@@ -20,7 +20,7 @@ package enum KernelTLS: String, Equatable, Sendable {
   /// For an operator.
   package var text: String {
     switch self {
-    case .offered: "kTLS offered by this kernel, not used"
+    case .offered: "kTLS offered by this kernel (SSLOpenSSLConfCmd Options KTLS)"
     case .absent: "kTLS not offered by this kernel"
     }
   }

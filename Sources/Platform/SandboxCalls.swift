@@ -46,6 +46,7 @@ package struct AllowedCall: Sendable {
     AllowedCall("epoll_pwait", .all, for: "the same where epoll_wait is missing"),
     AllowedCall("epoll_ctl", .all, for: "a connection or channel comes, goes, or waits for room"),
     AllowedCall("clock_gettime", .all, for: "the time, where the vDSO has none"),
+    AllowedCall("time", .workers, for: "the same, which OpenSSL asks for"),
     AllowedCall("clock_nanosleep", .watcher, for: "rests between batches of events"),
     AllowedCall("nanosleep", .watcher, for: "the same in older C libraries"),
     AllowedCall(
@@ -67,7 +68,7 @@ package struct AllowedCall: Sendable {
       for: "one piece to a client or an application; to a responder, DNS or a checked server"),
     AllowedCall("sendfile", .workers, for: "sends a large file"),
     AllowedCall("shutdown", .workers, for: "ends sending before a connection is closed"),
-    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY, TCP_CORK, SO_PASSRIGHTS"),
+    AllowedCall("setsockopt", .workers, for: "TCP_NODELAY, TCP_CORK, SO_PASSRIGHTS, TCP_ULP"),
     AllowedCall(
       "getsockname", [.workers, .fetcher, .resolver],
       for: "the address that a client came to; which of a name's addresses is nearest"),

@@ -61,18 +61,35 @@ import Platform
     guard let source = unsafe source else { return 0 }
     unsafe ring3_bio_clear_retry(bio)
     let bytes = unsafe UnsafeRawBufferPointer(start: source, count: byteCount)
-    guard unsafe with(bio, else: false, { unsafe $0.queue(bytes) }) else { return 0 }
+    let isTaken = unsafe with(bio, else: false) {
+      unsafe $0.isSentByKernel ? $0.sendMessage([UInt8](bytes)) : $0.queue(bytes)
+    }
+    guard isTaken else { return 0 }
     unsafe count?.pointee = byteCount
     return 1
   }
 
   private static func control(
-    _ bio: OpaquePointer?, _ command: CInt, _: Int, _: UnsafeMutableRawPointer?
+    _ bio: OpaquePointer?, _ command: CInt, _ number: Int, _ pointer: UnsafeMutableRawPointer?
   ) -> Int {
+    // It is asked whether the kernel sends far more often than anything else.
+    if command == BIO_CTRL_GET_KTLS_SEND {
+      return unsafe with(bio, else: 0) { $0.isSentByKernel ? 1 : 0 }
+    }
     switch command {
-    case BIO_CTRL_FLUSH: 1
-    case BIO_CTRL_EOF: unsafe with(bio, else: 0) { $0.input == .ended ? 1 : 0 }
-    default: 0
+    case BIO_CTRL_FLUSH: return 1
+    case BIO_CTRL_EOF: return unsafe with(bio, else: 0) { $0.input == .ended ? 1 : 0 }
+    case ring3_bio_set_ktls:
+      // Not 0: for what is sent. What is received stays with us, and with its limits.
+      guard number != 0 else { return 0 }
+      return unsafe with(bio, else: 0) { unsafe $0.giveKeys(pointer) ? 1 : 0 }
+    case ring3_bio_set_ktls_message:
+      unsafe with(bio, else: ()) { $0.messageType = UInt8(truncatingIfNeeded: number) }
+      return 0
+    case ring3_bio_clear_ktls_message:
+      unsafe with(bio, else: ()) { $0.messageType = nil }
+      return 0
+    default: return 0
     }
   }
 }

@@ -50,6 +50,13 @@ extension TLSSession {
         break
       }
     } while unsafe buffer.free > 0 && SSL_has_pending(ssl) == 1
+    // The client wants us to change our keys (RFC 8446 §4.6.3), and the kernel would go on with
+    // those it has.
+    if unsafe isSentByKernel && SSL_get_key_update_type(ssl) != SSL_KEY_UPDATE_NONE {
+      isInputExhausted = true
+      let failure = fail(.renegotiation, "new keys are asked for, which the kernel cannot take")
+      return total > 0 ? .received(total) : .failed(failure)
+    }
     switch code {
     case SSL_ERROR_NONE: drain()
     case SSL_ERROR_WANT_READ:
@@ -88,6 +95,9 @@ extension TLSSession {
       case .wouldBlock: return .wouldBlock
       case .broken: return .broken
       }
+    }
+    if isSentByKernel {
+      return self.output == .open ? workspace.kernel.send(descriptor, output) : .broken
     }
     sizes.begin(byteCount: output.byteCount, now: now)
     let limit = min(output.byteCount, sizes.batchBytes)

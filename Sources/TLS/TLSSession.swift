@@ -67,6 +67,11 @@ package enum TLSHandshakeStep: Equatable {
   private(set) var recordBytesMax = RecordSizes.full
   /// Bytes of records without data since the last data.
   var idleBytesTotal = 0
+  /// The kernel makes the records of what we send: plain bytes may be given to the socket, with
+  /// sendfile(2) too.
+  package internal(set) var isSentByKernel = false
+  /// Of the message that OpenSSL writes next, when the kernel makes its record.
+  var messageType: UInt8?
 
   /// `descriptor`: a connected, non-blocking stream socket, which stays the caller's and must stay
   /// open as long as the session lives. `context`: the listener's; another one may be chosen once

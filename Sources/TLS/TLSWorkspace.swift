@@ -21,7 +21,10 @@ import Glibc
   @exclusivity(unchecked) private var batchCountStored: Int = 0
   let gathered: UnsafeMutableRawPointer
 
-  package init() {
+  let kernel: any RecordKernel
+
+  package init(kernel: any RecordKernel = LinuxRecords()) {
+    self.kernel = kernel
     unsafe batch = .allocate(byteCount: TLSWorkspace.batchCapacity, alignment: 64)
     unsafe gathered = .allocate(byteCount: TLSWorkspace.gatheredBytesMax, alignment: 64)
   }

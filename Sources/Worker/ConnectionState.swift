@@ -83,6 +83,13 @@ package struct ConnectionState: Equatable, Sendable {
     phase = .idle
   }
 
+  /// All that was to be said on the connection is said; what the socket still holds back of it must
+  /// leave before it may be closed.
+  package mutating func departing() {
+    phase = .lingering
+    isBound = true
+  }
+
   /// From here on it carries streams of HTTP/2.
   package mutating func multiplexed() {
     assert(phase == .idle || phase == .head)

@@ -183,10 +183,15 @@ extension EventLoop {
     if let pass = connection.plainPass { unfold(pass) }
     // Whoever is still at work on it sees that there is nothing more to do.
     connection.state.ended()
-    scoreboard.ended(reason, slot: slot)
+    // What departs was counted when it began to.
+    if connection.security?.isDeparting != true { scoreboard.ended(reason, slot: slot) }
+    var isWhole = reason.isOrderly || reason == .timerConnectionIdle
     if let output = connection.output {
       // What has left of it must not look like the whole to a client that waits for our end.
-      if output.isOpen || output.next != nil { Stream.resetOnClose(connection.descriptor) }
+      if output.isOpen || output.next != nil {
+        Stream.resetOnClose(connection.descriptor)
+        isWhole = false
+      }
       finishRecord(of: output, reason: reason == .completed ? .clientReset : reason)
       endOutput(connection, output)
     }
@@ -194,8 +199,11 @@ extension EventLoop {
     connection.exchange = nil
     if let security = connection.security {
       endHandshake(security)
-      // Nothing after this is missing, and the client is told so (RFC 8446 §6.1).
-      if reason.isOrderly || reason == .timerConnectionIdle { security.session.shutdown() }
+      if isWhole {
+        if departs(connection) { return endStreams(of: connection, reason) }
+        // Nothing after this is missing, and the client is told so (RFC 8446 §6.1).
+        security.session.shutdown()
+      }
     }
     endStreams(of: connection, reason)
     connections[index] = nil

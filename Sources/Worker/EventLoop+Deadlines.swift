@@ -55,18 +55,63 @@ extension EventLoop {
     case .refuse(let status, let reason):
       refuse(connection, status: status, reason: reason)
     case .linger:
+      if connection.security?.session.isSentByKernel == true {
+        return close(connection, .connectionClose)
+      }
       connection.security?.session.shutdown()
       Stream.shutdownSending(connection.descriptor)
-      connection.input = nil
-      connection.phaseByteCount = 0
-      setDeadline(connection, now + Limits.lingerMilliseconds)
-      setInterest(connection, .readable)
+      linger(connection)
     case .handOver:
       connection.idleSince = now
       handOver(connection)
     case .close(let reason):
       close(connection, reason)
     }
+  }
+}
+
+/// Ends that take longer than close(2).
+extension EventLoop {
+  /// The client's last bytes are read and thrown away.
+  private func linger(_ connection: Connection) {
+    connection.input = nil
+    connection.phaseByteCount = 0
+    setDeadline(connection, now + Limits.lingerMilliseconds)
+    setInterest(connection, .readable)
+  }
+
+  /// Linux counts a record that it makes as sent when the socket has taken a part of it, and lets
+  /// go of the rest at shutdown(2), or at close(2) of a full socket (net/tls/tls_sw.c). So the
+  /// descriptor of such a connection, which has ended in every other way, stays in the table until
+  /// there is room, by which the rest goes; only then is the client told that this was all. False:
+  /// it may be closed now.
+  func departs(_ connection: Connection) -> Bool {
+    guard let security = connection.security, security.session.isSentByKernel,
+      !security.isDeparting
+    else { return false }
+    let departing = Connection(
+      descriptor: connection.descriptor, serial: takeSerial(), client: connection.client,
+      listener: connection.listener, local: connection.local, keyPrefix: connection.keyPrefix)
+    do throws(SystemError) {
+      try poller.modify(departing.descriptor, token: departing.token, interest: .writable)
+    } catch {
+      errorLog.write(.error, "\(error)")
+      return false
+    }
+    security.isDeparting = true
+    departing.security = security
+    departing.interest = .writable
+    departing.site = connection.site
+    departing.state.departing()
+    connections[Int(departing.descriptor)] = departing
+    setDeadline(departing, now + policies[departing.site].timeoutMilliseconds)
+    return true
+  }
+
+  /// The socket of a connection that departs has room again.
+  func continueDeparture(_ connection: Connection) {
+    connection.security?.session.shutdown()
+    linger(connection)
   }
 }
 

@@ -145,6 +145,8 @@ extension EventLoop {
 final class ConnectionSecurity {
   let session: TLSSession
   var isHandshaking = true
+  /// Its connection has ended but for what the kernel has still to send.
+  var isDeparting = false
   /// Its turn comes without an event of the socket.
   var isQueued = false
   /// Whose certificate the client was shown.

@@ -4,6 +4,7 @@ import Cache
 import Configuration
 import HTTP
 import Platform
+import TLS
 
 extension EventLoop {
   /// Sends what a response consists of; true when all of it has left. Otherwise the connection
@@ -128,7 +129,7 @@ extension EventLoop {
       let result: SendResult
       if case .file(let offset, let count) = piece {
         guard budget > 0 else { return .yielded }
-        let part = Int(min(count, Int64(connection.security == nil ? budget : frames.capacity)))
+        let part = Int(min(count, Int64(isPlain(connection) ? budget : frames.capacity)))
         guard let file = output.file else { preconditionFailure("a file piece without its file") }
         // A file rewritten or truncated in place is noticed before each part: what the client got
         // is then not completed (it would be a mixture).
@@ -170,11 +171,16 @@ extension EventLoop {
     }
   }
 
-  /// A part of a large file: the kernel copies it, unless it has to be encrypted on the way.
+  /// The socket takes plain bytes: nothing is encrypted, or the kernel does that.
+  private func isPlain(_ connection: Connection) -> Bool {
+    connection.security?.session.isSentByKernel ?? true
+  }
+
+  /// A part of a large file: the kernel copies it, unless it has to be encrypted here.
   private func send(
     _ file: OpenFile, at offset: Int64, count: Int, on connection: Connection
   ) -> FileSendResult {
-    guard connection.security != nil else {
+    guard !isPlain(connection) else {
       return File.send(file.descriptor, at: offset, count: count, to: connection.descriptor)
     }
     frames.removeAll()

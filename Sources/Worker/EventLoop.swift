@@ -338,6 +338,7 @@ final class EventLoop {
         return
       }
       continueOutput(connection)
+    case .lingering where connection.interest == .writable: continueDeparture(connection)
     default:
       receive(connection)
     }

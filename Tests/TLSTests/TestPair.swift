@@ -55,7 +55,10 @@ final class TestPair {
   private(set) var last = TLSHandshakeStep.wantsRead
   private(set) var clientStep = TestClient.Step.wants
 
-  init(_ context: TLSContext, _ offer: ClientOffer = ClientOffer(), socketBytes: CInt = 0) throws {
+  init(
+    _ context: TLSContext, _ offer: ClientOffer = ClientOffer(), socketBytes: CInt = 0,
+    kernel: any RecordKernel = LinuxRecords()
+  ) throws {
     var ends: [CInt] = [0, 0]
     let made = unsafe socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends)
     try #require(made == 0)
@@ -66,7 +69,7 @@ final class TestPair {
       unsafe setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(4))
     }
     session = try TLSSession(
-      context: context, descriptor: ends[0], workspace: TLSWorkspace())
+      context: context, descriptor: ends[0], workspace: TLSWorkspace(kernel: kernel))
     client = TestClient(ends[1], offer)
   }
 
