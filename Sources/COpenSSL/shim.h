@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <errno.h>
 #include <linux/tls.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -84,7 +85,10 @@ static inline ssize_t ring3_ktls_send(int socket, unsigned char type, const void
   control.head.cmsg_type = TLS_SET_RECORD_TYPE;
   control.head.cmsg_len = CMSG_LEN(1);
   *CMSG_DATA(&control.head) = type;
-  return sendmsg(socket, &message, MSG_NOSIGNAL);
+  ssize_t sent;
+  do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent;
 }
 
 // What every context has: no compression, no renegotiation, no early data, and a session never

@@ -127,7 +127,8 @@ extension File {
       switch ring3_errno() {
       case EINTR: continue
       case EAGAIN: return .wouldBlock
-      case EPIPE, ECONNRESET, ETIMEDOUT, ENOTCONN: return .broken
+      // EBADMSG: kTLS has met one of the others before.
+      case EPIPE, ECONNRESET, ETIMEDOUT, ENOTCONN, EBADMSG: return .broken
       case let code: return .failed(SystemError(code: code, operation: "sendfile"))
       }
     }

@@ -9,7 +9,7 @@ import Platform
 package protocol RecordKernel {
   /// Gives it the keys of all that is sent from now on, as struct tls12_crypto_info_… of
   /// <linux/tls.h>; false: it does not take them, and nothing has changed.
-  func takeOver(_ descriptor: CInt, keys: [UInt8]) -> Bool
+  func takeOver(_ descriptor: CInt, keys: RawSpan) -> Bool
   /// Sends application data: send(2).
   func send(_ descriptor: CInt, _ output: OutputVector) -> SendResult
   /// Sends one record of another type, a handshake message or an alert; false: not all of it.
@@ -20,8 +20,10 @@ package protocol RecordKernel {
 package struct LinuxRecords: RecordKernel {
   package init() {}
 
-  package func takeOver(_ descriptor: CInt, keys: [UInt8]) -> Bool {
-    unsafe ring3_ktls_start(descriptor, keys, keys.count) == 0
+  package func takeOver(_ descriptor: CInt, keys: RawSpan) -> Bool {
+    unsafe keys.withUnsafeBytes { keys in
+      unsafe ring3_ktls_start(descriptor, keys.baseAddress, keys.count) == 0
+    }
   }
 
   package func send(_ descriptor: CInt, _ output: OutputVector) -> SendResult {
@@ -42,8 +44,9 @@ extension TLSSession {
     guard !hasUnsent, output == .open, !isSentByKernel, byteCount > 0,
       let information = unsafe information
     else { return false }
-    let keys = unsafe [UInt8](UnsafeRawBufferPointer(start: information, count: byteCount))
-    isSentByKernel = workspace.kernel.takeOver(descriptor, keys: keys)
+    // Not copied: OpenSSL wipes them.
+    let keys = unsafe UnsafeRawBufferPointer(start: information, count: byteCount)
+    isSentByKernel = unsafe workspace.kernel.takeOver(descriptor, keys: keys.bytes)
     return isSentByKernel
   }
 

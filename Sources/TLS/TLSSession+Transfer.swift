@@ -163,16 +163,16 @@ extension TLSSession {
       unsafe SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN == 0
     else { return }
     if case .broken = flush() { return }
-    ERR_clear_error()
+    TLSSession.forgetErrors()
     _ = unsafe SSL_shutdown(ssl)
     drain()
-    ERR_clear_error()
+    TLSSession.forgetErrors()
   }
 
   /// Before a call whose error is asked for: the queue is empty nearly always, and to see that is
   /// far cheaper than to clear all of it.
   @inline(__always)
-  private static func forgetErrors() {
+  static func forgetErrors() {
     if ERR_peek_error() != 0 { ERR_clear_error() }
   }
 

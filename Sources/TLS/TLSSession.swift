@@ -68,8 +68,12 @@ package enum TLSHandshakeStep: Equatable {
   /// Bytes of records without data since the last data.
   var idleBytesTotal = 0
   /// The kernel makes the records of what we send: plain bytes may be given to the socket, with
-  /// sendfile(2) too.
-  package internal(set) var isSentByKernel = false
+  /// sendfile(2) too. OpenSSL asks for it a hundred times in a handshake.
+  package internal(set) var isSentByKernel: Bool {
+    @inline(__always) get { unsafe isSentByKernelStored }
+    @inline(__always) _modify { yield unsafe &isSentByKernelStored }
+  }
+  @exclusivity(unchecked) private var isSentByKernelStored = false
   /// Of the message that OpenSSL writes next, when the kernel makes its record.
   var messageType: UInt8?
 
@@ -79,7 +83,7 @@ package enum TLSHandshakeStep: Equatable {
   package init(
     context: TLSContext, descriptor: CInt, workspace: TLSWorkspace
   ) throws(TLSError) {
-    ERR_clear_error()
+    TLSSession.forgetErrors()
     guard let ssl = unsafe SSL_new(context.handle) else {
       throw TLSError("no TLS session: \(OpenSSLErrors.take().text)")
     }
@@ -96,6 +100,9 @@ package enum TLSHandshakeStep: Equatable {
   }
 
   deinit { unsafe SSL_free(ssl) }
+
+  /// Data may flow: agreed upon, and not failed.
+  package var isEstablished: Bool { phase == .established }
 
   /// The name the client asks for (SNI), in lower case and safe as a file's name: labels of
   /// letters, digits, `-` and `_`. Nil if it named none or an impossible one. Known from
@@ -119,7 +126,7 @@ package enum TLSHandshakeStep: Equatable {
     }
     if hello != nil && decision == .waiting { return .helloReceived }
     idleBytes = 0
-    ERR_clear_error()
+    TLSSession.forgetErrors()
     let result = unsafe SSL_do_handshake(ssl)
     if result == 1 {
       phase = .established

@@ -81,6 +81,8 @@ final class Connection: RequestStream {
   var requestCount: UInt32 = 0
   /// Out of epoll: it waits to be handed over, or is on its way.
   var isLeaving = false
+  /// close(2) sends a reset.
+  var isReset = false
   /// What epoll waits for.
   var interest: Interest = [.readable]
   /// Monotonic milliseconds when the phase's first byte arrived.

@@ -185,13 +185,9 @@ extension EventLoop {
     connection.state.ended()
     // What departs was counted when it began to.
     if connection.security?.isDeparting != true { scoreboard.ended(reason, slot: slot) }
-    var isWhole = reason.isOrderly || reason == .timerConnectionIdle
     if let output = connection.output {
       // What has left of it must not look like the whole to a client that waits for our end.
-      if output.isOpen || output.next != nil {
-        Stream.resetOnClose(connection.descriptor)
-        isWhole = false
-      }
+      if output.isOpen || output.next != nil { resetOnClose(connection) }
       finishRecord(of: output, reason: reason == .completed ? .clientReset : reason)
       endOutput(connection, output)
     }
@@ -199,11 +195,13 @@ extension EventLoop {
     connection.exchange = nil
     if let security = connection.security {
       endHandshake(security)
-      if isWhole {
-        if departs(connection) { return endStreams(of: connection, reason) }
-        // Nothing after this is missing, and the client is told so (RFC 8446 §6.1).
-        security.session.shutdown()
+      // Nothing after this is missing, and the client is told so (RFC 8446 §6.1).
+      let saysEnd =
+        !connection.isReset && (reason.isOrderly || reason == .timerConnectionIdle)
+      if reason != .evictedIdle && departs(connection, saysEnd: saysEnd) {
+        return endStreams(of: connection, reason)
       }
+      if saysEnd { security.session.shutdown() }
     }
     endStreams(of: connection, reason)
     connections[index] = nil
@@ -212,6 +210,12 @@ extension EventLoop {
     // No other process holds it unless it was handed over, and then it left epoll first.
     Descriptor.close(connection.descriptor)
     if handover.isDraining && openCount == 0 { checkDrained() }
+  }
+
+  /// The client must not mistake what it has for the whole: it will be told by a reset.
+  func resetOnClose(_ connection: Connection) {
+    connection.isReset = true
+    Stream.resetOnClose(connection.descriptor)
   }
 
   func setDeadline(_ connection: Connection, _ deadline: Int64) {

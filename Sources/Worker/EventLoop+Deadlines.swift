@@ -83,12 +83,17 @@ extension EventLoop {
   /// Linux counts a record that it makes as sent when the socket has taken a part of it, and lets
   /// go of the rest at shutdown(2), or at close(2) of a full socket (net/tls/tls_sw.c). So the
   /// descriptor of such a connection, which has ended in every other way, stays in the table until
-  /// there is room, by which the rest goes; only then is the client told that this was all. False:
-  /// it may be closed now.
-  func departs(_ connection: Connection) -> Bool {
+  /// there is room, by which the rest goes; only then is the client told that this was all
+  /// (`saysEnd`). False: it may be closed now.
+  func departs(_ connection: Connection, saysEnd: Bool) -> Bool {
     guard let security = connection.security, security.session.isSentByKernel,
-      !security.isDeparting
+      security.session.isEstablished, !connection.isReset
     else { return false }
+    guard !security.isDeparting else {
+      // It had no room until its deadline.
+      if connection.interest == .writable { resetOnClose(connection) }
+      return false
+    }
     let departing = Connection(
       descriptor: connection.descriptor, serial: takeSerial(), client: connection.client,
       listener: connection.listener, local: connection.local, keyPrefix: connection.keyPrefix)
@@ -99,6 +104,7 @@ extension EventLoop {
       return false
     }
     security.isDeparting = true
+    security.saysEnd = saysEnd
     departing.security = security
     departing.interest = .writable
     departing.site = connection.site
@@ -108,10 +114,12 @@ extension EventLoop {
     return true
   }
 
-  /// The socket of a connection that departs has room again.
+  /// The socket of a connection that departs has room again. The word of its end is a record too:
+  /// there must be room once more before that is over.
   func continueDeparture(_ connection: Connection) {
-    connection.security?.session.shutdown()
-    linger(connection)
+    guard let security = connection.security, security.saysEnd else { return linger(connection) }
+    security.saysEnd = false
+    security.session.shutdown()
   }
 }
 

@@ -147,6 +147,8 @@ final class ConnectionSecurity {
   var isHandshaking = true
   /// Its connection has ended but for what the kernel has still to send.
   var isDeparting = false
+  /// It is still to be told that this was all.
+  var saysEnd = false
   /// Its turn comes without an event of the socket.
   var isQueued = false
   /// Whose certificate the client was shown.

@@ -82,7 +82,7 @@ extension EventLoop {
   /// The response cannot be completed: the client must not mistake the part it got for the whole.
   private func fail(_ connection: Connection, _ reason: EndReason) {
     if reason == .fileChanged || reason == .readFailed {
-      Stream.resetOnClose(connection.descriptor)
+      resetOnClose(connection)
     }
     if let output = connection.output {
       finishRecord(of: output, reason: reason)

@@ -20,7 +20,8 @@ private final class PlayedKernel: RecordKernel {
 
   init(isAble: Bool = true) { self.isAble = isAble }
 
-  func takeOver(_ descriptor: CInt, keys: [UInt8]) -> Bool {
+  func takeOver(_ descriptor: CInt, keys span: RawSpan) -> Bool {
+    let keys = unsafe span.withUnsafeBytes { unsafe [UInt8]($0) }
     // struct tls12_crypto_info_aes_gcm_128: version, cipher, iv 8, key 16, salt 4, sequence 8.
     #expect(keys.count == 40 && Array(keys[0..<4]) == [0x04, 0x03, 51, 0])
     guard isAble else { return false }

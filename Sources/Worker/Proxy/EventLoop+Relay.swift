@@ -306,7 +306,7 @@ extension EventLoop {
       forwarding.exchange.forwarding = nil
       return
     }
-    if let connection = stream as? Connection { Stream.resetOnClose(connection.descriptor) }
+    if let connection = stream as? Connection { resetOnClose(connection) }
     close(stream, .proxyBroken)
   }
 

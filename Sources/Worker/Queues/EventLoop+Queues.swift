@@ -344,7 +344,7 @@ extension EventLoop {
       {
         return refuse(stream)
       }
-      if let connection = stream as? Connection { Stream.resetOnClose(connection.descriptor) }
+      if let connection = stream as? Connection { resetOnClose(connection) }
       return close(stream, .connectionClose)
     }
     failForwarding(forwarding, 503, reason)
