@@ -68,7 +68,8 @@ final class ControlSession {
 /// in the middle, /…/hold waits until the test calls `letGo`, /…/delegate/QUEUE has that queue
 /// ("USER~QUEUE" for USER/QUEUE) answer, for the path ?PATH if there is one, /…/garbage is answered
 /// with no HTTP, /…/cut with half an answer, and /…/rights with a descriptor beside it ("sent", or
-/// "no" if it may not). It notes each request that it begins.
+/// "no" if it may not); /app/… is answered with the request's head. It notes each request that it
+/// begins.
 final class QueueApplication {
   let program: ChildProgram
   private let directory: TemporaryDirectory
@@ -175,6 +176,8 @@ final class QueueApplication {
             while "hold" in parts and not os.path.exists(go):
                 time.sleep(0.005)
             body = f"{os.getpid()} {target} {size} {most}\\n".encode()
+            if "app" in parts:
+                body = head
             with lock:
                 now -= 1
             order = b""

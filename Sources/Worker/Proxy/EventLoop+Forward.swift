@@ -155,21 +155,32 @@ extension EventLoop {
   func admit(
     _ descriptor: CInt, _ forwarding: Forwarding, interest: Interest
   ) -> UpstreamConnection? {
+    do throws(SystemError) {
+      return try admit(
+        descriptor, member: forwarding.member, queue: forwarding.target.queue, interest: interest)
+    } catch {
+      log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
+      return nil
+    }
+  }
+
+  /// The same; when it throws the connection is closed.
+  func admit(
+    _ descriptor: CInt, member: Int, queue: QueueReference?, interest: Interest
+  ) throws(SystemError) -> UpstreamConnection {
     let token =
       Token.upstreamBits | UInt64(takeSerial()) << 32 | UInt64(UInt32(bitPattern: descriptor))
     let upstream = UpstreamConnection(
-      descriptor: descriptor, token: token, member: forwarding.member,
-      queue: forwarding.target.queue, interest: interest)
+      descriptor: descriptor, token: token, member: member, queue: queue, interest: interest)
     do throws(SystemError) {
       try poller.add(descriptor, token: token, interest: interest)
     } catch {
       Descriptor.close(descriptor)
-      log(of: forwarding).write(.error, "\(error)", client: forwarding.stream?.client)
-      return nil
+      throw error
     }
     growTables(to: Int(descriptor))
     upstreams[Int(descriptor)] = upstream
-    pools[forwarding.member].openCount += 1
+    pools[member].openCount += 1
     return upstream
   }
 

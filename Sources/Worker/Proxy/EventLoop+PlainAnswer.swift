@@ -27,7 +27,8 @@ extension EventLoop {
     let buffer = received
     let bytes = buffer.bytes
     guard case .complete = parser.parse(bytes, into: &plainAnswer.response, to: .get),
-      plainAnswer.response.isPlain(count, plan.route.sharedSettings.storage),
+      plainAnswer.response.isPlain(
+        count, keepsAlive: plan.keepsAlive, plan.route.sharedSettings.storage),
       !isKept(bytes, pass, plan)
     else {
       plans.forget(plan, plan.hash)
@@ -64,7 +65,7 @@ extension EventLoop {
     return false
   }
 
-  private static let closeLine = Array("Connection: close\r\n".utf8)
+  static let closeLine = Array("Connection: close\r\n".utf8)
 
   /// Sends head and body. What the socket does not take is the connection's to send; without any
   /// left it is `working` still.
@@ -126,13 +127,14 @@ extension EventLoop {
     _ upstream: UpstreamConnection, _ pass: PlainPass, _ plan: PlainPlan, received count: Int
   ) {
     upstream.plainPass = nil
-    balancing?.end(plan.member, sent: pass.requestSent, received: count)
-    if let flight = pass.flight {
-      _ = flights?.end(
-        flight, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds), now: bootTicks)
+    if let queue = plan.proxyTarget.queue {
+      heritage.queues?.count(.served, queue, slot: slot)
+      giveBackCredit(pass, plan)
     }
+    balancing?.end(plan.member, sent: pass.requestSent, received: count)
+    endFlight(pass, .notStorable(parallelMilliseconds: Limits.parallelMilliseconds))
     passes.give(pass)
-    guard !handover.isDraining else { return closeUpstream(upstream) }
+    guard plan.keepsAlive, !handover.isDraining else { return closeUpstream(upstream) }
     let pool = pools[plan.member]
     deadlines[Int(upstream.descriptor)] = now + pool.idleMilliseconds
     pool.putAside(upstream, turn: turn)

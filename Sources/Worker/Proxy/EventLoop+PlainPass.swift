@@ -4,6 +4,7 @@
 import Cache
 import Configuration
 import HTTP
+import Namespace
 import Platform
 
 extension EventLoop {
@@ -12,30 +13,22 @@ extension EventLoop {
   func passPlainly(_ connection: Connection, _ bytes: RawSpan) -> Bool {
     guard let hash = absentHash, let plan = plans[hash], plan.hash == hash,
       fits(plan, connection, bytes),
-      pools[plan.member].idleCount > 0
+      plan.keepsAlive == (pools[plan.member].idleCount > 0), isOpen(plan)
     else { return false }
-    var flight: FlightToken?
-    if let hash = plan.flightHash, let flights {
-      switch flights.begin(
-        hash, ageMillisecondsMax: plan.lockMilliseconds, now: bootTicks)
-      {
-      case .parallel: break
-      // If somebody has stored it an instant ago, it is fetched once more: no look for that.
-      case .mine(let token): flight = token
-      case .others: return false
-      }
-    }
-    guard let upstream = takePlainUpstream(plan) else {
-      if let flight { _ = flights?.end(flight, .abandoned, now: bootTicks) }
+    let pass = passes.take()
+    guard takeCredit(pass, plan), beginFlight(pass, plan),
+      let upstream = takePlainUpstream(plan)
+    else {
+      giveBackCredit(pass, plan)
+      endFlight(pass, .abandoned)
+      passes.give(pass)
       return false
     }
     absentHash = nil
-    let pass = passes.take()
     pass.begun = now
     pass.asOf = cache?.generation ?? 0
     pass.ticks = bootTicks
     pass.hasAuthorization = head.has(.authorization)
-    pass.flight = flight
     pass.head.append(bytes.extracting(0..<head.headByteCount))
     writePlainRequest(pass, plan, connection, bytes)
     connection.state.requestBegun(keepAlive: keepsAlive(connection, plan.site), hasBody: false)
@@ -72,20 +65,92 @@ extension EventLoop {
       && Scan.equal(head.authority.span(in: bytes), authority.rawSpan)
   }
 
-  /// An idle connection to the plan's member, which is to have the request. nil: none, or the
-  /// choice is not as simple.
-  private func takePlainUpstream(_ plan: PlainPlan) -> UpstreamConnection? {
-    guard let balancing, let upstream = pools[plan.member].takeIdle(turn: turn) else { return nil }
-    guard upstream.queue == nil, isQuiet(upstream, mayRepeat: true) else {
-      closeUpstream(upstream)
-      return nil
+  /// Whether the plan's queue, if it has one, takes a request that need not wait there.
+  @inline(__always)
+  private func isOpen(_ plan: PlainPlan) -> Bool {
+    guard let queue = plan.proxyTarget.queue else { return true }
+    return refusal(of: queue, isNew: true) == nil
+      && heritage.queues?.keepsAlive(queue.slot) == plan.keepsAlive
+      && waitingRequests[queue.slot] == nil && now >= queuePauseEnd
+  }
+
+  /// Whether the plan's queue, if it has one, lets the request go to its application.
+  private func takeCredit(_ pass: PlainPass, _ plan: PlainPlan) -> Bool {
+    guard let queue = plan.proxyTarget.queue else { return true }
+    pass.credit = takeCredit(queue, ticket: .max)
+    return pass.credit != nil
+  }
+
+  /// Its application is free for the next request.
+  func giveBackCredit(_ pass: PlainPass, _ plan: PlainPlan) {
+    guard let queue = plan.proxyTarget.queue, let credit = pass.credit else { return }
+    pass.credit = nil
+    giveBack(queue, credit)
+  }
+
+  /// Whether nobody fetches the same for all.
+  private func beginFlight(_ pass: PlainPass, _ plan: PlainPlan) -> Bool {
+    guard let hash = plan.flightHash, let flights else { return true }
+    switch flights.begin(hash, ageMillisecondsMax: plan.lockMilliseconds, now: bootTicks) {
+    case .parallel: return true
+    // If somebody has stored it an instant ago, it is fetched once more: no look for that.
+    case .mine(let token):
+      pass.flight = token
+      return true
+    case .others: return false
     }
+  }
+
+  func endFlight(_ pass: PlainPass, _ outcome: FlightOutcome) {
+    guard let flight = pass.flight else { return }
+    pass.flight = nil
+    _ = flights?.end(flight, outcome, now: bootTicks)
+  }
+
+  /// A connection to the plan's member, which is to have the request. nil: none, or the choice is
+  /// not as simple.
+  private func takePlainUpstream(_ plan: PlainPlan) -> UpstreamConnection? {
+    guard let balancing, let upstream = plan.keepsAlive ? takeIdle(plan) : openPlainly(plan)
+    else { return nil }
     guard balancing.takeOnlyMember(of: plan.proxyTarget.balancer) == plan.member else {
-      pools[plan.member].putAside(upstream, turn: turn)
+      if plan.keepsAlive {
+        pools[plan.member].putAside(upstream, turn: turn)
+      } else {
+        closeUpstream(upstream)
+      }
       return nil
     }
     balancing.begin(plan.member)
     return upstream
+  }
+
+  private func takeIdle(_ plan: PlainPlan) -> UpstreamConnection? {
+    guard let upstream = pools[plan.member].takeIdle(turn: turn) else { return nil }
+    // The place of a queue may be another one's by now.
+    guard upstream.queue == plan.proxyTarget.queue, isQuiet(upstream, mayRepeat: true) else {
+      closeUpstream(upstream)
+      return nil
+    }
+    return upstream
+  }
+
+  /// A connection for one request through a queue; nil if that takes more than connect(2).
+  private func openPlainly(_ plan: PlainPlan) -> UpstreamConnection? {
+    guard let queue = plan.proxyTarget.queue, let path = path(of: queue) else { return nil }
+    switch Stream.connect(toUnix: path) {
+    case .connected(let descriptor):
+      guard
+        let upstream = try? admit(
+          descriptor, member: plan.member, queue: queue, interest: .readable)
+      else { return nil }
+      upstream.isConnected = true
+      balancing?.noteConnection(plan.member)
+      return upstream
+    case .inProgress(let descriptor):
+      Descriptor.close(descriptor)
+      return nil
+    case .queueFull, .refused, .exhausted: return nil
+    }
   }
 
   /// The same bytes as `writeRequestHead` writes.
@@ -131,6 +196,7 @@ extension EventLoop {
     exchange.routedEpoch = plan.routedEpoch
     exchange.routedTurn = plan.routedTurn
     exchange.route = plan.route
+    exchange.owner = plan.owner
     exchange.origin = origin(of: connection)
     let caching = CachingExchange()
     if plan.orders != nil, mayKeep(plan.proxyTarget, exchange, connection) {
@@ -157,10 +223,12 @@ extension EventLoop {
     _ pass: PlainPass, _ plan: PlainPlan, _ upstream: UpstreamConnection, to forwarding: Forwarding
   ) {
     forwarding.isStarting = false
+    forwarding.isNewToQueue = false
+    forwarding.credit = pass.credit
     forwarding.requestIsComplete = true
     forwarding.member = plan.member
     forwarding.isCounted = true
-    forwarding.keepsAlive = keepsAlive(forwarding)
+    forwarding.keepsAlive = plan.keepsAlive
     let request = pass.request
     forwarding.append(request.bytes)
     forwarding.requestHeadByteCount = request.count
@@ -179,8 +247,10 @@ extension EventLoop {
   func notePlain(_ forwarding: Forwarding, _ byteCount: Int) {
     let exchange = forwarding.exchange
     guard let hash = exchange.plainHash, let connection = forwarding.stream as? Connection,
-      !(plans[hash]?.isFor(exchange, listener: connection.listener) ?? false),
-      forwarding.response.isPlain(byteCount, forwarding.settings),
+      !(plans[hash]?.isFor(
+        exchange, listener: connection.listener, keepsAlive: forwarding.keepsAlive) ?? false),
+      forwarding.response.isPlain(
+        byteCount, keepsAlive: forwarding.keepsAlive, forwarding.settings),
       mayBePlanned(forwarding, exchange, connection), plans.recurs(hash)
     else { return }
     var flightHash: UInt64?
@@ -192,7 +262,9 @@ extension EventLoop {
     noteVia(forwarding)
     let start = ByteBuffer(capacity: forwarding.requestHeadByteCount)
     writeRequestStart(forwarding, bytes.rawSpan, target: nil, to: start)
-    let end = wayTexts.site.lines + wayTexts.via.line + [0x0d, 0x0a]
+    let end =
+      wayTexts.site.lines + wayTexts.via.line
+      + (forwarding.keepsAlive ? [] : EventLoop.closeLine) + [0x0d, 0x0a]
     guard start.count + end.count <= PlainPass.requestBytesMax / 4 else { return }
     let plan = PlainPlan(
       forwarding, hash: hash, listener: connection.listener,
@@ -210,8 +282,9 @@ extension EventLoop {
   ) -> Bool {
     let target = forwarding.target
     let settings = forwarding.settings
-    guard exchange.head.isPlain, exchange.owner == nil, target.queue == nil,
-      !target.handsOff, target.scriptPath.isEmpty, target.rawPrefixByteCount == nil,
+    guard exchange.head.isPlain, forwarding.delegationCount == 0,
+      !forwarding.doesWithoutFragments, !target.handsOff, target.scriptPath.isEmpty,
+      target.rawPrefixByteCount == nil,
       exchange.path == exchange.currentPath, exchange.pathInfoByteCount == 0,
       exchange.internalRedirectCount == 0, exchange.errorStatus == nil,
       exchange.collected == nil, exchange.site.captures.values.isEmpty,
@@ -219,10 +292,13 @@ extension EventLoop {
       exchange.site.limitExceeded == nil, exchange.head.target.count <= PlainPlan.targetBytesMax,
       forwarding.passing == nil, forwarding.tried.isEmpty, forwarding.storing == nil,
       forwarding.caching.stored == nil, forwarding.caching.waitCount == 0,
-      connection.local == nil, listeners[connection.listener].remoteIP == nil
+      connection.local == nil,
+      exchange.owner == nil || namespace?.tellsAddressesApart == false,
+      listeners[connection.listener].remoteIP == nil
     else { return false }
     let pool = pools[forwarding.member]
-    guard pool.reuses, !pool.isFastCGI, (pool.path.first ?? target.path.first) == ASCII.slash,
+    guard forwarding.keepsAlive || target.queue != nil, !pool.isFastCGI,
+      (pool.path.first ?? target.path.first) == ASCII.slash,
       !balancers[target.balancer].looksAtRequests,
       model.proxyMembers[forwarding.member].parameters.route == nil
     else { return false }

@@ -23,9 +23,13 @@ final class PlainPlan {
   let path: [UInt8]
   let route: Route
   let proxyTarget: ProxyTarget
+  /// nil: the URL is the configuration's.
+  let owner: ClaimedOwner?
   let site: Int
   let member: Int
   let timeoutMilliseconds: Int64
+  /// Connections to the application carry more than one request.
+  let keepsAlive: Bool
 
   /// By what the cache keeps an answer, if that says so; nil: the cache has nothing to do with it.
   let orders: CachingOrders?
@@ -57,8 +61,10 @@ final class PlainPlan {
     path = exchange.path
     route = exchange.route
     proxyTarget = forwarding.target
+    owner = exchange.owner
     site = exchange.site.site
     member = forwarding.member
+    keepsAlive = forwarding.keepsAlive
     self.timeoutMilliseconds = timeoutMilliseconds
     orders = forwarding.caching.isNamed ? CachingOrders(forwarding.settings.value.caching) : nil
     hasQuery = exchange.head.hasQuery
@@ -77,9 +83,10 @@ extension PlainPlan {
   static let targetBytesMax = 512
 
   /// Whether it is what would be learnt from an exchange.
-  func isFor(_ exchange: Exchange, listener: Int) -> Bool {
-    self.listener == listener && routedEpoch == exchange.routedEpoch
-      && routedTurn == exchange.routedTurn && exchange.spells(exchange.head.target, target)
+  func isFor(_ exchange: Exchange, listener: Int, keepsAlive: Bool) -> Bool {
+    self.listener == listener && self.keepsAlive == keepsAlive
+      && routedEpoch == exchange.routedEpoch && routedTurn == exchange.routedTurn
+      && exchange.spells(exchange.head.target, target)
       && exchange.spells(exchange.head.authority, authority)
   }
 }
@@ -110,6 +117,8 @@ final class PlainPass {
   var hasAuthorization = false
   /// Others may wait for what comes of it.
   var flight: FlightToken?
+  /// Of its queue.
+  var credit: Int?
   fileprivate var next: PlainPass?
 }
 
@@ -132,6 +141,7 @@ final class PlainPassPool {
     pass.connection = nil
     pass.upstream = nil
     pass.flight = nil
+    pass.credit = nil
     pass.requestSent = 0
     pass.head.removeAll()
     pass.request.removeAll()
@@ -157,9 +167,11 @@ extension ReceivedResponse {
   /// Whether a response needs nothing but to be given to the client as it lies there: of so many
   /// bytes, received at once, it is all. Inlined, as the others here: a call would copy the head.
   @inline(__always)
-  func isPlain(_ byteCount: Int, _ settings: Shared<Settings>.Storage) -> Bool {
+  func isPlain(
+    _ byteCount: Int, keepsAlive: Bool, _ settings: Shared<Settings>.Storage
+  ) -> Bool {
     guard (200..<300).contains(status), status != 206, case .length(let count) = framing,
-      count == UInt64(byteCount - headByteCount), keepAlive
+      count == UInt64(byteCount - headByteCount), keepAlive || !keepsAlive
     else { return false }
     return !has(.ring3Fragments) && !has(.ring3Delegate) && !has(.trailer) && !has(.via)
       && !settings.value.proxy.rewrites(self)

@@ -119,6 +119,8 @@ extension EventLoop {
   /// Whether an application is at work for this process though no client waits here: with its end
   /// the application would count as free. Asked for when a process leaves only.
   var holdsCredits: Bool {
-    upstreams.objects.contains { $0.credit != nil || $0.forwarding?.credit != nil }
+    upstreams.objects.contains {
+      $0.credit != nil || $0.forwarding?.credit != nil || $0.plainPass?.credit != nil
+    }
   }
 }

@@ -79,7 +79,11 @@ extension EventLoop {
   }
 
   private func takeCredit(_ queue: QueueReference, _ forwarding: Forwarding) -> Int? {
-    let ticket = forwarding.ticket == 0 ? .max : forwarding.ticket
+    takeCredit(queue, ticket: forwarding.ticket == 0 ? .max : forwarding.ticket)
+  }
+
+  /// For a request that came at `ticket`, or just now (`.max`).
+  func takeCredit(_ queue: QueueReference, ticket: UInt64) -> Int? {
     guard let last = lastQueue, last.queue == queue else {
       return heritage.queues?.takeCredit(queue, slot: slot, ticket: ticket, near: 0)
     }
@@ -268,13 +272,19 @@ extension EventLoop {
 
   /// Where a request's member, or the application of its queue, is.
   func endpoint(of forwarding: Forwarding) -> UpstreamEndpoint? {
-    guard let queue = forwarding.target.queue, let directory = model.server.queueDirectory else {
+    guard let queue = forwarding.target.queue, let path = path(of: queue) else {
       return balancing?.endpoint(forwarding.member)
     }
-    if let last = lastQueue, last.queue == queue { return .unix(last.path) }
+    return .unix(path)
+  }
+
+  /// Where a queue's application accepts.
+  func path(of queue: QueueReference) -> [UInt8]? {
+    if let last = lastQueue, last.queue == queue { return last.path }
+    guard let directory = model.server.queueDirectory else { return nil }
     let path = Array(Model.queuePath(directory, queue).utf8)
     lastQueue = LastQueue(queue: queue, path: path)
-    return .unix(path)
+    return path
   }
 
   /// Whether connections to a request's member carry more than one.
