@@ -31,6 +31,15 @@ enum PlainKinds {
     ]
   }()
 
+  /// Status, fields and body of the answer to a request, without what time changes.
+  static func said(_ request: String, _ server: TestServer) throws -> [String] {
+    let client = try server.open()
+    try client.send(server.expand(request))
+    let response = try client.response(toHead: request.hasPrefix("HEAD"))
+    let fields = response.head.fields.filter { $0.name.lowercased() != "date" }
+    return ["\(response.status)"] + fields.map { "\($0.name): \($0.value)" } + [response.text]
+  }
+
   /// Answers of an application, each after some plain ones on the same connection.
   static let answers: [(name: String, answer: @Sendable (TestPeer) -> Bool)] = [
     (

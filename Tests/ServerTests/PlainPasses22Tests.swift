@@ -32,24 +32,15 @@ extension ServerTests {
       let origin = Self.mirror()
       let server = try Self.server(origin)
       // Of the first request for a URL nothing is known; of those after these everything.
-      let fresh = try PlainKinds.requests.map { try said($0, server) }
+      let fresh = try PlainKinds.requests.map { try PlainKinds.said($0, server) }
       try learn(server, "/app/x?a=b")
       for (request, first) in zip(PlainKinds.requests, fresh) {
         for _ in 0..<3 {
-          #expect(try said(request, server) == first, "\(request.prefix(120))")
-          let plain = try said(PlainKinds.requests[0], server)
+          #expect(try PlainKinds.said(request, server) == first, "\(request.prefix(120))")
+          let plain = try PlainKinds.said(PlainKinds.requests[0], server)
           #expect(plain == fresh[0], "\(plain) for \(fresh[0])")
         }
       }
-    }
-
-    /// Status line, fields and body of the answer to some bytes, without what time changes.
-    private func said(_ request: String, _ server: TestServer) throws -> [String] {
-      let client = try server.open()
-      try client.send(server.expand(request))
-      let response = try client.response(toHead: request.hasPrefix("HEAD"))
-      let fields = response.head.fields.filter { $0.name.lowercased() != "date" }
-      return ["\(response.status)"] + fields.map { "\($0.name): \($0.value)" } + [response.text]
     }
 
     @Test func `every kind of answer is given as if nothing were known of the URL`() throws {
@@ -210,10 +201,10 @@ extension ServerTests {
       }
       let server = try Self.server(origin)
       try learn(server, "/app/x")
-      let known = try said(Self.plain("/app/x"), server)
+      let known = try PlainKinds.said(Self.plain("/app/x"), server)
       for _ in 0..<3 {
         _ = try? server.get("/app/broken")
-        #expect(try said(Self.plain("/app/x"), server) == known)
+        #expect(try PlainKinds.said(Self.plain("/app/x"), server) == known)
       }
     }
 
@@ -279,7 +270,9 @@ extension ServerTests {
       let request = PlainKinds.requests[1]
       let changing = ["X-Time: "]
       func told() throws -> [String] {
-        try said(request, server).filter { line in !changing.contains { line.hasPrefix($0) } }
+        try PlainKinds.said(request, server).filter { line in
+          !changing.contains { line.hasPrefix($0) }
+        }
       }
       // Stored ones are another matter.
       let first = try told().map { $0.replacingOccurrences(of: "; stored", with: "") }

@@ -39,23 +39,15 @@ extension ServerTests {
       let application = try QueueApplication(server, "q")
       // It reads no chunks.
       let requests = PlainKinds.requests.filter { !$0.contains("Transfer-Encoding") }
-      let fresh = try requests.map { try said($0, server) }
+      let fresh = try requests.map { try PlainKinds.said($0, server) }
       try learn(server, "/app/x?a=b")
       for (request, first) in zip(requests, fresh) {
         for _ in 0..<3 {
-          #expect(try said(request, server) == first, "\(request.prefix(120))")
-          #expect(try said(requests[0], server) == fresh[0])
+          #expect(try PlainKinds.said(request, server) == first, "\(request.prefix(120))")
+          #expect(try PlainKinds.said(requests[0], server) == fresh[0])
         }
       }
       application.kill()
-    }
-
-    private func said(_ request: String, _ server: TestServer) throws -> [String] {
-      let client = try server.open()
-      try client.send(server.expand(request))
-      let response = try client.response(toHead: request.hasPrefix("HEAD"))
-      let fields = response.head.fields.filter { $0.name.lowercased() != "date" }
-      return ["\(response.status)"] + fields.map { "\($0.name): \($0.value)" } + [response.text]
     }
 
     @Test(arguments: ways, [1, 2]) func `no more go at a time than there are processes`(

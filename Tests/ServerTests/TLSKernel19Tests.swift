@@ -24,9 +24,6 @@ extension ServerTests {
       ) {
         $0.directory.write(Self.large, to: "www/large")
         $0.directory.write(Array(Self.large.prefix(100_000)), to: "www/cached")
-        for length in Self.lengths {
-          $0.directory.write(Array(Self.large.prefix(length)), to: "www/\(length)")
-        }
         $0.directory.age("www/cached", seconds: 100)
       }
     }
@@ -73,82 +70,70 @@ extension ServerTests {
       if let before { #expect(Self.kernelConnectionCount == before + 2) }
     }
 
-    /// Some of the answers are as long as to end within the record that fills the socket.
+    /// So many that some of them end within the record that fills a socket.
+    private static let manyLengths = (1...60).map { $0 * 47_003 }
+
+    /// Connections on which files of these lengths have been asked for, and of which nothing is
+    /// read yet.
+    private func ask(
+      _ server: TestServer, _ lengths: [Int], _ version: TLSOffer.Version = .tls13,
+      fields: String = ""
+    ) throws -> [TLSChannel] {
+      try lengths.map { length in
+        server.directory.write(Array(Self.large.prefix(length)), to: "www/\(length)")
+        let channel = try connect(server, version)
+        channel.socket.limitReceiveBuffer(byteCount: 65_536)
+        try channel.send(
+          "GET /\(length) HTTP/1.1\r\nHost: www.example.org\r\n\(fields)\r\n")
+        return channel
+      }
+    }
+
+    private func isWhole(_ answer: [UInt8], _ length: Int) -> Bool {
+      answer.suffix(length).elementsEqual(Self.large.prefix(length))
+    }
+
     @Test(.enabled(if: kernelConnectionCount != nil), arguments: [TLSOffer.Version.tls12, .tls13])
     func `whoever reads late gets the end too when it is the connection's`(
       _ version: TLSOffer.Version
     ) throws {
       let server = try makeServer()
-      let lengths = (1...60).map { $0 * 47_003 }
-      for length in lengths {
-        server.directory.write(Array(Self.large.prefix(length)), to: "www/\(length)")
-      }
-      let channels = try lengths.map { length in
-        let channel = try connect(server, version)
-        channel.socket.limitReceiveBuffer(byteCount: 65_536)
-        try channel.send(
-          "GET /\(length) HTTP/1.1\r\nHost: www.example.org\r\nConnection: close\r\n\r\n")
-        return channel
-      }
-      usleep(3_000_000)
-      for (length, channel) in zip(lengths, channels) {
-        let all = (try? readAll(channel)) ?? []
-        #expect(all.suffix(length).elementsEqual(Self.large.prefix(length)), "\(length)")
+      let channels = try ask(server, Self.manyLengths, version, fields: "Connection: close\r\n")
+      pause(milliseconds: 3_000)
+      for (length, channel) in zip(Self.manyLengths, channels) {
+        #expect(isWhole((try? readAll(channel)) ?? [], length), "\(length)")
       }
     }
 
     @Test(.enabled(if: kernelConnectionCount != nil))
     func `whoever reads nothing for longer than a connection is kept gets all of it`() throws {
       let server = try makeServer("KeepAliveTimeout 1\n")
-      let channels = try Self.lengths.map { length in
-        let channel = try connect(server, .tls13)
-        channel.socket.limitReceiveBuffer(byteCount: 131_072)
-        try channel.send("GET /\(length) HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
-        return channel
-      }
+      let channels = try ask(server, Self.lengths)
       // All that the sockets take is in them; what does not fit waits.
-      usleep(2_500_000)
+      pause(milliseconds: 2_500)
       for (length, channel) in zip(Self.lengths, channels) {
-        let all = try readAll(channel)
-        #expect(all.suffix(length).elementsEqual(Self.large.prefix(length)), "\(length)")
+        #expect(try isWhole(readAll(channel), length), "\(length)")
       }
     }
 
     @Test(.enabled(if: kernelConnectionCount != nil))
     func `whoever reads nothing for too long is not left with what looks whole`() throws {
       let server = try makeServer("Timeout 1\n")
-      let lengths = (1...60).map { $0 * 47_003 }
-      for length in lengths {
-        server.directory.write(Array(Self.large.prefix(length)), to: "www/\(length)")
-      }
-      let channels = try lengths.map { length in
-        let channel = try connect(server, .tls13)
-        channel.socket.limitReceiveBuffer(byteCount: 65_536)
-        try channel.send(
-          "GET /\(length) HTTP/1.1\r\nHost: www.example.org\r\nConnection: close\r\n\r\n")
-        return channel
-      }
-      usleep(6_000_000)
-      for (length, channel) in zip(lengths, channels) {
-        guard let all = try? readAll(channel) else { continue }
-        #expect(all.suffix(length).elementsEqual(Self.large.prefix(length)), "\(length)")
+      let channels = try ask(server, Self.manyLengths, fields: "Connection: close\r\n")
+      pause(milliseconds: 6_000)
+      for (length, channel) in zip(Self.manyLengths, channels) {
+        if let all = try? readAll(channel) { #expect(isWhole(all, length), "\(length)") }
       }
     }
 
     @Test(.enabled(if: kernelConnectionCount != nil))
     func `a process that leaves leaves nothing behind`() throws {
       let server = try makeServer()
-      let channels = try Self.lengths.map { length in
-        let channel = try connect(server, .tls13)
-        channel.socket.limitReceiveBuffer(byteCount: 131_072)
-        try channel.send("GET /\(length) HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
-        return channel
-      }
-      usleep(200_000)
+      let channels = try ask(server, Self.lengths)
+      pause(milliseconds: 200)
       #expect(server.control("reload").succeeded)
       for (length, channel) in zip(Self.lengths, channels) {
-        let all = try readAll(channel)
-        #expect(all.suffix(length).elementsEqual(Self.large.prefix(length)), "\(length)")
+        #expect(try isWhole(readAll(channel), length), "\(length)")
       }
     }
 
