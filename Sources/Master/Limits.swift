@@ -108,6 +108,8 @@ package enum Limits {
   /// resolved, beside `SSLStaplingResponderTimeout`.
   package static let stapleQuestionsMax = 4
   package static let stapleGraceMilliseconds: Int64 = 60_000
+  /// How long one is shown with a certificate that is to be used no more.
+  package static let stapleKeptMilliseconds: Int64 = 30_000
   /// When to look again whether a certificate that is being replaced can be asked about.
   package static let stapleChangedMilliseconds: Int64 = 5_000
 

@@ -18,6 +18,8 @@ struct Staple {
   var question: UInt64?
   /// Why the last question brought nothing.
   var problem: String?
+  /// Monotonic milliseconds; nil: its certificate is in use.
+  var unwantedSince: Int64?
 }
 
 /// The fetcher's channel, which outlives its processes, and the process at present.
@@ -87,9 +89,7 @@ extension Master {
   func tendStaples(_ now: Int64) {
     let wishes = stapleWishes()
     let wanted = Set(wishes.map(\.fingerprint))
-    for fingerprint in staples.keys where !wanted.contains(fingerprint) {
-      if show([], of: fingerprint) { staples[fingerprint] = nil }
-    }
+    forgetStaples(except: wanted, now)
     guard !wishes.isEmpty else {
       if let process = stapleSeat?.process { ChildProcess.signal(process, SignalSource.kill) }
       return
@@ -107,6 +107,7 @@ extension Master {
     let waiting = wishes.map { (wish: $0, since: staples[$0.fingerprint]?.askAt ?? now) }
     for (wish, _) in waiting.sorted(by: { $0.since < $1.since }) {
       var staple = staples[wish.fingerprint] ?? Staple(askAt: now)
+      staple.unwantedSince = nil
       if !staple.response.isEmpty, staple.validUntilSeconds < seconds {
         staple.response = []
         log.write(.warn, "an OCSP response has become too old and is not shown any more")
@@ -123,6 +124,20 @@ extension Master {
       }
       staples[wish.fingerprint] = staple
       show(staple.response, of: wish.fingerprint)
+    }
+  }
+
+  /// A certificate that is used no more may be shown by some worker for a few seconds, and some
+  /// clients do not take it without a response, which fits no other one.
+  private func forgetStaples(except wanted: Set<[UInt8]>, _ now: Int64) {
+    let seconds = Clock.realSeconds()
+    for (fingerprint, staple) in staples where !wanted.contains(fingerprint) {
+      let since = staple.unwantedSince ?? now
+      staples[fingerprint]?.unwantedSince = since
+      staples[fingerprint]?.question = nil
+      let isOver =
+        now - since >= Limits.stapleKeptMilliseconds || staple.validUntilSeconds < seconds
+      if isOver, show([], of: fingerprint) { staples[fingerprint] = nil }
     }
   }
 
