@@ -34,7 +34,9 @@ extension EventLoop {
   /// A listener is ready. What is encrypted stays with the process that has accepted it, under its
   /// configuration: whoever connects after a reload is done must find its order in front of him.
   func takeConnections(listener index: Int) {
-    if listeners[index].isEncrypted { receiveOrders() }
+    if listeners[index].isEncrypted, !Stream.isQuiet(control.descriptor.number) {
+      receiveOrders()
+    }
     // One order is to go at once.
     guard exitCode == nil else { return }
     acceptConnections(listener: index)
