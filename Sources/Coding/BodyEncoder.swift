@@ -39,7 +39,7 @@ package struct EncodingStep: Sendable {
 ///
 /// Memory is bounded by `memoryBytesMax`, whatever the input: see `EncoderBounds`. An encoder comes
 /// from `EncoderPool` and returns there: so its memory is allocated once for many bodies.
-@safe package final class BodyEncoder {
+package final class BodyEncoder {
   package let coding: ContentCoding
   package let level: Int
   /// What the pool counts for this body.
@@ -102,47 +102,13 @@ package struct EncodingStep: Sendable {
   ) -> EncodingStep {
     precondition(!isOver, "the body is over")
     precondition(goalPending == nil || goalPending == goal, "the last goal is not reached yet")
-    var step = EncodingStep(consumed: 0, produced: 0, outcome: .full)
     guard output.free >= BodyEncoder.roomBytesMin else {
       if goal != .more { goalPending = goal }
-      return step
+      return EncodingStep(consumed: 0, produced: 0, outcome: .full)
     }
-    step.produced = output.append(upTo: output.free) { span in
-      unsafe span.withUnsafeMutableBytes { room, count in
-        var source = unsafe input.withUnsafeBytes { unsafe $0 }
-        var target = unsafe UnsafeMutableRawBufferPointer(rebasing: room[count...])
-        let available = (source.count, target.count)
-        step.outcome = unsafe library.advance(&source, &target, goal)
-        step.consumed = available.0 - source.count
-        count += available.1 - target.count
-      }
-    }
+    let step = library.advance(input, into: output, goal)
     isOver = step.outcome == .done || step.outcome == .failed
     goalPending = step.outcome == .full && goal != .more ? goal : nil
     return step
-  }
-}
-
-/// What each library is brought to.
-protocol LibraryEncoder: AnyObject {
-  /// Starts a body, also after one that was not finished; false when there is no memory.
-  func begin(windowBits: Int) -> Bool
-  /// Codes until all input is taken and the goal is reached, or the output is full; moves both on.
-  @unsafe func advance(
-    _ input: inout UnsafeRawBufferPointer, _ output: inout UnsafeMutableRawBufferPointer,
-    _ goal: EncodingGoal
-  ) -> EncodingStep.Outcome
-  var memoryBytes: Int { get }
-}
-
-extension UnsafeRawBufferPointer {
-  @unsafe mutating func dropFirst(moved count: Int) {
-    unsafe self = UnsafeRawBufferPointer(rebasing: self[count...])
-  }
-}
-
-extension UnsafeMutableRawBufferPointer {
-  @unsafe mutating func dropFirst(moved count: Int) {
-    unsafe self = UnsafeMutableRawBufferPointer(rebasing: self[count...])
   }
 }
